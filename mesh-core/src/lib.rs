@@ -1,4 +1,12 @@
 //! Pure decisions and the validated model of a proxyless service mesh.
 
+pub mod cell;
+pub mod cluster;
+pub mod filter;
+pub mod lb;
+pub mod record;
 pub mod request;
 pub mod rng;
+pub mod side;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,164 @@
+//! How to use a cluster: the validated `Cluster` resource.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::assignment::Assignment;
+use crate::lb;
+
+/// How to find and use a cluster's endpoints.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The cluster's resource name.
+    pub name: Arc<str>,
+    /// Where its endpoints come from.
+    pub discovery: Discovery,
+    /// How an endpoint is chosen for a call.
+    pub lb: lb::Config,
+    /// How its endpoints are spoken to.
+    pub upstream: Upstream,
+    /// How many connections, and for how long.
+    pub connections: Connections,
+    /// How much may be under way at once.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// A cluster named `name` with every setting at its default.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, discovery: Discovery) -> Self {
+        Self {
+            name: name.into(),
+            discovery,
+            lb: lb::Config::default(),
+            upstream: Upstream::Http2,
+            connections: Connections::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Where a cluster's endpoints come from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Discovery {
+    /// `EDS`: a `ClusterLoadAssignment` of this name.
+    Eds {
+        /// `service_name`, or the cluster's own name.
+        service: Arc<str>,
+    },
+    /// `STATIC`: written in the cluster itself.
+    Static(Arc<Assignment>),
+    /// `STRICT_DNS`: every address of every name is an endpoint.
+    StrictDns {
+        /// Each name, with the locality it belongs to.
+        hosts: Arc<[HostPort]>,
+        /// Time between resolutions; default 5 s (`dns_refresh_rate`).
+        refresh: Duration,
+    },
+    /// `LOGICAL_DNS`: all addresses of the name are one endpoint (gRFC A37, A61).
+    LogicalDns {
+        /// The name.
+        host: HostPort,
+        /// Time between resolutions; default 5 s (`dns_refresh_rate`).
+        refresh: Duration,
+    },
+    /// An aggregate of other clusters, tried in order (gRFC A37).
+    Aggregate(Arc<[Arc<str>]>),
+}
+
+/// A DNS name and port, and what its addresses become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// The name to resolve.
+    pub host: Arc<str>,
+    /// The port.
+    pub port: u16,
+    /// Index of the locality in the cluster's `load_assignment`.
+    pub locality: usize,
+    /// The place.
+    pub name: Arc<super::LocalityName>,
+    /// Share of the priority's traffic of that locality; at least 1.
+    pub locality_weight: u32,
+    /// 0 is tried first.
+    pub priority: u32,
+    /// Weight of each address.
+    pub weight: u32,
+}
+
+/// How the endpoints of a cluster are spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Upstream {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    #[default]
+    Http2,
+}
+
+/// How many connections to an endpoint, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Bound on one attempt: TCP and HTTP/2 preface. Default 5 s (`connect_timeout`).
+    pub connect_timeout: Duration,
+    /// Connections to one endpoint at the most; default 10 (gRFC A105 caps it there).
+    pub per_endpoint: u32,
+    /// Closes a connection that carried no request for so long. Default 30 min.
+    pub idle_timeout: Option<Duration>,
+    /// Replaces a connection that is so old; its requests go on. Default: never
+    /// (`max_connection_duration`).
+    pub max_age: Option<Duration>,
+    /// Replaces a connection after so many requests. Default: never
+    /// (`max_requests_per_connection`).
+    pub max_requests: Option<u32>,
+    /// Pings that notice a dead peer. Default: none.
+    pub keepalive: Option<Keepalive>,
+    /// Concurrent requests on one HTTP/2 connection at the most, besides the peer's own limit
+    /// (`Http2ProtocolOptions.max_concurrent_streams`).
+    pub max_concurrent_streams: Option<u32>,
+    /// HTTP/2 receive window of one stream, in bytes. Default 1 MiB.
+    pub stream_window: u32,
+    /// HTTP/2 receive window of the connection, in bytes. Default 4 MiB.
+    pub connection_window: u32,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            per_endpoint: 10,
+            idle_timeout: Some(Duration::from_secs(30 * 60)),
+            max_age: None,
+            max_requests: None,
+            keepalive: None,
+            max_concurrent_streams: None,
+            stream_window: 1 << 20,
+            connection_window: 4 << 20,
+        }
+    }
+}
+
+/// HTTP/2 pings on a connection (`Http2ProtocolOptions.connection_keepalive`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Time between pings.
+    pub interval: Duration,
+    /// How long to wait for the answer before the connection is closed.
+    pub timeout: Duration,
+}
+
+/// How much may be under way to a cluster at once (`circuit_breakers`, gRFC A32).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests sent and not ended; a further one is refused. Default 1024.
+    pub max_requests: u32,
+    /// Calls waiting for a connection; a further one is refused. Default 1024.
+    pub max_pending: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_requests: 1024, max_pending: 1024 }
+    }
+}

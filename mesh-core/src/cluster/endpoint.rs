@@ -1,0 +1,135 @@
+//! One address that can serve.
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Where to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Address {
+    /// TCP to an IP address and port.
+    Socket(SocketAddr),
+    /// A Unix domain socket, by its path.
+    Unix(Arc<str>),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(addr) => addr.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{path}"),
+        }
+    }
+}
+
+/// What the control plane says of an endpoint (`envoy.config.core.v3.HealthStatus`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Health {
+    /// Nothing is known; used.
+    #[default]
+    Unknown,
+    /// Used.
+    Healthy,
+    /// Not used.
+    Unhealthy,
+    /// Takes no new calls.
+    Draining,
+    /// Not used.
+    Timeout,
+    /// Not used (gRPC); Envoy uses it only when nothing better is left.
+    Degraded,
+}
+
+impl Health {
+    /// Whether the endpoint may get new calls (gRFC A27: healthy or unknown).
+    #[must_use]
+    pub fn is_usable(self) -> bool {
+        matches!(self, Self::Unknown | Self::Healthy)
+    }
+}
+
+/// One endpoint as the control plane describes it, and the state that outlives descriptions.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The first address to try; with `more`, what identifies the endpoint within its cluster.
+    pub address: Address,
+    /// Further addresses of the same endpoint, in order (gRFC A61).
+    pub more: Box<[Address]>,
+    /// `Endpoint.hostname`.
+    pub hostname: Option<Arc<str>>,
+    /// Share of its locality's traffic; at least 1.
+    pub weight: u32,
+    /// What the control plane says of it.
+    pub health: Health,
+    /// What survives new descriptions of the same endpoint.
+    pub state: Arc<EndpointState>,
+}
+
+impl Endpoint {
+    /// An endpoint with one address, weight 1 and unknown health.
+    #[must_use]
+    pub fn new(address: Address) -> Self {
+        Self {
+            address,
+            more: Box::default(),
+            hostname: None,
+            weight: 1,
+            health: Health::Unknown,
+            state: Arc::default(),
+        }
+    }
+
+    /// Whether both descriptions are of the same endpoint.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.address == other.address && self.more == other.more
+    }
+
+    /// All addresses in order.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        std::iter::once(&self.address).chain(&self.more)
+    }
+}
+
+/// What is known of an endpoint by using it.
+#[derive(Default)]
+pub struct EndpointState {
+    active: AtomicU32,
+    attachment: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl EndpointState {
+    /// Calls sent to the endpoint and not ended yet.
+    #[inline]
+    #[must_use]
+    pub fn active(&self) -> u32 {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// A call starts.
+    #[inline]
+    pub fn start(&self) {
+        self.active.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call that [`start`](Self::start) counted has ended.
+    #[inline]
+    pub fn end(&self) {
+        self.active.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// What the data plane keeps with the endpoint, made at first use.
+    pub fn attachment<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.attachment.get_or_init(|| Box::new(make())).downcast_ref()
+    }
+}
+
+impl fmt::Debug for EndpointState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointState").field("active", &self.active()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,20 @@
+//! Clusters: named sets of endpoints and how to use them.
+//!
+//! ```text
+//! CDS ─► Config ──────┐
+//!                     ├─► Version ─► Cluster (lives on; the request path reads it)
+//! EDS, DNS, file ─► Assignment
+//! ```
+//!
+//! [`Config`] and [`Assignment`] are plain validated data. A [`Cluster`] is what survives them: it
+//! is shared by every target that routes to it, and requests hold it until they end.
+
+mod assignment;
+mod config;
+mod endpoint;
+mod live;
+
+pub use assignment::{Assignment, DropOverload, Locality, LocalityName};
+pub use config::{Config, Connections, Discovery, HostPort, Keepalive, Limits, Upstream};
+pub use endpoint::{Address, Endpoint, EndpointState, Health};
+pub use live::{Cluster, Permit, Version};

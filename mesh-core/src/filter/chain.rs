@@ -1,0 +1,147 @@
+//! The filters of a route, and a call's passage through them.
+
+use std::sync::Arc;
+
+use super::{Context, End, Factory, Filter, Settings, Slot, Step};
+use crate::request::RequestHead;
+
+/// How many filters' memory fits in the call itself; further ones take an allocation per call.
+const INLINE: usize = 4;
+
+/// One filter of a chain.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The instance name, which per-route configuration refers to.
+    pub name: Arc<str>,
+    /// The filter.
+    pub filter: Arc<dyn Filter>,
+}
+
+/// A route's configuration for one filter (`typed_per_filter_config`).
+#[derive(Clone)]
+pub struct Override {
+    /// What replaces or extends the listener's configuration; `None` only switches.
+    pub settings: Option<Settings>,
+    /// Whether the filter is off here.
+    pub disabled: bool,
+}
+
+impl std::fmt::Debug for Override {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Override").field("disabled", &self.disabled).finish_non_exhaustive()
+    }
+}
+
+/// The filters of a route, merged with its overrides when the configuration arrived.
+#[derive(Clone, Debug, Default)]
+pub struct Chain(Option<Arc<[Entry]>>);
+
+impl Chain {
+    /// The chain of `entries` in the order that requests travel.
+    #[must_use]
+    pub fn new(entries: Vec<Entry>) -> Self {
+        Self((!entries.is_empty()).then(|| entries.into()))
+    }
+
+    /// Whether there is no filter: the one branch that a route without filters pays.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The filters.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Adds the filter that `factory` makes of `base` under `overrides`, least specific first.
+    ///
+    /// The most specific override that switches decides whether it is there at all.
+    pub fn extend(
+        entries: &mut Vec<Entry>,
+        name: &Arc<str>,
+        factory: &dyn Factory,
+        base: (&Settings, bool),
+        overrides: &[&Override],
+    ) {
+        let (base, disabled) = base;
+        if overrides.last().map_or(disabled, |o| o.disabled) {
+            return;
+        }
+        let settings: Vec<Settings> = overrides.iter().filter_map(|o| o.settings.clone()).collect();
+        entries.push(Entry { name: name.clone(), filter: factory.build(base, &settings) });
+    }
+}
+
+/// One call's way through a chain. Ends every filter that saw the request, also when dropped.
+#[derive(Debug)]
+pub struct Passage {
+    chain: Chain,
+    inline: [Slot; INLINE],
+    more: Vec<Slot>,
+    /// The filter that is asked next.
+    at: usize,
+    /// How many filters have seen the request.
+    entered: usize,
+    end: End,
+}
+
+impl Passage {
+    /// A passage at the first filter of `chain`.
+    #[must_use]
+    pub fn new(chain: Chain) -> Self {
+        let beyond = chain.entries().len().saturating_sub(INLINE);
+        let more = (0..beyond).map(|_| Slot::Empty).collect();
+        let inline = Default::default();
+        Self { chain, inline, more, at: 0, entered: 0, end: End::Cancelled }
+    }
+
+    /// Asks the current filter, and on [`Step::Continue`] moves to the next.
+    ///
+    /// `None` once the request has passed them all. After each step the caller applies
+    /// `context.changes`, so that the next filter sees them.
+    pub fn poll(&mut self, head: &RequestHead<'_>, context: &mut Context<'_>) -> Option<Step> {
+        let entry = self.chain.entries().get(self.at)?;
+        self.entered = self.at + 1;
+        let slot = match self.inline.get_mut(self.at) {
+            Some(slot) => slot,
+            None => self.more.get_mut(self.at - INLINE)?,
+        };
+        let step = entry.filter.poll_request(slot, head, context);
+        if matches!(step, Step::Continue) {
+            self.at += 1;
+        }
+        Some(step)
+    }
+
+    /// Shows the response head to the filters that let the request pass, in inverse order.
+    pub fn respond(&mut self, status: http::StatusCode, headers: &mut http::HeaderMap) {
+        self.each_inverse(|filter, slot, _| filter.on_response(slot, status, headers));
+    }
+
+    /// Says how the call ended, for when this is dropped.
+    pub fn finish(&mut self, end: End) {
+        self.end = end;
+    }
+
+    fn each_inverse(&mut self, mut with: impl FnMut(&dyn Filter, &mut Slot, End)) {
+        let end = self.end;
+        for (at, entry) in self.chain.entries().iter().enumerate().take(self.entered).rev() {
+            let slot = match self.inline.get_mut(at) {
+                Some(slot) => Some(slot),
+                None => self.more.get_mut(at - INLINE),
+            };
+            if let Some(slot) = slot {
+                with(&*entry.filter, slot, end);
+            }
+        }
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.each_inverse(|filter, slot, end| filter.on_end(slot, end));
+    }
+}

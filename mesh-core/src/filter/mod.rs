@@ -1,0 +1,169 @@
+//! Filters: what a route does to a request besides sending it on.
+//!
+//! Their order comes from xDS at run time, so they are objects behind one trait rather than tower
+//! layers. A [`Filter`] is configured once, when its resource arrives, and shared by all calls; what
+//! it must remember of one call lives in the call's own [`Slot`]. It has no body type, no future
+//! and no clock: it says what it waits for ([`Step`]) and the shell does the waiting.
+//!
+//! ```text
+//! request head ─► poll_request in order ─► upstream ─► on_response in inverse order ─► on_end
+//! ```
+
+mod chain;
+mod local;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use chain::{Chain, Entry, Override, Passage};
+pub use local::LocalResponse;
+pub use slot::Slot;
+
+use crate::request::RequestHead;
+use crate::rng::Rng;
+use crate::side;
+
+/// A filter's own parsed configuration. Each factory knows its concrete type.
+pub type Settings = Arc<dyn Any + Send + Sync>;
+
+/// What to do next with a request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Step {
+    /// Hand it to the next filter.
+    Continue,
+    /// Ask again at this time, or when it is past.
+    WaitUntil(Instant),
+    /// Send this call and ask again with its result in [`Context::answer`].
+    Ask(side::Call),
+    /// Answer it here.
+    Respond(LocalResponse),
+}
+
+/// What the shell hands to a filter that looks at a request.
+pub struct Context<'a> {
+    /// The current time.
+    pub now: Instant,
+    /// Randomness.
+    pub rng: &'a mut dyn Rng,
+    /// The result of the call that the previous [`Step::Ask`] asked for.
+    pub answer: Option<Result<side::Reply, side::Failure>>,
+    /// Changes to make to the request's header fields before it goes on.
+    pub changes: &'a mut HeaderChanges,
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// Header fields to set and to remove, applied by the shell after each filter.
+#[derive(Debug, Default)]
+pub struct HeaderChanges {
+    /// Fields to remove, first.
+    pub remove: Vec<http::HeaderName>,
+    /// Fields to set, replacing earlier values.
+    pub set: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// Fields to add to what is there.
+    pub append: Vec<(http::HeaderName, http::HeaderValue)>,
+}
+
+impl HeaderChanges {
+    /// Whether there is nothing to change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty() && self.append.is_empty()
+    }
+
+    /// Makes the changes and forgets them.
+    pub fn apply(&mut self, headers: &mut http::HeaderMap) {
+        for name in self.remove.drain(..) {
+            headers.remove(name);
+        }
+        for (name, value) in self.set.drain(..) {
+            headers.insert(name, value);
+        }
+        for (name, value) in self.append.drain(..) {
+            headers.append(name, value);
+        }
+    }
+}
+
+/// How a call ended, for filters that count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// The response went out whole.
+    Complete,
+    /// It broke off.
+    Failed,
+    /// The caller went away.
+    Cancelled,
+}
+
+/// A configured filter, shared by all calls.
+pub trait Filter: Send + Sync + fmt::Debug {
+    /// Looks at a request. Called again after each step that waits.
+    fn poll_request(
+        &self,
+        slot: &mut Slot,
+        head: &RequestHead<'_>,
+        context: &mut Context<'_>,
+    ) -> Step;
+
+    /// Looks at the head of the response and may change its header fields.
+    fn on_response(
+        &self,
+        slot: &mut Slot,
+        status: http::StatusCode,
+        headers: &mut http::HeaderMap,
+    ) {
+        let _ = (slot, status, headers);
+    }
+
+    /// The call is over; runs exactly once for each filter that saw the request.
+    fn on_end(&self, slot: &mut Slot, end: End) {
+        let _ = (slot, end);
+    }
+}
+
+/// Makes filters of one kind from their configuration.
+///
+/// Runs when resources arrive, never per request.
+pub trait Factory: Send + Sync {
+    /// The type URL of the configuration message,
+    /// such as `type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault`.
+    fn type_url(&self) -> &str;
+
+    /// The type URL of the per-route message, if it is another one.
+    fn override_type_url(&self) -> Option<&str> {
+        None
+    }
+
+    /// Parses the configuration message.
+    ///
+    /// # Errors
+    /// What is wrong, with the field path; the resource is rejected with it.
+    fn parse(&self, message: &[u8]) -> Result<Settings, String>;
+
+    /// Parses the per-route message.
+    ///
+    /// # Errors
+    /// As for [`parse`](Self::parse).
+    fn parse_override(&self, message: &[u8]) -> Result<Settings, String> {
+        self.parse(message)
+    }
+
+    /// The filter for a route: `base` from the listener, `overrides` from least to most specific.
+    ///
+    /// Merging is the filter's own business; the usual rule is that the last one replaces all.
+    fn build(&self, base: &Settings, overrides: &[Settings]) -> Arc<dyn Filter>;
+}
+
+const _: fn(&dyn Filter, &dyn Factory) = |_, _| {};

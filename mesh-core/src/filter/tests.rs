@@ -1,0 +1,108 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::*;
+use crate::rng::XorShift;
+
+/// Waits once, marks the request, then lets it pass; or answers it.
+#[derive(Debug, Default)]
+struct Toll {
+    answers: bool,
+    ended: Arc<AtomicUsize>,
+}
+
+impl Filter for Toll {
+    fn poll_request(&self, slot: &mut Slot, _: &RequestHead<'_>, cx: &mut Context<'_>) -> Step {
+        if self.answers {
+            return Step::Respond(LocalResponse {
+                status: http::StatusCode::FORBIDDEN,
+                grpc: 7,
+                headers: http::HeaderMap::new(),
+                body: bytes::Bytes::new(),
+                why: "toll".into(),
+            });
+        }
+        match slot {
+            Slot::Empty => {
+                *slot = Slot::Bits(1);
+                Step::WaitUntil(cx.now + Duration::from_secs(1))
+            }
+            Slot::Bits(_) | Slot::Boxed(_) => {
+                let paid = http::HeaderValue::from_static("paid");
+                cx.changes.append.push((http::HeaderName::from_static("x-toll"), paid));
+                Step::Continue
+            }
+        }
+    }
+
+    fn on_response(&self, _: &mut Slot, _: http::StatusCode, headers: &mut http::HeaderMap) {
+        headers.append("x-toll", http::HeaderValue::from_static("seen"));
+    }
+
+    fn on_end(&self, slot: &mut Slot, end: End) {
+        assert_eq!((end, matches!(slot, Slot::Bits(1))), (End::Complete, !self.answers));
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn chain(filters: Vec<Toll>) -> Chain {
+    let entry = |(i, toll): (usize, Toll)| Entry {
+        name: format!("toll{i}").into(),
+        filter: Arc::new(toll) as Arc<dyn Filter>,
+    };
+    Chain::new(filters.into_iter().enumerate().map(entry).collect())
+}
+
+/// Drives a request through, and returns its header values and the last step.
+fn drive(passage: &mut Passage) -> (usize, u32, Option<Step>) {
+    let (method, uri) = (http::Method::GET, http::Uri::from_static("/"));
+    let mut headers = http::HeaderMap::new();
+    let (mut changes, mut rng) = (HeaderChanges::default(), XorShift::new(1));
+    let mut waits = 0;
+    loop {
+        let head = RequestHead::from_pieces(&method, &uri, &headers, "a");
+        let now = crate::testing::at(0);
+        let mut cx = Context { now, rng: &mut rng, answer: None, changes: &mut changes };
+        let step = passage.poll(&head, &mut cx);
+        changes.apply(&mut headers);
+        match step {
+            Some(Step::Continue) => {}
+            Some(Step::WaitUntil(_)) => waits += 1,
+            last => return (headers.get_all("x-toll").iter().count(), waits, last),
+        }
+    }
+}
+
+#[test]
+fn each_filter_waits_passes_and_ends_once() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let tolls = (0..6).map(|_| Toll { answers: false, ended: ended.clone() }).collect();
+    let mut passage = Passage::new(chain(tolls));
+    let (marks, waits, last) = drive(&mut passage);
+    assert_eq!((marks, waits, last.is_none()), (6, 6, true));
+    let mut headers = http::HeaderMap::new();
+    passage.respond(http::StatusCode::OK, &mut headers);
+    assert_eq!(headers.get_all("x-toll").iter().count(), 6);
+    passage.finish(End::Complete);
+    drop(passage);
+    assert_eq!(ended.load(Ordering::Relaxed), 6);
+}
+
+#[test]
+fn an_answer_stops_the_passage_and_ends_only_those_entered() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let toll = |answers| Toll { answers, ended: ended.clone() };
+    let mut passage = Passage::new(chain(vec![toll(false), toll(true), toll(false)]));
+    let (marks, _, last) = drive(&mut passage);
+    assert!(matches!(last, Some(Step::Respond(r)) if r.grpc == 7) && marks == 1);
+    passage.finish(End::Complete);
+    drop(passage);
+    assert_eq!(ended.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn an_empty_chain_is_passed_at_once() {
+    assert!(Chain::new(Vec::new()).is_empty());
+    assert!(drive(&mut Passage::new(Chain::default())).2.is_none());
+}

@@ -1,0 +1,109 @@
+//! What decisions report, and to whom.
+//!
+//! Decisions return their reasons; the shell hands them to one [`Recorder`]. The default does
+//! nothing, and sinks for metrics, traces and logs implement it.
+
+use std::time::Duration;
+
+/// How a call or an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A response with this HTTP status and, for gRPC, status code arrived in full.
+    Response {
+        /// HTTP status.
+        http: u16,
+        /// `grpc-status`, if there was one.
+        grpc: Option<u16>,
+    },
+    /// The mesh itself refused or failed the call.
+    Failed(Reason),
+    /// The caller went away.
+    Cancelled,
+}
+
+/// Why the mesh failed a call. The words are part of the vocabulary of metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No configuration for the target (yet, or any more).
+    NoConfig,
+    /// No virtual host or no route matched, or the matched one cannot serve a client.
+    NoRoute,
+    /// The route's cluster is unknown or broken.
+    NoCluster,
+    /// No endpoint could be reached, or there is none.
+    NoEndpoint,
+    /// Dropped by the control plane's `drop_overloads`.
+    Dropped,
+    /// A limit was reached.
+    Overloaded,
+    /// The deadline passed.
+    Deadline,
+    /// The connection or the stream failed under the call.
+    Transport,
+    /// A filter answered.
+    Filter,
+}
+
+impl Reason {
+    /// The word for it in metrics and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoConfig => "no_config",
+            Self::NoRoute => "no_route",
+            Self::NoCluster => "no_cluster",
+            Self::NoEndpoint => "no_endpoint",
+            Self::Dropped => "dropped",
+            Self::Overloaded => "overloaded",
+            Self::Deadline => "deadline",
+            Self::Transport => "transport",
+            Self::Filter => "filter",
+        }
+    }
+}
+
+/// Something worth counting.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A call ended.
+    Call {
+        /// The target, such as `xds:///greeter`.
+        target: &'a str,
+        /// The cluster it was sent to, if it came that far.
+        cluster: Option<&'a str>,
+        /// How it ended.
+        outcome: Outcome,
+        /// From the first look at the request to its end.
+        elapsed: Duration,
+    },
+    /// A connection to an endpoint changed.
+    Connection {
+        /// The cluster.
+        cluster: &'a str,
+        /// The endpoint's address.
+        address: &'a str,
+        /// What happened.
+        change: Connection<'a>,
+    },
+}
+
+/// What happened to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Connection<'a> {
+    /// It can carry requests.
+    Opened,
+    /// It could not be opened.
+    Failed(&'a str),
+    /// It is gone, or takes no new requests.
+    Closed(&'a str),
+}
+
+/// Is told what happens. Called on the request path: implementations are quick and never block.
+pub trait Recorder: Send + Sync {
+    /// Something happened.
+    fn record(&self, event: &Event<'_>);
+}
