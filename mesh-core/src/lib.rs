@@ -2,6 +2,7 @@
 
 pub mod cell;
 pub mod cluster;
+pub mod deadline;
 pub mod filter;
 pub mod lb;
 pub mod record;
