@@ -59,6 +59,22 @@ impl Error {
         Self(Box::new(Inner { kind, message: message.into(), source: Some(source.into()) }))
     }
 
+    /// The failure of an HTTP/2 stream.
+    pub(crate) fn stream(error: h2::Error) -> Self {
+        let kind = match error.reason() {
+            Some(h2::Reason::CANCEL) if error.is_remote() => Kind::Cancelled,
+            _ => Kind::Transport,
+        };
+        Self::with(kind, format!("the stream broke: {error}"), error)
+    }
+
+    /// The HTTP/2 error code that ended the stream, if one did.
+    #[must_use]
+    pub fn http2_code(&self) -> Option<u32> {
+        let error = self.0.source.as_deref()?.downcast_ref::<h2::Error>()?;
+        error.reason().map(u32::from)
+    }
+
     /// What kind of failure it was.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -10,7 +10,7 @@ pub struct Assignment {
     /// Ordered by priority; priorities are gap-free from 0.
     pub localities: Vec<Locality>,
     /// Calls to drop, by category, tried in order.
-    pub drops: Vec<DropOverload>,
+    pub drops: Arc<[DropOverload]>,
 }
 
 impl Assignment {
@@ -20,7 +20,7 @@ impl Assignment {
         let endpoints = endpoints.into_iter().map(Arc::new).collect();
         Self {
             localities: vec![Locality { name: Arc::default(), weight: 1, priority: 0, endpoints }],
-            drops: Vec::new(),
+            drops: Arc::default(),
         }
     }
 

@@ -108,7 +108,7 @@ async fn gone(timers: &Weak<Timers>, patience: Duration) {
 }
 
 /// One call's deadline. Registers itself only when the call has to wait.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Timer {
     deadline: Option<Instant>,
     registered: Option<(u8, Key)>,
@@ -117,10 +117,6 @@ pub(crate) struct Timer {
 impl Timer {
     pub(crate) fn new(deadline: Option<Instant>) -> Self {
         Self { deadline, registered: None }
-    }
-
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline
     }
 
     /// Whether the deadline has passed; otherwise the task of `cx` is woken when it does.
