@@ -43,7 +43,7 @@ pub fn format(timeout: Duration) -> HeaderValue {
     let exact = [(1_000_000_000, 'S'), (1_000_000, 'm'), (1_000, 'u'), (1, 'n')];
     let (size, unit) = exact
         .into_iter()
-        .find(|(size, _)| rounded % size == 0 && rounded / size < 100_000_000)
+        .find(|(size, _)| rounded.is_multiple_of(*size) && rounded / size < 100_000_000)
         .or_else(|| [(HOUR / 60, 'M')].into_iter().find(|(size, _)| rounded / size < 100_000_000))
         .unwrap_or((HOUR, 'H'));
     let text = format!("{}{unit}", (rounded / size).min(99_999_999));

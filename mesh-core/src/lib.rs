@@ -5,9 +5,12 @@ pub mod cluster;
 pub mod deadline;
 pub mod filter;
 pub mod lb;
+pub mod matcher;
 pub mod record;
 pub mod request;
 pub mod rng;
+pub mod route;
 pub mod side;
+pub mod snapshot;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
