@@ -1,5 +1,7 @@
 //! Pure decisions and the validated model of a proxyless service mesh.
 
+pub mod backoff;
+pub mod balance;
 pub mod cell;
 pub mod cluster;
 pub mod deadline;
