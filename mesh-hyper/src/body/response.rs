@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -49,6 +50,17 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
+    pub(crate) fn new(permit: Permit, deadline: Option<Instant>) -> Self {
+        Self {
+            stream: None,
+            permit: Some(permit),
+            timer: Timer::new(deadline),
+            pump: None,
+            passage: None,
+            report: None,
+        }
+    }
+
     /// Gives everything back; the call ended as `end` says.
     pub(crate) fn release(&mut self, end: End) {
         if let Some(pump) = self.pump.take() {
@@ -67,6 +79,17 @@ impl Guard {
         if let Some(report) = self.report.take() {
             report.finish(end);
         }
+    }
+
+    /// Lets go of the connection, but not of the call; returns the deadline.
+    pub(crate) fn give_back_stream(&mut self) -> Option<Instant> {
+        if let Some(pump) = self.pump.take() {
+            pump.abort();
+        }
+        if let Some(stream) = self.stream.take() {
+            self.timer.cancel(&stream.0.signals.timers);
+        }
+        self.timer.deadline()
     }
 
     /// Whether the deadline has passed.

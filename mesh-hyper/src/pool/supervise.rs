@@ -70,7 +70,7 @@ pub(super) async fn run(attempt: Attempt) {
                         Err(error) => format!("the connection broke: {error}"),
                     }
                 });
-                Ok((Wire::H1(sender.into()), driver, None))
+                Ok::<_, String>((Wire::H1(sender.into()), driver, None))
             }
             _ => {
                 let opened = h2::handshake(io, settings).await?;

@@ -119,6 +119,10 @@ impl Timer {
         Self { deadline, registered: None }
     }
 
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// Whether the deadline has passed; otherwise the task of `cx` is woken when it does.
     #[inline]
     pub(crate) fn poll(&mut self, timers: &Timers, cx: &mut Context<'_>) -> bool {
