@@ -98,15 +98,11 @@ impl Table {
         let start = self.priorities[priority].slots.start;
         let Some(first) = &mut self.priorities[priority].first else { return };
         let others = std::mem::take(&mut first.trying);
-        let before = first.selected.replace(slot - start);
+        first.selected = Some(slot - start);
         (first.stage, first.failed, first.due) = (Stage::Rest, false, None);
         self.priorities[priority].queue.clear();
         for other in others.into_iter().map(|offset| start + offset).filter(|o| *o != slot) {
             self.give_up(other);
-        }
-        if let Some(before) = before.map(|offset| start + offset).filter(|b| *b != slot) {
-            self.give_up(before);
-            self.retire(before, |_| true);
         }
     }
 

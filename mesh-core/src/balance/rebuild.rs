@@ -168,6 +168,7 @@ impl Table {
         });
         let selected = stays.filter(is_open).or_else(|| slots.clone().find(is_open));
         if let Some(selected) = selected {
+            self.priorities[at].queue.clear();
             for other in slots.filter(|slot| *slot != selected) {
                 self.give_up(other);
                 self.retire(other, |_| true);
@@ -179,6 +180,7 @@ impl Table {
         } else if !(is_same && was_list) {
             let goes_on = started && status != Some(Status::Idle);
             if !was_list || !goes_on {
+                self.priorities[at].queue.clear();
                 slots.for_each(|slot| self.give_up(slot));
             }
             if let Some(first) = &mut self.priorities[at].first {

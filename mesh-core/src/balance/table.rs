@@ -87,7 +87,7 @@ impl Table {
     pub(super) fn give_up(&mut self, slot: usize) {
         match self.entries[slot].phase {
             Phase::Rest | Phase::Waiting(_) => return,
-            // Rare: only `pick_first` gives up what it queued, and its queue is short.
+            // Whoever gives up many clears the queue first.
             Phase::Queued => self.priority_of(slot).queue.retain(|queued| *queued != slot),
             Phase::Trying(id) => self.actions.push_back(Action::Abandon { id }),
         }
@@ -129,9 +129,11 @@ impl Table {
         open.is_empty() || open.iter().any(|id| !self.is_fresh(*id))
     }
 
-    /// Starts queued attempts, those of the `preferred` priority first.
+    /// Starts queued attempts. Every other one is of the `preferred` priority if it has any: calls
+    /// wait for it, but one with thousands of dead endpoints must not keep another from recovering.
     pub(super) fn start_attempts(&mut self, preferred: Option<usize>) {
         while self.attempts < ATTEMPTS {
+            let preferred = preferred.filter(|_| self.next.is_multiple_of(2));
             let mut order = preferred.into_iter().chain(0..self.priorities.len());
             let Some(slot) = order.find_map(|p| self.priorities.get_mut(p)?.queue.pop_front())
             else {

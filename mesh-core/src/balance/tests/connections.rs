@@ -97,6 +97,8 @@ fn idle_endpoints_wait_for_a_demand() {
     world.actions();
     world.closed(0, "idle");
     assert_eq!((world.condition().as_str(), world.view().as_str()), ("ready", "p0 b=1"));
+    world.update(&["ab"]);
+    assert_eq!(world.actions(), [""; 0]);
     world.closed(1, "idle");
     assert_eq!((world.condition().as_str(), world.view().as_str()), ("idle", "p0"));
     world.update(&["abc"]);
@@ -237,4 +239,24 @@ fn endpoint_listed_twice_counts_where_it_is_first() {
     assert_eq!(world.actions(), ["connect 0 a"]);
     world.connected(0);
     assert_eq!(world.view(), "p0 a=0");
+}
+
+#[test]
+fn failure_of_a_further_connection_is_not_the_endpoints() {
+    let mut world = World::demanded(&["a"]);
+    world.refused(0);
+    world.after(1_000);
+    world.refused(1);
+    world.after(1_600);
+    world.connected(2);
+    world.actions();
+    // What is full has served, so that the backoff starts again.
+    world.saturated('a');
+    world.refused(3);
+    assert_eq!((world.due(), world.condition()), (Some(1_000), "ready".into()));
+    world.closed(2, "served");
+    assert_eq!(
+        (world.actions().join(","), world.condition()),
+        ("connect 3 a,connect 4 a".into(), "connecting".into())
+    );
 }

@@ -28,7 +28,7 @@ fn next_attempt_comes_after_a_quarter_of_a_second() {
 
 #[test]
 fn failed_attempt_is_followed_at_once() {
-    let mut world = first(&["abc"]);
+    let mut world = first(&["abcd"]);
     world.refused(0);
     assert_eq!(world.actions(), ["connect 0 a", "connect 1 b"]);
     world.after(250);
@@ -222,4 +222,47 @@ fn policies_change_without_losing_the_ready() {
     world.closed(1, "served");
     world.update(&["abc"]);
     assert_eq!(world.condition(), "connecting");
+}
+
+#[test]
+fn idle_list_opens_nothing() {
+    let mut world = first(&["ab"]);
+    world.connected(0);
+    world.saturated('a');
+    world.actions();
+    world.closed(0, "idle");
+    assert_eq!((world.actions().join(","), world.condition()), ("abandon 1".into(), "idle".into()));
+    world.update(&["ba"]);
+    assert_eq!((world.actions(), world.condition()), (vec![], "idle".into()));
+}
+
+#[test]
+fn selected_endpoint_wins_over_one_that_moves_in() {
+    let mut world = first(&["x:a", "y:b"]);
+    world.refused(0);
+    world.connected(1);
+    world.after(1_000);
+    world.connected(2);
+    world.actions();
+    world.update(&["x:ba"]);
+    assert_eq!((world.actions().join(","), world.view()), ("retire 1".into(), "p0 a=2".into()));
+}
+
+#[test]
+fn queued_attempt_survives_an_update() {
+    let many: String = ('\u{400}'..).take(70).collect();
+    let mut world = first(&["x:a", &format!("y:{many}")]);
+    (0..=70).for_each(|id| world.refused(id));
+    world.actions();
+    world.after(1_000);
+    let tries = world.actions();
+    assert_eq!((tries.len(), tries[0].as_str()), (64, "connect 71 a"));
+    world.connected(71);
+    world.actions();
+    world.saturated('a');
+    assert_eq!(world.actions(), [""; 0]);
+    world.update(&["x:ba", &format!("y:{many}")]);
+    assert_eq!(world.actions(), [""; 0]);
+    world.refused(72);
+    assert_eq!(world.actions(), ["connect 136 a"]);
 }

@@ -211,11 +211,64 @@ fn update_that_replaces_everything_selects_once() {
 }
 
 #[test]
-fn attempts_of_the_active_priority_come_first() {
+fn attempts_are_shared_with_the_active_priority() {
     let many: String = ('\u{400}'..).take(100).collect();
-    let mut world = World::demanded(&[&format!("x:{many}"), "y:b"]);
+    let mut world = World::demanded(&[&format!("x:{many}"), "y:bcd"]);
     world.after(10_000);
     assert_eq!(world.actions().len(), 64);
-    world.refused(3);
-    assert_eq!(world.actions(), ["connect 64 b"]);
+    (0..4).for_each(|id| world.refused(id));
+    let tried = ["connect 64 b", "connect 65 \u{440}", "connect 66 c", "connect 67 \u{441}"];
+    assert_eq!(world.actions(), tried);
+}
+
+#[test]
+fn recovered_priority_has_ten_seconds_again() {
+    let mut world = World::demanded(&["x:a", "y:b"]);
+    world.refused(0);
+    world.connected(1);
+    world.after(1_000);
+    world.connected(2);
+    world.closed(2, "served");
+    assert_eq!((world.view(), world.condition()), ("p0".into(), "connecting".into()));
+}
+
+#[test]
+fn failure_is_forgotten_by_a_priority_that_starts() {
+    let mut world = World::demanded(&["x:ab"]);
+    world.refused(0);
+    world.connected(1);
+    world.update(&["x:b", "y:a"]);
+    world.actions();
+    world.after(1_000);
+    assert_eq!(world.actions(), [""; 0]);
+    world.closed(1, "unserved");
+    assert_eq!(
+        (world.actions().join(","), world.condition()),
+        ("connect 2 a".into(), "connecting".into())
+    );
+}
+
+#[test]
+fn held_connections_end_when_nobody_comes() {
+    let mut world = World::demanded(&["x:abc"]);
+    (0..3).for_each(|id| world.connected(id));
+    world.update(&["x:a", "y:bc"]);
+    world.actions();
+    world.closed(1, "served");
+    world.config.connections.stream_window += 1;
+    world.update(&["x:a", "y:bc"]);
+    assert_eq!(world.actions(), ["connect 3 a"]);
+    world.connected(3);
+    world.after(15 * 60_000);
+    assert_eq!(world.actions(), ["retire 0", "retire 2"]);
+    assert_eq!((world.view(), world.due()), ("p0 a=3".into(), None));
+}
+
+#[test]
+fn priority_goes_on_under_its_number_if_it_can() {
+    let mut world = World::demanded(&["x:a", "x:b"]);
+    world.connected(0);
+    world.actions();
+    world.update(&["z:c", "x:b"]);
+    assert_eq!(world.actions(), ["retire 0", "connect 1 c"]);
 }
