@@ -1,7 +1,7 @@
 //! The clients and what is measured of each: adding one is adding an entry.
 
 use crate::server::Target;
-use crate::workspace::{PEERS, Workspace};
+use crate::workspace::{MESH, PEERS, Workspace};
 
 /// A channel under measurement.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ const STREAM: Case = Case { mode: Mode::Stream, concurrency: 1 };
 const LARGE: Case = Case { mode: Mode::Large, concurrency: 1 };
 const HTTP1: Case = Case { mode: Mode::Http1, concurrency: 1 };
 
-pub(crate) static CLIENTS: [Client; 4] = [
+pub(crate) static CLIENTS: [Client; 5] = [
     Client {
         name: "tonic",
         workspace: &PEERS,
@@ -122,5 +122,13 @@ pub(crate) static CLIENTS: [Client; 4] = [
         target: Target::Http1,
         cases: &[HTTP1],
         against: &[],
+    },
+    Client {
+        name: "mesh",
+        workspace: &MESH,
+        binary: "client",
+        target: Target::Endpoints,
+        cases: &[UNARY, UNARY_32, STREAM, LARGE],
+        against: &["tonic", "tonic-xds"],
     },
 ];

@@ -15,8 +15,12 @@ pub(crate) static PEERS: Workspace = Workspace {
     target: "peers",
 };
 
+/// The main workspace: the mesh itself.
+pub(crate) static MESH: Workspace =
+    Workspace { manifest: "Cargo.toml", package: "mesh-benches", target: "" };
+
 /// All there are.
-pub(crate) static WORKSPACES: [&Workspace; 1] = [&PEERS];
+pub(crate) static WORKSPACES: [&Workspace; 2] = [&PEERS, &MESH];
 
 #[derive(Debug)]
 pub(crate) struct Workspace {
