@@ -1,1 +1,4 @@
-//! mesh-xds
+//! The control side of a proxyless service mesh.
+
+pub mod bootstrap;
+pub mod name;
