@@ -77,7 +77,10 @@ impl Interests {
     ) {
         // Nothing is ever called `*`.
         let interest = self.names.get_mut(name).filter(|_| !name.is_wildcard());
-        if let Some(interest) = interest.filter(|interest| interest.known == Known::Nothing) {
+        if let Some(interest) = interest
+            && interest.known == Known::Nothing
+            && interest.deadline.is_none()
+        {
             timers.set((self.kind, name), &mut interest.deadline, deadline);
         }
     }
@@ -171,6 +174,15 @@ impl Interests {
     /// The names that the server has given and not taken back.
     pub(super) fn received(&self) -> impl Iterator<Item = &ResourceName> {
         self.names.iter().filter(|(_, interest)| interest.is_received()).map(|(name, _)| name)
+    }
+
+    pub(super) fn is_wanted(&self, name: &ResourceName) -> bool {
+        self.names.get(name).is_some_and(|interest| interest.wanted)
+    }
+
+    /// Whether the server has said something about `name`, or has not in time.
+    pub(super) fn is_known(&self, name: &ResourceName) -> bool {
+        self.names.get(name).is_some_and(|interest| interest.known != Known::Nothing)
     }
 
     pub(super) fn is_received(&self, name: &ResourceName) -> bool {

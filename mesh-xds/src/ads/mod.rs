@@ -28,6 +28,7 @@ mod resource;
 mod response;
 mod session;
 mod status;
+mod stream;
 mod subscription;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use mesh_core::rng::Rng;
 use super::event::shortened;
 use super::link::Link;
 use super::resource::MAX_URL;
+use super::stream::Turn;
 use super::subscription::Subscription;
 use super::timers::Timers;
 use super::{Config, Event, IgnoreReason, Request, Response, Status, Ticket, Verdict};
@@ -152,9 +153,9 @@ impl Session {
         let node = (!self.has_introduced).then_some(&self.config.node);
         // A deadline that no clock can express never passes.
         let deadline = now.checked_add(self.config.resource_wait());
-        let request = self.subscriptions.iter_mut().find_map(|subscription| {
-            subscription.poll_request(self.config.mode, node, deadline, &mut self.timers)
-        });
+        let turn = Turn { mode: self.config.mode, node, deadline };
+        let mut subscriptions = self.subscriptions.iter_mut();
+        let request = subscriptions.find_map(|one| one.poll_request(&turn, &mut self.timers));
         self.has_introduced |= request.is_some();
         request
     }

@@ -1,20 +1,18 @@
-//! One resource type: what the server has been told on this stream, and what there is to answer.
+//! One resource type: what is wanted of it, what came, and what was said to that.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
-use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::discovery::v3::ResourceError;
 use rustc_hash::FxHashSet;
 
 use super::event::shortened;
 use super::interest::Interests;
-use super::request::Envelope;
 use super::resource::Entry;
 use super::response::Contents;
+use super::stream::{Stream, Turn};
 use super::timers::Timers;
 use super::{
-    EntryError, Malformed, Mode, Refusal, Rejection, Request, Ticket, TypeStatus, Update, Verdict,
+    EntryError, Malformed, Raw, Refusal, Rejection, Request, Ticket, TypeStatus, Update, Verdict,
 };
 use crate::name::{ResourceName, ResourceType};
 
@@ -37,24 +35,6 @@ pub(super) struct Subscription {
     stream: Stream,
 }
 
-/// What holds for one stream.
-#[derive(Debug, Default)]
-struct Stream {
-    number: u64,
-    /// Whether there was a request of this type.
-    is_started: bool,
-    /// The nonce of the last response.
-    nonce: String,
-    /// The nonce of the last response that has a verdict.
-    answered: String,
-    answers: VecDeque<Answer>,
-    /// Wanted names that the server has not been told.
-    untold: BTreeSet<ResourceName>,
-    /// Names that the server was told and that have been given up since, even if they are wanted
-    /// again.
-    dropped: BTreeSet<ResourceName>,
-}
-
 /// A response without a verdict.
 #[derive(Debug)]
 struct Open {
@@ -65,13 +45,6 @@ struct Open {
     /// What is wrong with it already.
     problems: String,
     versions: Vec<(ResourceName, String)>,
-}
-
-/// The answer to a response.
-#[derive(Debug)]
-struct Answer {
-    nonce: String,
-    rejection: Option<String>,
 }
 
 impl Subscription {
@@ -85,33 +58,32 @@ impl Subscription {
             last_rejection: None,
             tickets: 0,
             open: Vec::new(),
-            stream: Stream::default(),
+            stream: Stream::new(kind, 0, &Interests::new(kind)),
         }
     }
 
     pub(super) fn subscribe(&mut self, name: ResourceName) {
         if self.interests.want(name.clone()) {
-            self.stream.untold.insert(name);
+            self.stream.add(name);
         }
     }
 
     pub(super) fn unsubscribe(&mut self, name: &ResourceName, timers: &mut Timers) {
-        if self.interests.give_up(name, timers) && !self.stream.untold.remove(name) {
-            self.stream.dropped.insert(name.clone());
+        if self.interests.give_up(name, timers) {
+            self.stream.drop(name);
         }
     }
 
     /// Nothing has been said on stream `number`; 0 stands for there being none.
     pub(super) fn start_stream(&mut self, number: u64) {
-        let untold = self.interests.wanted().cloned().collect();
-        self.stream = Stream { number, untold, ..Stream::default() };
+        self.stream = Stream::new(self.kind, number, &self.interests);
     }
 
     /// The stream is gone.
     pub(super) fn end_stream(&mut self, timers: &mut Timers) {
         self.interests.expect_nothing(timers);
         // A verdict on a response of this stream still counts; those on older ones are not coming.
-        let ended = self.stream.number;
+        let ended = self.stream.number();
         self.open.retain(|open| open.stream == ended);
         self.start_stream(0);
     }
@@ -119,69 +91,15 @@ impl Subscription {
     /// What to say next. A subscription waits for the verdict on the last response, so that it goes
     /// out together with the answer: a request with an older nonce would be ignored as stale, and
     /// one with this nonce would be an answer.
-    pub(super) fn poll_request(
-        &mut self,
-        mode: Mode,
-        node: Option<&Node>,
-        deadline: Option<Instant>,
-        timers: &mut Timers,
-    ) -> Option<Request> {
+    pub(super) fn poll_request(&mut self, turn: &Turn<'_>, timers: &mut Timers) -> Option<Request> {
         if self.has_open_response() {
             return None;
         }
-        let answer = self.stream.answers.pop_front();
-        if answer.is_none() && self.stream.untold.is_empty() && self.stream.dropped.is_empty() {
-            return None;
-        }
-        let (nonce, rejection) = match answer {
-            Some(answer) => (answer.nonce, answer.rejection),
-            // A spontaneous incremental request answers nothing.
-            None if mode == Mode::Incremental => (String::new(), None),
-            None => (self.stream.answered.clone(), None),
-        };
-        let envelope = Envelope { kind: self.kind, node: node.cloned(), nonce, rejection };
-        let dropped = std::mem::take(&mut self.stream.dropped);
-        let (request, told) = match mode {
-            Mode::StateOfTheWorld => self.whole_request(envelope, &dropped),
-            Mode::Incremental => self.incremental_request(envelope, dropped),
-        };
-        self.stream.is_started = true;
+        let (request, told) = self.stream.poll_request(turn, &self.version, &self.interests)?;
         for name in &told {
-            self.interests.expect(name, deadline, timers);
+            self.interests.expect(name, turn.deadline, timers);
         }
         Some(request)
-    }
-
-    /// A name that was given up and is wanted again is left out once, or the server would see no
-    /// change and not send the resource again. The next request has it.
-    fn whole_request(
-        &mut self,
-        envelope: Envelope,
-        dropped: &BTreeSet<ResourceName>,
-    ) -> (Request, BTreeSet<ResourceName>) {
-        let (later, told) = std::mem::take(&mut self.stream.untold)
-            .into_iter()
-            .partition(|name| dropped.contains(name));
-        self.stream.untold = later;
-        let names = self.interests.wanted().filter(|name| !dropped.contains(*name));
-        let names = names.map(|name| name.as_str().to_owned()).collect();
-        (envelope.state_of_the_world(self.version.clone(), names), told)
-    }
-
-    fn incremental_request(
-        &mut self,
-        envelope: Envelope,
-        mut dropped: BTreeSet<ResourceName>,
-    ) -> (Request, BTreeSet<ResourceName>) {
-        let told = std::mem::take(&mut self.stream.untold);
-        // To subscribe again is enough to be sent the resource again.
-        dropped.retain(|name| !told.contains(name));
-        let is_first = !self.stream.is_started;
-        let versions = if is_first { self.interests.versions() } else { HashMap::new() };
-        let names = |set: &BTreeSet<ResourceName>| {
-            set.iter().map(|name| name.as_str().to_owned()).collect()
-        };
-        (envelope.incremental(names(&told), names(&dropped), versions), told)
     }
 
     /// Takes note of a response. `None` if there was no request for this type on this stream.
@@ -191,7 +109,7 @@ impl Subscription {
         now: Instant,
         timers: &mut Timers,
     ) -> Option<Update> {
-        if !self.stream.is_started {
+        if !self.stream.is_started() {
             return None;
         }
         self.tickets += 1;
@@ -230,12 +148,12 @@ impl Subscription {
         }
         gone.retain(|name| self.interests.lose(name, timers));
         update.removed = gone;
+        self.stream.handle_response(&contents.nonce, &self.interests);
 
-        self.stream.nonce.clone_from(&contents.nonce);
-        let version = |raw: &super::Raw| (raw.name.clone(), raw.version.clone());
+        let version = |raw: &Raw| (raw.name.clone(), raw.version.clone());
         self.open.push(Open {
             number: self.tickets,
-            stream: self.stream.number,
+            stream: self.stream.number(),
             nonce: contents.nonce,
             version: update.version.clone(),
             problems: problems(&update.malformed),
@@ -251,7 +169,7 @@ impl Subscription {
         seen: &mut FxHashSet<ResourceName>,
         now: Instant,
         timers: &mut Timers,
-    ) -> Option<Result<super::Raw, (Option<ResourceName>, EntryError)>> {
+    ) -> Option<Result<Raw, (Option<ResourceName>, EntryError)>> {
         match entry {
             Entry::Malformed(name, error) => {
                 if let Some(name) = &name {
@@ -318,9 +236,8 @@ impl Subscription {
             }
         }
         // A nonce means nothing on another stream.
-        if open.stream == self.stream.number {
-            self.stream.answered.clone_from(&open.nonce);
-            self.stream.answers.push_back(Answer { nonce: open.nonce, rejection });
+        if open.stream == self.stream.number() {
+            self.stream.answer(open.nonce, rejection);
         }
     }
 
@@ -330,14 +247,14 @@ impl Subscription {
 
     /// Whether a response of this stream waits for its verdict.
     pub(super) fn has_open_response(&self) -> bool {
-        self.open.iter().any(|open| open.stream == self.stream.number)
+        self.open.iter().any(|open| open.stream == self.stream.number())
     }
 
     pub(super) fn status(&self) -> TypeStatus {
         TypeStatus {
             kind: self.kind,
             version: self.version.clone(),
-            nonce: self.stream.nonce.clone(),
+            nonce: self.stream.nonce().to_owned(),
             wanted: self.interests.wanted().count(),
             received: self.interests.received().count(),
             accepts: self.accepts,

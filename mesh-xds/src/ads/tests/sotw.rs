@@ -130,6 +130,52 @@ fn name_wanted_again_is_left_out_once() {
 }
 
 #[test]
+fn name_wanted_again_is_left_out_until_the_server_must_have_seen_it() {
+    let mut stage = sotw().open();
+    stage.subscribe(RDS, ["a", "b"]);
+    stage.client(["RDS [a,b] v= n= node"]);
+    stage.takes(reply(RDS, "1", "n1").with(["a", "b"]));
+    stage.unsubscribe(RDS, ["a"]);
+    stage.subscribe(RDS, ["a"]);
+    stage.client(["RDS [b] v=1 n=n1", "RDS [a,b] v=1 n=n1"]);
+    // This was on its way: to the server both requests were stale.
+    stage.server(reply(RDS, "2", "n2").with(["b"]));
+    stage.hears(["RDS 2 [b]"]);
+    stage.accept();
+    stage.client(["RDS [b] v=2 n=n2", "RDS [a,b] v=2 n=n2"]);
+    stage.after(14.0);
+    stage.server(reply(RDS, "3", "n3").with(["a"]));
+    stage.hears(["RDS 3 [a]"]);
+    stage.accept();
+    stage.client(["RDS [a,b] v=3 n=n3"]);
+}
+
+#[test]
+fn leaving_out_comes_to_an_end() {
+    let mut stage = sotw().open();
+    stage.subscribe(EDS, ["a", "b"]);
+    stage.client(["EDS [a,b] v= n= node"]);
+    stage.unsubscribe(EDS, ["a"]);
+    stage.subscribe(EDS, ["a"]);
+    stage.client(["EDS [b] v= n=", "EDS [a,b] v= n="]);
+    // A server that answers every request, and has no such resource.
+    let mut requests = Vec::new();
+    for nonce in 1..=6 {
+        stage.server(reply(EDS, "1", &nonce.to_string()).with(["b"]));
+        while let Some(event) = stage.session.poll_event() {
+            if let Event::Update(update) = event {
+                stage.session.finish(update.ticket, Verdict::Accept);
+            }
+        }
+        let now = stage.now;
+        requests.push(std::iter::from_fn(|| stage.session.poll_request(now)).count());
+    }
+    assert_eq!(requests, [2, 2, 2, 2, 1, 1]);
+    // It does not postpone the verdict that there is none.
+    assert_eq!(stage.wakes_in(), Some(15.0));
+}
+
+#[test]
 fn unknown_type_is_neither_acked_nor_nacked() {
     let mut stage = sotw().open();
     stage.subscribe(LDS, ["a"]);
