@@ -80,8 +80,8 @@ impl Link {
 
     /// The stream or the attempt to open it ended.
     ///
-    //= A57: a stream that ends after a response is no error; it is opened again at once. The
-    // backoff is only for those that ended before.
+    /// A stream that ends after a response is no error and is opened again at once; the backoff is
+    /// for those that end before (A57).
     pub(super) fn handle_disconnected(
         &mut self,
         why: &Arc<str>,
