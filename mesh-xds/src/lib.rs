@@ -1,8 +1,11 @@
 //! The control side of a proxyless service mesh.
 
+pub mod ads;
+pub mod bootstrap;
 mod error;
 #[cfg(feature = "mesh")]
 mod mesh;
+pub mod name;
 
 pub use error::{Error, Kind};
 #[cfg(feature = "mesh")]
