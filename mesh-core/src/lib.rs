@@ -4,9 +4,11 @@ pub mod cell;
 pub mod cluster;
 pub mod filter;
 pub mod lb;
+pub mod matcher;
 pub mod record;
 pub mod request;
 pub mod rng;
+pub mod route;
 pub mod side;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
