@@ -10,5 +10,6 @@ pub mod request;
 pub mod rng;
 pub mod route;
 pub mod side;
+pub mod snapshot;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

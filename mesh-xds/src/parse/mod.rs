@@ -11,7 +11,13 @@
 
 pub mod cluster;
 pub mod endpoints;
+mod filter;
+pub mod listener;
+mod matcher;
 mod reject;
+mod retry;
+pub mod route;
 mod value;
 
+pub use filter::Registry;
 pub use reject::{Path, Reject};

@@ -204,7 +204,10 @@ mod tests {
         for (bytes, why) in [
             (&[0x08][..], WireError::Truncated),
             (&[0x12, 5, 1], WireError::Truncated),
-            (&[0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], WireError::Truncated),
+            (
+                &[0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+                WireError::Truncated,
+            ),
             (&[0x08; 1], WireError::Truncated),
             (&[0xff; 11], WireError::LongVarint),
             (&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2], WireError::LongVarint),
@@ -223,6 +226,9 @@ mod tests {
         assert_eq!(field((1 << 32) + 7).uint32(), Ok(7));
         assert_eq!(field(1).bytes(), Err(WireError::Mismatch(1)));
         let text = Field { number: 3, value: Value::Bytes(&[0xff]) };
-        assert_eq!((text.text(), text.uint32()), (Err(WireError::Utf8), Err(WireError::Mismatch(3))));
+        assert_eq!(
+            (text.text(), text.uint32()),
+            (Err(WireError::Utf8), Err(WireError::Mismatch(3)))
+        );
     }
 }

@@ -11,6 +11,7 @@ use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
 use mesh_core::cluster::Discovery;
 use prost::Message;
 
+use crate::name::{ResourceName, ResourceType};
 use crate::parse::endpoints::{self, Origin};
 use crate::parse::value::{positive_duration, same_stream, unpack};
 use crate::parse::{Path, Reject};
@@ -57,6 +58,8 @@ fn eds(message: &Cluster, path: &Path<'_>) -> Result<Discovery, Reject> {
     } else {
         &message.name
     };
+    ResourceName::parse(ResourceType::ClusterLoadAssignment, service)
+        .map_err(|why| path.field("service_name").reject(why))?;
     Ok(Discovery::Eds { service: service.as_str().into() })
 }
 
@@ -101,8 +104,9 @@ fn aggregate(custom: &CustomClusterType, path: &Path<'_>) -> Result<Discovery, R
     if config.clusters.is_empty() {
         return Err(path.field("clusters").reject("is empty"));
     }
-    if let Some(at) = config.clusters.iter().position(String::is_empty) {
-        return Err(path.element("clusters", at).reject("is empty"));
+    for (at, name) in config.clusters.iter().enumerate() {
+        ResourceName::parse(ResourceType::Cluster, name)
+            .map_err(|why| path.element("clusters", at).reject(why))?;
     }
     Ok(Discovery::Aggregate(config.clusters.iter().map(|name| name.as_str().into()).collect()))
 }

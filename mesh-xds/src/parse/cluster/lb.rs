@@ -24,7 +24,8 @@ pub(super) fn config(message: &Cluster, path: &Path<'_>) -> Result<Config, Rejec
     if let Some(policy) = &message.load_balancing_policy {
         return listed(policy, DEPTH, &path.field("load_balancing_policy"));
     }
-    let custom = matches!(message.cluster_discovery_type, Some(ClusterDiscoveryType::ClusterType(_)));
+    let custom =
+        matches!(message.cluster_discovery_type, Some(ClusterDiscoveryType::ClusterType(_)));
     let policy = match LbPolicy::try_from(message.lb_policy) {
         Ok(LbPolicy::RoundRobin) => Policy::RoundRobin,
         // What Envoy asks of an aggregate; its leaves say how they balance.

@@ -20,11 +20,7 @@ const KEY: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 /// Envoy's defaults for a keepalive that says nothing else.
 const KEEPALIVE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
 
-pub(super) fn apply(
-    message: &Cluster,
-    config: &mut Config,
-    path: &Path<'_>,
-) -> Result<(), Reject> {
+pub(super) fn apply(message: &Cluster, config: &mut Config, path: &Path<'_>) -> Result<(), Reject> {
     let connections = &mut config.connections;
     if let Some(any) = message.typed_extension_protocol_options.get(KEY) {
         let path = path.entry("typed_extension_protocol_options", KEY);

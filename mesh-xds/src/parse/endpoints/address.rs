@@ -32,10 +32,7 @@ pub(super) fn endpoint(raw: &[u8], path: &Path<'_>) -> Result<Endpoint, Reject> 
 }
 
 /// The DNS name and port in the raw `LbEndpoint` at `path`, and its weight.
-pub(super) fn host_port<'a>(
-    raw: &'a [u8],
-    path: &Path<'_>,
-) -> Result<(&'a str, u16, u32), Reject> {
+pub(super) fn host_port<'a>(raw: &'a [u8], path: &Path<'_>) -> Result<(&'a str, u16, u32), Reject> {
     let message = eds::Endpoint::read(raw).map_err(|e| path.reject(e))?;
     let path_to = path.field("endpoint.address.socket_address");
     let Some(eds::Address::Socket(socket)) = message.address else {
@@ -72,10 +69,9 @@ fn address(message: Option<eds::Address<'_>>, path: &Path<'_>) -> Result<Address
     if socket.protocol != 0 {
         return Err(path.field("protocol").reject("is not TCP"));
     }
-    let ip: IpAddr = socket
-        .address
-        .parse()
-        .map_err(|_| path.field("address").reject(format_args!("{:?} is no IP address", socket.address)))?;
+    let ip: IpAddr = socket.address.parse().map_err(|_| {
+        path.field("address").reject(format_args!("{:?} is no IP address", socket.address))
+    })?;
     Ok(Address::Socket(SocketAddr::new(ip, port(&socket, &path)?)))
 }
 

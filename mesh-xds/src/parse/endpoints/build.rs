@@ -63,7 +63,12 @@ impl<'a> Build<'a> {
         };
         let count = old.endpoints.len();
         if place.raw == new.raw {
-            return Overlap { old: Some(old), head: count, middle: Middle::Some(Vec::new()), tail: 0 };
+            return Overlap {
+                old: Some(old),
+                head: count,
+                middle: Middle::Some(Vec::new()),
+                tail: 0,
+            };
         }
         let (mut ours, mut theirs) = (place.endpoints.iter(), new.endpoints.iter());
         let (mut left, mut added) = (Vec::new(), Vec::new());

@@ -33,10 +33,6 @@ pub(in crate::parse) fn hosts(raw: &[u8], path: &Path<'_>) -> Result<Vec<HostPor
 
 impl From<eds::LocalityName<'_>> for LocalityName {
     fn from(name: eds::LocalityName<'_>) -> Self {
-        Self {
-            region: name.region.into(),
-            zone: name.zone.into(),
-            sub_zone: name.sub_zone.into(),
-        }
+        Self { region: name.region.into(), zone: name.zone.into(), sub_zone: name.sub_zone.into() }
     }
 }

@@ -5,8 +5,8 @@
 //! the assignment it went.
 
 mod address;
-mod hosts;
 mod build;
+mod hosts;
 mod reuse;
 #[cfg(test)]
 mod tests;
@@ -55,7 +55,7 @@ pub(super) fn assignment(
     let drops = drops(&message.drops, path)?;
     let localities = localities(&message.localities, origin, path)?;
     let localities = Build::new(old, path).localities(&localities)?;
-    Ok(Assignment { localities, drops })
+    Ok(Assignment { localities, drops, ..Assignment::default() })
 }
 
 /// A locality that takes traffic.

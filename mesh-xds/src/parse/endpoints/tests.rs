@@ -65,7 +65,10 @@ fn everything_we_use_is_read() {
     let drops: Vec<u32> = parsed.drops.iter().map(|d| d.per_million).collect();
     assert_eq!(drops, [20_000, 2_500, 7, 1_000_000]);
     let last = &parsed.localities[1].endpoints[1];
-    assert_eq!((last.weight, last.health, last.hostname.as_deref()), (7, Health::Draining, Some("h")));
+    assert_eq!(
+        (last.weight, last.health, last.hostname.as_deref()),
+        (7, Health::Draining, Some("h"))
+    );
     assert_eq!(last.more.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.9:1"]);
     assert_eq!((&*parsed.localities[0].name.zone, parsed.localities[0].priority), ("b", 0));
 }
@@ -91,9 +94,10 @@ fn broken_localities_are_rejected() {
     assert_eq!(one(|l| l.locality = None), "endpoints[0].locality");
     assert_eq!(one(|l| l.priority = 1), "endpoints[0].priority");
     assert_eq!(
-        one(|l| l.lb_config = Some(eds::locality_lb_endpoints::LbConfig::LedsClusterLocalityConfig(
-            eds::LedsClusterLocalityConfig::default()
-        ))),
+        one(|l| l.lb_config =
+            Some(eds::locality_lb_endpoints::LbConfig::LedsClusterLocalityConfig(
+                eds::LedsClusterLocalityConfig::default()
+            ))),
         "endpoints[0].leds_cluster_locality_config"
     );
     let (a, b) = (locality("a", 0, &["10.0.0.1:80"]), locality("b", 2, &["10.0.0.2:80"]));
@@ -140,13 +144,11 @@ fn broken_endpoints_are_rejected() {
     assert_eq!(socket(|s| s.address = "name".into()), "address.socket_address.address");
     assert_eq!(socket(|s| s.port_specifier = None), "address.socket_address.port_value");
     assert_eq!(
-        socket(|s| s.port_specifier =
-            Some(core::socket_address::PortSpecifier::PortValue(65_536))),
+        socket(|s| s.port_specifier = Some(core::socket_address::PortSpecifier::PortValue(65_536))),
         "address.socket_address.port_value"
     );
-    let heavy = |address| {
-        eds::LbEndpoint { load_balancing_weight: u32v(u32::MAX), ..endpoint(address) }
-    };
+    let heavy =
+        |address| eds::LbEndpoint { load_balancing_weight: u32v(u32::MAX), ..endpoint(address) };
     let mut sum = locality("a", 0, &[]);
     sum.lb_endpoints = vec![heavy("10.0.0.1:80"), heavy("10.0.0.2:80")];
     assert_eq!(path(vec![sum]), "endpoints[0].lb_endpoints");
