@@ -9,7 +9,7 @@ use mesh_core::cluster::{
 };
 use mesh_core::matcher::{HeaderMatcher, PathMatcher, StringMatcher, ValueMatcher};
 use mesh_core::route::{Action, ClusterChoice, Forward, Route, RouteMatch, Table, VirtualHost};
-use mesh_core::snapshot::{Slot, Snapshot};
+use mesh_core::snapshot::{ClusterSlot, Snapshot};
 use mesh_tonic::{Channel, Mesh};
 
 use crate::shared::{Error, METHOD_UNARY, Run};
@@ -55,10 +55,11 @@ fn snapshot(addresses: &[SocketAddr]) -> Result<Snapshot, Error> {
             endpoints: endpoints.collect(),
         });
     }
-    let assignment = Arc::new(Assignment { localities, drops: Arc::default() });
+    let assignment = Arc::new(Assignment { localities, ..Assignment::default() });
     let mut config = Config::new("echo", Discovery::Static(assignment.clone()));
     let (interval, timeout) = (Duration::from_secs(30), Duration::from_secs(10));
     config.connections.keepalive = Some(Keepalive { interval, timeout });
     let cluster = Cluster::new(Version { config: Arc::new(config), assignment, note: None });
-    Ok(Snapshot::new("echo", Arc::new(builder.build()?), |_| Slot::Known(cluster.clone())))
+    let snapshot = Snapshot::new("echo".into(), Arc::new(builder.build()?));
+    Ok(snapshot.with_clusters([ClusterSlot::Ready(cluster)]))
 }

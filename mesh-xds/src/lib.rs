@@ -3,9 +3,13 @@
 pub mod ads;
 pub mod bootstrap;
 mod error;
+#[cfg(test)]
+pub(crate) mod fixtures;
 #[cfg(feature = "mesh")]
 mod mesh;
 pub mod name;
+pub mod parse;
+pub mod proto;
 
 pub use error::{Error, Kind};
 #[cfg(feature = "mesh")]

@@ -14,7 +14,7 @@ mod config;
 mod endpoint;
 mod live;
 
-pub use assignment::{Assignment, DropOverload, Locality, LocalityName};
+pub use assignment::{Assignment, DropOverload, Leaf, Locality, LocalityName};
 pub use config::{Config, Connections, Discovery, HostPort, Keepalive, Limits, Upstream};
 pub use endpoint::{Address, Endpoint, EndpointState, Health};
 pub use live::{Cluster, Permit, Version};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 
-use super::{Redirect, Weighted};
+use super::{Overrides, Redirect, Weighted};
 use crate::request::RequestHead;
 use crate::rng::Rng;
 
@@ -80,8 +80,8 @@ pub enum Target<'a> {
     Known {
         /// Which one.
         cluster: ClusterIndex,
-        /// The entry of [`Weighted::clusters`] that was drawn, for routes that have them.
-        entry: Option<usize>,
+        /// What a weighted cluster changes about filters, on top of the route.
+        overrides: Option<&'a Overrides>,
     },
     /// A cluster that the request names; the table may or may not know it.
     Named(&'a str),
@@ -97,10 +97,10 @@ impl ClusterChoice {
     #[must_use]
     pub fn choose<'a>(&'a self, head: &RequestHead<'a>, rng: &mut dyn Rng) -> Target<'a> {
         match self {
-            Self::One(cluster) => Target::Known { cluster: *cluster, entry: None },
+            Self::One(cluster) => Target::Known { cluster: *cluster, overrides: None },
             Self::Weighted(weighted) => {
-                let (at, entry) = weighted.choose(rng);
-                Target::Known { cluster: entry.cluster, entry: Some(at) }
+                let entry = weighted.choose(rng);
+                Target::Known { cluster: entry.cluster, overrides: Some(&entry.overrides) }
             }
             Self::Header(name) => {
                 let value = head.values(name).next().and_then(|value| value.to_str().ok());

@@ -49,12 +49,11 @@ impl Weighted {
         Ok(Self { clusters, cumulative: cumulative.into() })
     }
 
-    /// Draws a cluster, with its position. Takes exactly one number from `rng`.
+    /// Draws a cluster. Takes exactly one number from `rng`.
     #[must_use]
-    pub fn choose(&self, rng: &mut dyn Rng) -> (usize, &WeightedCluster) {
+    pub fn choose(&self, rng: &mut dyn Rng) -> &WeightedCluster {
         let draw = rng.below(self.total());
-        let at = self.cumulative.partition_point(|upto| *upto <= draw);
-        (at, &self.clusters[at])
+        &self.clusters[self.cumulative.partition_point(|upto| *upto <= draw)]
     }
 
     /// The clusters that have weight, in order.

@@ -1,97 +1,71 @@
-//! The filters of each route, merged with its overrides when the configuration arrives.
+//! The filter chains of all routes, merged when the configuration arrives.
 
-use std::fmt;
-use std::sync::Arc;
+use super::HttpFilter;
+use crate::filter::Chain;
+use crate::route::{Action, ClusterChoice, Overrides, Route, RouteId, Table};
 
-use rustc_hash::FxHashMap;
-
-use crate::filter::{Chain, Entry, Factory, Override, Settings};
-use crate::route::{Action, ClusterChoice, Overrides, Route, Table};
-
-/// A filter of the listener (`HttpConnectionManager.http_filters`).
-#[derive(Clone)]
-pub struct FilterConfig {
-    /// The instance name, which overrides refer to.
-    pub name: Arc<str>,
-    /// Makes the filter.
-    pub factory: Arc<dyn Factory>,
-    /// The listener's own configuration of it.
-    pub settings: Settings,
-    /// Whether it is off where no override switches it on (`HttpFilter.disabled`).
-    pub disabled: bool,
-}
-
-impl fmt::Debug for FilterConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FilterConfig").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// The filters of each route, and of each weighted cluster that has overrides of its own.
+/// The filter chain of each route of a table. Empty, and without an allocation, if there are no
+/// filters.
 #[derive(Debug, Default)]
 pub struct Chains {
-    /// By route; empty when no route has a filter.
-    routes: Box<[Chain]>,
-    weighted: FxHashMap<(usize, usize), Chain>,
+    routes: Box<[RouteChains]>,
+}
+
+#[derive(Debug)]
+struct RouteChains {
+    own: Chain,
+    /// Parallel to the route's weighted clusters; empty where they change nothing.
+    weighted: Box<[Chain]>,
 }
 
 impl Chains {
-    /// Merges the listener's `filters` with what the routes of `table` change about them.
+    /// The chains that `filters` make for the routes of `table`.
     ///
-    /// Overrides of a weighted cluster win over those of its route, which the parser has merged
-    /// with those of its virtual host (gRFC A39).
+    /// Routes that change nothing share one chain, and with it the filters' state.
     #[must_use]
-    pub fn new(filters: &[FilterConfig], table: &Table) -> Self {
+    pub fn new(filters: &[HttpFilter], table: &Table) -> Self {
         if filters.is_empty() {
             return Self::default();
         }
-        // Routes without overrides share one chain.
-        let plain = merge(filters, &[]);
-        let mut weighted = FxHashMap::default();
-        let mut chain_of = |(at, route): (usize, &Arc<Route>)| {
-            if let Action::Forward(forward) = &route.action
-                && let ClusterChoice::Weighted(clusters) = &forward.cluster
-            {
-                for (entry, cluster) in clusters.clusters().iter().enumerate() {
-                    if !cluster.overrides.is_empty() {
-                        let chain = merge(filters, &[&route.overrides, &cluster.overrides]);
-                        weighted.insert((at, entry), chain);
-                    }
-                }
-            }
-            match route.overrides.is_empty() {
-                true => plain.clone(),
-                false => merge(filters, &[&route.overrides]),
-            }
+        let plain = HttpFilter::chain(filters, &[]);
+        let chain = |levels: &[&Overrides]| match levels.iter().all(|l| l.is_empty()) {
+            true => plain.clone(),
+            false => HttpFilter::chain(filters, levels),
         };
-        let routes: Box<[Chain]> = table.routes().iter().enumerate().map(&mut chain_of).collect();
-        let idle = weighted.is_empty() && routes.iter().all(Chain::is_empty);
-        Self { routes: if idle { Box::default() } else { routes }, weighted }
+        let routes = table.routes().iter().map(|route| {
+            let weighted = weighted(route);
+            let changes = weighted.iter().any(|entry| !entry.overrides.is_empty());
+            let weighted = weighted.iter().filter(|_| changes);
+            let weighted = weighted.map(|entry| chain(&[&route.overrides, &entry.overrides]));
+            RouteChains { own: chain(&[&route.overrides]), weighted: weighted.collect() }
+        });
+        Self { routes: routes.collect() }
     }
 
-    /// The filters for a request on `route`, of which `entry` of its weighted clusters was drawn.
-    #[inline]
-    pub(super) fn find(&self, route: &Route, entry: Option<usize>) -> Chain {
-        if self.routes.is_empty() {
-            return Chain::default();
-        }
-        let at = route.id().as_usize();
-        let special = entry.and_then(|entry| self.weighted.get(&(at, entry)));
-        special.or_else(|| self.routes.get(at)).cloned().unwrap_or_default()
+    /// The chain for a call on `route` that was sent to the cluster which brought `entry` along.
+    pub(super) fn find(&self, route: &Route, entry: Option<&Overrides>) -> Chain {
+        let Some(chains) = self.route(route.id()) else { return Chain::default() };
+        let chosen = entry.filter(|_| !chains.weighted.is_empty()).and_then(|entry| {
+            let at = weighted(route).iter().position(|w| std::ptr::eq(&w.overrides, entry))?;
+            chains.weighted.get(at)
+        });
+        chosen.unwrap_or(&chains.own).clone()
+    }
+
+    fn route(&self, id: RouteId) -> Option<&RouteChains> {
+        self.routes.get(id.as_usize())
     }
 }
 
-fn merge(filters: &[FilterConfig], levels: &[&Overrides]) -> Chain {
-    let mut entries: Vec<Entry> = Vec::new();
-    for filter in filters {
-        let overrides: Vec<Override> = levels
-            .iter()
-            .filter_map(|level| level.find(&filter.name))
-            .map(|o| Override { settings: Some(o.config.clone()), disabled: o.disabled })
-            .collect();
-        let overrides: Vec<&Override> = overrides.iter().collect();
-        let base = (&filter.settings, filter.disabled);
-        Chain::extend(&mut entries, &filter.name, &*filter.factory, base, &overrides);
+fn weighted(route: &Route) -> &[crate::route::WeightedCluster] {
+    match &route.action {
+        Action::Forward(forward) => match &forward.cluster {
+            ClusterChoice::Weighted(weighted) => weighted.clusters(),
+            ClusterChoice::One(_) | ClusterChoice::Header(_) => &[],
+        },
+        Action::DirectResponse { .. }
+        | Action::Redirect(_)
+        | Action::NonForwarding
+        | Action::Unsupported(_) => &[],
     }
-    Chain::new(entries)
 }

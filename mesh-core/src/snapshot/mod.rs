@@ -1,96 +1,156 @@
-//! Everything that one call needs to know, as one value.
+//! What a target's requests are decided by: one complete configuration at a time.
 //!
-//! A [`Snapshot`] is what the control side knows of a target at one moment: its routes, the
-//! clusters they lead to, and the filters on the way. It is replaced as a whole, and only when
-//! every part of the new one is there (gRFC A74), so a call that has loaded it never meets a route
-//! without its cluster. What it decides for a request is a [`Plan`].
+//! ```text
+//! routes + clusters + filters ─► Snapshot ─► Cell<Root> (one per target) ─► plan ─► Plan | NoPlan
+//! ```
+//!
+//! A [`Snapshot`] never changes; a switch of the target publishes another one. Endpoints are not
+//! part of it: they change in the [`Cluster`](crate::cluster::Cluster)s that it holds. Where it
+//! came from, a management server, a file or code, does not show.
 
 mod chains;
+mod filters;
 mod plan;
+mod root;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use chains::{Chains, FilterConfig};
+pub use chains::Chains;
+pub use filters::HttpFilter;
 pub use plan::{NoPlan, Plan};
-
+pub use root::{ClusterSlot, Root, Stamp};
 use rustc_hash::FxHashMap;
 
-use crate::cluster::Cluster;
 use crate::route::{Action, ClusterChoice, Table};
 
-/// What is known of a target: the value of the cell that its channels read.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Root {
-    /// Not everything is there yet; calls wait.
-    Waiting {
-        /// What is missing, for people.
-        why: Arc<str>,
-    },
-    /// Calls are planned with this.
-    Ready(Snapshot),
-    /// There will be no configuration unless something changes; calls fail.
-    Failed {
-        /// What is wrong, for people.
-        why: Arc<str>,
-    },
-}
-
-/// The complete configuration of a target at one moment.
-#[derive(Debug)]
-pub struct Snapshot {
-    /// The target's listener resource name.
-    pub target: Arc<str>,
-    /// Goes up by one each time the target's configuration is replaced.
-    pub stamp: u64,
-    /// The routes.
-    pub table: Arc<Table>,
-    /// The clusters, parallel to [`Table::clusters`].
-    pub clusters: Box<[Slot]>,
-    /// Clusters by name, for routes that take the name from a header; empty if there is none.
-    pub named: FxHashMap<Arc<str>, Slot>,
-    /// The filters of each route.
-    pub chains: Chains,
-    /// The listener's `max_stream_duration`, for routes that say nothing (gRFC A31).
-    pub max_stream_duration: Option<Duration>,
-}
-
-/// What is known of a cluster that routes refer to.
+/// One complete configuration of a target.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Slot {
-    /// It can be used.
-    Known(Arc<Cluster>),
-    /// It cannot; calls to it fail, and others do not care.
-    Broken(Arc<str>),
+pub struct Snapshot {
+    target: Arc<str>,
+    stamp: Stamp,
+    table: Arc<Table>,
+    /// Parallel to the clusters of the table.
+    clusters: Box<[ClusterSlot]>,
+    /// Clusters by name, for routes whose requests name them. Empty if there is no such route.
+    named: FxHashMap<Arc<str>, ClusterSlot>,
+    chains: Arc<Chains>,
+    max_stream_duration: Option<Duration>,
 }
 
 impl Snapshot {
-    /// A snapshot of `table` whose clusters `find` knows.
+    /// A configuration of `target` with the routes of `table`, and nothing known of its clusters.
     #[must_use]
-    pub fn new(
-        target: impl Into<Arc<str>>,
-        table: Arc<Table>,
-        mut find: impl FnMut(&Arc<str>) -> Slot,
-    ) -> Self {
-        let clusters: Box<[Slot]> = table.clusters().iter().map(&mut find).collect();
-        let by_header = |route: &Arc<crate::route::Route>| matches!(&route.action, Action::Forward(f) if matches!(f.cluster, ClusterChoice::Header(_)));
-        let named = if table.routes().iter().any(by_header) {
-            table.clusters().iter().cloned().zip(clusters.iter().cloned()).collect()
-        } else {
-            FxHashMap::default()
-        };
-        Self {
-            target: target.into(),
-            stamp: 0,
+    pub fn new(target: Arc<str>, table: Arc<Table>) -> Self {
+        let unknown = |_: &Arc<str>| ClusterSlot::Broken("the cluster is not known".into());
+        let clusters = table.clusters().iter().map(unknown).collect();
+        let mut snapshot = Self {
+            target,
+            stamp: Stamp::default(),
             table,
-            clusters,
-            named,
-            chains: Chains::default(),
+            clusters: Box::default(),
+            named: FxHashMap::default(),
+            chains: Arc::default(),
             max_stream_duration: None,
+        };
+        snapshot.put_clusters(clusters);
+        snapshot
+    }
+
+    /// The same with these clusters, which stand in the order of the table's.
+    ///
+    /// Clusters that are too few are not known; those too many are ignored.
+    #[must_use]
+    pub fn with_clusters(mut self, slots: impl IntoIterator<Item = ClusterSlot>) -> Self {
+        let mut clusters = std::mem::take(&mut self.clusters).into_vec();
+        clusters.iter_mut().zip(slots).for_each(|(slot, new)| *slot = new);
+        self.put_clusters(clusters);
+        self
+    }
+
+    /// The same with one more cluster that requests may name (`cluster_header`).
+    #[must_use]
+    pub fn with_named(mut self, name: Arc<str>, slot: ClusterSlot) -> Self {
+        self.named.insert(name, slot);
+        self
+    }
+
+    /// The same with these filters.
+    #[must_use]
+    pub fn with_chains(mut self, chains: Arc<Chains>) -> Self {
+        self.chains = chains;
+        self
+    }
+
+    /// The same with this stamp.
+    #[must_use]
+    pub fn with_stamp(mut self, stamp: Stamp) -> Self {
+        self.stamp = stamp;
+        self
+    }
+
+    /// The same with a bound on calls whose route has none of its own (gRFC A31). Zero is none.
+    #[must_use]
+    pub fn with_max_stream_duration(mut self, bound: Option<Duration>) -> Self {
+        self.max_stream_duration = bound;
+        self
+    }
+
+    /// The target, such as `xds:///greeter`.
+    #[must_use]
+    pub fn target(&self) -> &Arc<str> {
+        &self.target
+    }
+
+    /// Which of the target's configurations this is.
+    #[must_use]
+    pub fn stamp(&self) -> &Stamp {
+        &self.stamp
+    }
+
+    /// The routes.
+    #[must_use]
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// The clusters, parallel to those of the table.
+    #[must_use]
+    pub fn clusters(&self) -> &[ClusterSlot] {
+        &self.clusters
+    }
+
+    /// The cluster called `name`, if routes or requests have named it. Compares names one by one.
+    #[must_use]
+    pub fn cluster(&self, name: &str) -> Option<&ClusterSlot> {
+        let mut listed = self.table.clusters().iter().zip(&self.clusters);
+        let listed = listed.find(|(known, _)| &***known == name).map(|(_, slot)| slot);
+        listed.or_else(|| self.named.get(name))
+    }
+
+    /// The filters of its routes.
+    #[must_use]
+    pub fn chains(&self) -> &Arc<Chains> {
+        &self.chains
+    }
+
+    fn put_clusters(&mut self, clusters: Vec<ClusterSlot>) {
+        if self.table.routes().iter().any(|route| is_named_by_request(&route.action)) {
+            let names = self.table.clusters().iter().cloned();
+            self.named.extend(names.zip(clusters.iter().cloned()));
         }
+        self.clusters = clusters.into();
+    }
+}
+
+fn is_named_by_request(action: &Action) -> bool {
+    match action {
+        Action::Forward(forward) => matches!(forward.cluster, ClusterChoice::Header(_)),
+        Action::DirectResponse { .. }
+        | Action::Redirect(_)
+        | Action::NonForwarding
+        | Action::Unsupported(_) => false,
     }
 }

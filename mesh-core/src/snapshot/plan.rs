@@ -1,148 +1,177 @@
-//! What happens to one request: decided once, before anything is sent.
+//! What one call will do.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 
-use super::{Slot, Snapshot};
+use super::{ClusterSlot, Snapshot};
 use crate::cluster::Cluster;
 use crate::filter::Chain;
 use crate::request::{Protocol, RequestHead};
 use crate::rng::Rng;
 use crate::route::{Action, NoRoute, Route, Target};
 
-/// What a call will do. Holds all it needs, so a later configuration cannot pull it away.
+/// What one call will do. Holds what it needs, so a switch of configuration does not reach it.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The route that matched.
+    /// The route it falls under.
     pub route: Arc<Route>,
-    /// The cluster that was chosen; attempts stay with it.
+    /// Where it goes; retries stay there (gRFC A31).
     pub cluster: Arc<Cluster>,
-    /// The filters on the way.
+    /// The filters it passes.
     pub chain: Chain,
-    /// How long the call may take by configuration; the caller's deadline may be tighter.
-    pub limit: Option<Duration>,
-    /// Which configuration decided this.
+    /// The listener's bound on calls whose route has none.
+    pub max_stream_duration: Option<Duration>,
+    /// [`Stamp::number`](super::Stamp::number) of the configuration that decided.
     pub stamp: u64,
 }
 
-/// Why a request is not sent to a cluster.
+impl Plan {
+    /// How long the call may take, given the caller's own bound (gRFC A31); `None` is forever.
+    #[must_use]
+    pub fn limit(&self, protocol: Protocol, deadline: Option<Duration>) -> Option<Duration> {
+        let timeouts = &self.route.timeouts;
+        match protocol {
+            Protocol::Grpc => timeouts.grpc_limit(deadline, self.max_stream_duration),
+            Protocol::Http => {
+                let stream = timeouts.max_stream_duration.or(self.max_stream_duration);
+                let stream = stream.filter(|limit| !limit.is_zero());
+                [deadline, timeouts.http_limit(), stream].into_iter().flatten().min()
+            }
+        }
+    }
+}
+
+/// Why a call is not sent on, or what answers it instead.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoPlan {
-    /// No virtual host or route matches.
-    #[error(transparent)]
-    NoRoute(#[from] NoRoute),
-    /// The route answers by itself. HTTP only.
-    #[error("route {route:?} answers with status {status}")]
+    /// The route answers it.
+    #[error("route {:?} answers with {status}", route.name)]
     Respond {
-        /// The route's name.
-        route: Arc<str>,
-        /// The status of the answer.
+        /// The route.
+        route: Arc<Route>,
+        /// The status.
         status: StatusCode,
-        /// `location`, for redirects.
-        location: Option<String>,
-        /// The body of the answer.
+        /// The body.
         body: Bytes,
     },
-    /// The route does something that is not for this kind of request.
-    #[error("route {route:?} {why}")]
-    NotServed {
-        /// The route's name.
-        route: Arc<str>,
-        /// What it does.
-        why: Arc<str>,
+    /// The route sends the caller elsewhere.
+    #[error("route {:?} redirects with {status}", route.name)]
+    Redirect {
+        /// The route.
+        route: Arc<Route>,
+        /// The status.
+        status: StatusCode,
+        /// The value of `location`.
+        location: String,
     },
-    /// The cluster is known to be broken.
+    /// No route is for it.
+    #[error(transparent)]
+    NoRoute(#[from] NoRoute),
+    /// The route's cluster cannot be used.
     #[error("cluster {cluster}: {why}")]
     Broken {
-        /// Its name.
+        /// The route.
+        route: Arc<Route>,
+        /// The cluster.
         cluster: Arc<str>,
         /// What is wrong with it.
         why: Arc<str>,
     },
-    /// The request names a cluster that nobody has asked for yet.
-    #[error("cluster {cluster} is not known")]
+    /// The request names a cluster that nobody has asked for yet (`cluster_header`).
+    #[error("cluster {cluster} is not known yet")]
     Unknown {
-        /// Its name.
+        /// The route.
+        route: Arc<Route>,
+        /// The cluster.
         cluster: Arc<str>,
+    },
+    /// The request names no cluster in this header (`cluster_header`).
+    #[error("the request names no cluster in {header}")]
+    Unnamed {
+        /// The route.
+        route: Arc<Route>,
+        /// The header.
+        header: HeaderName,
+    },
+    /// The route is for servers, or asks for what is not supported.
+    #[error("route {:?} does not forward: {why}", route.name)]
+    Unsupported {
+        /// The route.
+        route: Arc<Route>,
+        /// What it asks for.
+        why: Arc<str>,
     },
 }
 
 impl Snapshot {
     /// What happens to the request `head`.
     ///
+    /// Takes from `rng` what the search for the route and the choice of the cluster take. Allocates
+    /// nothing for calls that are sent on, but for what [`Table::find`](crate::route::Table::find)
+    /// names.
+    ///
     /// # Errors
-    /// [`NoPlan`] when it is not sent to a cluster.
+    /// [`NoPlan`] for everything that is not sent on.
     pub fn plan(&self, head: &RequestHead<'_>, rng: &mut dyn Rng) -> Result<Plan, NoPlan> {
         let route = self.table.find(head, rng)?;
-        let not_served =
-            |why: &str| NoPlan::NotServed { route: route.name.clone(), why: why.into() };
         let forward = match &route.action {
             Action::Forward(forward) => forward,
-            Action::NonForwarding => {
-                return Err(not_served("serves requests instead of sending them"));
-            }
-            Action::Unsupported(why) => return Err(not_served(why)),
-            Action::DirectResponse { .. } | Action::Redirect(_)
-                if head.protocol == Protocol::Grpc =>
-            {
-                return Err(not_served("answers by itself, which gRPC calls cannot use"));
-            }
             Action::DirectResponse { status, body } => {
-                return Err(NoPlan::Respond {
-                    route: route.name.clone(),
-                    status: *status,
-                    location: None,
-                    body: body.clone(),
-                });
+                let (route, body) = (route.clone(), body.clone());
+                return Err(NoPlan::Respond { route, status: *status, body });
             }
             Action::Redirect(redirect) => {
                 let matched = route.matcher.path.matched(head.path).unwrap_or_default();
-                return Err(NoPlan::Respond {
-                    route: route.name.clone(),
-                    status: redirect.code.status(),
-                    location: Some(redirect.location(head, matched)),
-                    body: Bytes::new(),
-                });
+                let location = redirect.location(head, matched);
+                let status = redirect.code.status();
+                return Err(NoPlan::Redirect { route: route.clone(), status, location });
+            }
+            Action::NonForwarding => {
+                let why = "the route is for servers".into();
+                return Err(NoPlan::Unsupported { route: route.clone(), why });
+            }
+            Action::Unsupported(why) => {
+                return Err(NoPlan::Unsupported { route: route.clone(), why: why.clone() });
             }
         };
         let (slot, name, entry) = match forward.cluster.choose(head, rng) {
-            Target::Known { cluster, entry } => {
+            Target::Known { cluster, overrides } => {
                 let name = self.table.cluster(cluster);
-                (self.clusters.get(cluster.as_usize()), name.map_or("", |name| name), entry)
+                (self.clusters.get(cluster.as_usize()), name, overrides)
             }
-            Target::Named(name) => (self.named.get(name), name, None),
+            Target::Named(name) => match self.named.get_key_value(name) {
+                Some((name, slot)) => (Some(slot), Some(name), None),
+                None => {
+                    let cluster = name.into();
+                    return Err(NoPlan::Unknown { route: route.clone(), cluster });
+                }
+            },
             Target::Unnamed(header) => {
-                return Err(not_served(&format!(
-                    "takes its cluster from header {header}, which is absent"
-                )));
+                let header = header.clone();
+                return Err(NoPlan::Unnamed { route: route.clone(), header });
             }
         };
-        let cluster = match slot {
-            Some(Slot::Known(cluster)) => cluster.clone(),
-            Some(Slot::Broken(why)) => {
-                return Err(NoPlan::Broken { cluster: name.into(), why: why.clone() });
+        match slot {
+            Some(ClusterSlot::Ready(cluster)) => Ok(Plan {
+                route: route.clone(),
+                cluster: cluster.clone(),
+                chain: self.chains.find(route, entry),
+                max_stream_duration: self.max_stream_duration,
+                stamp: self.stamp.number,
+            }),
+            Some(ClusterSlot::Broken(why)) => {
+                let cluster = name.cloned().unwrap_or_default();
+                Err(NoPlan::Broken { route: route.clone(), cluster, why: why.clone() })
             }
-            None => return Err(NoPlan::Unknown { cluster: name.into() }),
-        };
-        let limit = match head.protocol {
-            Protocol::Grpc => route.timeouts.grpc_limit(None, self.max_stream_duration),
-            Protocol::Http => {
-                let stream = route.timeouts.max_stream_duration.or(self.max_stream_duration);
-                let stream = stream.filter(|limit| !limit.is_zero());
-                let limits = [route.timeouts.http_limit(), stream];
-                limits.into_iter().flatten().min()
+            None => {
+                let cluster = name.cloned().unwrap_or_default();
+                let why = "the cluster is not known".into();
+                Err(NoPlan::Broken { route: route.clone(), cluster, why })
             }
-        };
-        Ok(Plan {
-            route: route.clone(),
-            cluster,
-            chain: self.chains.find(route, entry),
-            limit,
-            stamp: self.stamp,
-        })
+        }
     }
 }

@@ -1,15 +1,61 @@
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode, Uri};
+use bytes::Bytes;
+use http::{HeaderName, StatusCode};
 
-use super::*;
-use crate::cluster::{Assignment, Cluster, Config, Discovery, Version};
+use super::{Chains, ClusterSlot, HttpFilter, NoPlan, Plan, Snapshot, Stamp};
+use crate::cluster::{Address, Assignment, Cluster, Config, Discovery, Endpoint, Version};
+use crate::filter::{Context, Factory, Filter, Settings, Slot, Step};
 use crate::matcher::PathMatcher;
-use crate::request::RequestHead;
-use crate::rng::XorShift;
-use crate::route::{Forward, Route, RouteMatch, Table, VirtualHost};
+use crate::request::{Protocol, RequestHead};
+use crate::route::{
+    Action, ClusterChoice, Forward, NoRoute, Override, Redirect, Route, RouteMatch, Table,
+    VirtualHost, Weighted, WeightedCluster,
+};
 use crate::testing::SequenceRng;
+
+/// A filter that only has a name.
+struct Named(String);
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Filter for Named {
+    fn poll_request(&self, _: &mut Slot, _: &RequestHead<'_>, _: &mut Context<'_>) -> Step {
+        Step::Continue
+    }
+}
+
+struct Names;
+
+impl Factory for Names {
+    fn type_url(&self) -> &str {
+        "type.googleapis.com/names"
+    }
+
+    fn parse(&self, message: &[u8]) -> Result<Settings, String> {
+        Ok(Arc::new(String::from_utf8_lossy(message).into_owned()))
+    }
+
+    fn build(&self, base: &Settings, overrides: &[Settings]) -> Arc<dyn Filter> {
+        let settings = overrides.last().unwrap_or(base);
+        Arc::new(Named(settings.downcast_ref::<String>().cloned().unwrap_or_default()))
+    }
+}
+
+fn settings(text: &str) -> Arc<dyn Any + Send + Sync> {
+    Arc::new(text.to_owned())
+}
+
+fn filter(name: &str, disabled: bool) -> HttpFilter {
+    HttpFilter { name: name.into(), factory: Arc::new(Names), settings: settings("base"), disabled }
+}
 
 fn cluster(name: &str) -> Arc<Cluster> {
     let assignment = Arc::new(Assignment::default());
@@ -17,100 +63,142 @@ fn cluster(name: &str) -> Arc<Cluster> {
     Cluster::new(Version { config, assignment, note: None })
 }
 
-/// One route per action, at `/0`, `/1` and so on.
-fn snapshot(actions: impl FnOnce(&mut crate::route::Builder) -> Vec<Action>) -> Snapshot {
-    let mut builder = Table::builder();
-    let route = |(i, action): (usize, Action)| {
-        let mut route = Route::new(RouteMatch::new(PathMatcher::exact(&format!("/{i}"))), action);
-        route.name = format!("r{i}").into();
-        route.timeouts.route = Some(Duration::from_secs(3));
-        route.timeouts.max_stream_duration = Some(Duration::from_secs(9));
-        route
+fn ready(name: &str) -> ClusterSlot {
+    ClusterSlot::Ready(cluster(name))
+}
+
+/// `/one` to a, `/split` to a and b, `/named` by header, and the actions that do not forward.
+fn table() -> Arc<Table> {
+    let mut table = Table::builder();
+    let (a, b) = (table.cluster("a").unwrap(), table.cluster("b").unwrap());
+    let to = |path: &str, action| Route::new(RouteMatch::new(PathMatcher::exact(path)), action);
+    let forward = |path: &str, choice| to(path, Action::Forward(Forward::new(choice)));
+    let mut second = WeightedCluster::new(b, 1);
+    second.overrides.insert(Override::new("x", settings("entry")));
+    let split = Weighted::new(vec![WeightedCluster::new(a, 1), second]).unwrap();
+    let mut one = forward("/one", ClusterChoice::One(a));
+    one.overrides.insert(Override::disabled("y"));
+    let mut split = forward("/split", ClusterChoice::Weighted(split));
+    split.overrides.insert(Override::new("x", settings("route")));
+    let header = ClusterChoice::Header(HeaderName::from_static("x-cluster"));
+    let mut redirect = Redirect::default();
+    redirect.host = Some("other".into());
+    let body = Bytes::from_static(b"no");
+    let gone = Action::DirectResponse { status: StatusCode::GONE, body };
+    table.virtual_host(
+        VirtualHost::new("v", &["host"])
+            .route(one)
+            .route(split)
+            .route(forward("/named", header))
+            .route(forward("/b", ClusterChoice::One(b)))
+            .route(to("/gone", gone))
+            .route(to("/moved", Action::Redirect(redirect)))
+            .route(to("/server", Action::NonForwarding)),
+    );
+    Arc::new(table.build().unwrap())
+}
+
+fn plan(snapshot: &Snapshot, path: &str, header: Option<&str>, draw: u32) -> Result<Plan, NoPlan> {
+    let mut request = http::Request::get(format!("http://host{path}"));
+    if let Some(header) = header {
+        request = request.header("x-cluster", header);
+    }
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    snapshot.plan(&RequestHead::new(&parts, "host"), &mut SequenceRng::new([draw]))
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot::new("xds:///t".into(), table())
+        .with_clusters([ready("a"), ClusterSlot::Broken("gone".into())])
+        .with_stamp(Stamp { number: 7, version: "v".into() })
+}
+
+#[test]
+fn forwarded_calls_get_cluster_and_stamp() {
+    let plan = plan(&snapshot(), "/one", None, 0).unwrap();
+    assert_eq!((&**plan.cluster.name(), plan.stamp, plan.chain.is_empty()), ("a", 7, true));
+    assert_eq!(plan.route.id(), snapshot().table().routes()[0].id());
+}
+
+#[test]
+fn what_is_not_forwarded_says_why() {
+    let snapshot = snapshot();
+    let why = |path, header| plan(&snapshot, path, header, 0).unwrap_err();
+    assert!(matches!(why("/none", None), NoPlan::NoRoute(NoRoute::Route { .. })));
+    assert!(matches!(
+        why("/b", None),
+        NoPlan::Broken { cluster, why, .. } if &*cluster == "b" && &*why == "gone"
+    ));
+    assert!(matches!(
+        why("/gone", None),
+        NoPlan::Respond { status: StatusCode::GONE, body, .. } if body == "no"
+    ));
+    assert!(matches!(
+        why("/moved", None),
+        NoPlan::Redirect { location, .. } if location == "http://other/moved"
+    ));
+    assert!(matches!(why("/server", None), NoPlan::Unsupported { .. }));
+    assert!(matches!(why("/named", None), NoPlan::Unnamed { header, .. } if header == "x-cluster"));
+    let unknown = why("/named", Some("c"));
+    assert_eq!(unknown.to_string(), "cluster c is not known yet");
+    let none = Snapshot::new("t".into(), table());
+    assert!(matches!(self::plan(&none, "/one", None, 0), Err(NoPlan::Broken { .. })));
+}
+
+#[test]
+fn requests_may_name_known_and_demanded_clusters() {
+    let snapshot = snapshot().with_named("c".into(), ready("c"));
+    for name in ["a", "c"] {
+        let plan = plan(&snapshot, "/named", Some(name), 0).unwrap();
+        assert_eq!(&**plan.cluster.name(), name);
+    }
+    assert!(matches!(
+        plan(&snapshot, "/named", Some("b"), 0),
+        Err(NoPlan::Broken { why, .. }) if &*why == "gone"
+    ));
+}
+
+#[test]
+fn chains_follow_the_most_specific_level() {
+    let filters = [filter("x", false), filter("y", false), filter("z", true)];
+    let chains = Arc::new(Chains::new(&filters, &table()));
+    let snapshot = Snapshot::new("t".into(), table())
+        .with_clusters([ready("a"), ready("b")])
+        .with_chains(chains);
+    let chain = |path, draw| -> Vec<String> {
+        let plan = plan(&snapshot, path, Some("a"), draw).unwrap();
+        plan.chain.entries().iter().map(|e| format!("{}={:?}", e.name, e.filter)).collect()
     };
-    let mut host = VirtualHost::new("all", &["*"]);
-    for each in actions(&mut builder).into_iter().enumerate() {
-        host = host.route(route(each));
-    }
-    builder.virtual_host(host);
-    let table = Arc::new(builder.build().unwrap());
-    Snapshot::new("t", table, |name| match &**name {
-        "broken" => Slot::Broken("no EDS".into()),
-        name => Slot::Known(cluster(name)),
-    })
-}
-
-fn plan(snapshot: &Snapshot, path: &str, content: Option<&'static str>) -> Result<Plan, NoPlan> {
-    let (method, uri): (_, Uri) = (Method::GET, path.parse().unwrap());
-    let mut headers = HeaderMap::new();
-    headers.insert("x-cluster", "named".parse().unwrap());
-    if let Some(content) = content {
-        headers.insert("content-type", content.parse().unwrap());
-    }
-    let head = RequestHead::from_pieces(&method, &uri, &headers, "a");
-    snapshot.plan(&head, &mut XorShift::new(1))
+    assert_eq!(chain("/one", 0), ["x=base"]);
+    assert_eq!(chain("/named", 0), ["x=base", "y=base"]);
+    assert_eq!(chain("/split", 0), ["x=route", "y=base"]);
+    assert_eq!(chain("/split", 1), ["x=entry", "y=base"]);
 }
 
 #[test]
-fn a_plan_holds_route_cluster_and_limit() {
-    let snapshot = snapshot(|builder| {
-        let one = builder.cluster("one").unwrap();
-        vec![Action::Forward(Forward::new(ClusterChoice::One(one)))]
-    });
-    let seen = plan(&snapshot, "/0", None).unwrap();
-    assert_eq!((&*seen.route.name, &**seen.cluster.name()), ("r0", "one"));
-    assert_eq!(seen.limit, Some(Duration::from_secs(3)));
-    let grpc = plan(&snapshot, "/0", Some("application/grpc")).unwrap();
-    assert_eq!(grpc.limit, Some(Duration::from_secs(9)));
-    assert!(matches!(plan(&snapshot, "/9", None), Err(NoPlan::NoRoute(_))));
+fn the_listener_bounds_calls_without_a_bound() {
+    let seconds = |s| Some(Duration::from_secs(s));
+    let snapshot = snapshot().with_max_stream_duration(seconds(9));
+    let plan = plan(&snapshot, "/one", None, 0).unwrap();
+    assert_eq!(plan.limit(Protocol::Grpc, None), seconds(9));
+    assert_eq!(plan.limit(Protocol::Http, seconds(3)), seconds(3));
+    assert_eq!(plan.limit(Protocol::Http, None), seconds(9));
 }
 
 #[test]
-fn broken_and_unknown_clusters_are_told_apart() {
-    let snapshot = snapshot(|builder| {
-        let broken = builder.cluster("broken").unwrap();
-        builder.cluster("named").unwrap();
-        let header = |name| Action::Forward(Forward::new(ClusterChoice::Header(name)));
-        vec![
-            Action::Forward(Forward::new(ClusterChoice::One(broken))),
-            header(http::HeaderName::from_static("x-cluster")),
-            header(http::HeaderName::from_static("x-none")),
-        ]
-    });
-    assert!(matches!(plan(&snapshot, "/0", None), Err(NoPlan::Broken { .. })));
-    assert_eq!(&**plan(&snapshot, "/1", None).unwrap().cluster.name(), "named");
-    assert!(matches!(plan(&snapshot, "/2", None), Err(NoPlan::NotServed { .. })));
-}
-
-#[test]
-fn answers_are_for_http_only() {
-    let snapshot = snapshot(|_| {
-        let body = bytes::Bytes::from_static(b"teapot");
-        vec![
-            Action::DirectResponse { status: StatusCode::IM_A_TEAPOT, body },
-            Action::NonForwarding,
-        ]
-    });
-    let answered = plan(&snapshot, "/0", None);
-    assert!(matches!(answered, Err(NoPlan::Respond { status: StatusCode::IM_A_TEAPOT, .. })));
-    let grpc = plan(&snapshot, "/0", Some("application/grpc"));
-    assert!(matches!(grpc, Err(NoPlan::NotServed { .. })));
-    assert!(matches!(plan(&snapshot, "/1", None), Err(NoPlan::NotServed { .. })));
-}
-
-#[test]
-fn weighted_clusters_are_drawn_by_weight() {
-    use crate::route::{Weighted, WeightedCluster};
-    let snapshot = snapshot(|builder| {
-        let (a, b) = (builder.cluster("a").unwrap(), builder.cluster("b").unwrap());
-        let clusters = vec![WeightedCluster::new(a, 90), WeightedCluster::new(b, 10)];
-        let weighted = ClusterChoice::Weighted(Weighted::new(clusters).unwrap());
-        vec![Action::Forward(Forward::new(weighted))]
-    });
-    let (method, uri, headers) = (Method::GET, Uri::from_static("/0"), HeaderMap::new());
-    let head = RequestHead::from_pieces(&method, &uri, &headers, "a");
-    let mut rng = SequenceRng::new([0, 89, 90, 99]);
-    let names: Vec<_> = (0..4)
-        .map(|_| snapshot.plan(&head, &mut rng).unwrap().cluster.name().to_string())
-        .collect();
-    assert_eq!(names, ["a", "a", "b", "b"]);
+fn an_aggregate_has_the_priorities_of_its_leaves_in_order() {
+    let leaf = |name: &str, port| {
+        let one = |port| Endpoint::new(Address::Socket(([127, 0, 0, 1], port).into()));
+        let mut assignment = Assignment::of([one(port)]);
+        assignment.localities.push(assignment.localities[0].clone());
+        assignment.localities[1].priority = 1;
+        let config = Arc::new(Config::new(name, Discovery::Static(Arc::default())));
+        Cluster::new(Version { config, assignment: Arc::new(assignment), note: None })
+    };
+    let all = Assignment::concatenate([leaf("a", 1), cluster("empty"), leaf("b", 2)]);
+    let priorities: Vec<u32> = all.localities.iter().map(|l| l.priority).collect();
+    assert_eq!((priorities, all.priorities()), (vec![0, 1, 2, 3], 4));
+    let name = |priority| all.leaf(priority).map(|leaf| leaf.cluster.name().to_string());
+    assert_eq!(name(1).as_deref(), Some("a"));
+    assert_eq!((name(2).as_deref(), name(4)), (Some("b"), None));
 }

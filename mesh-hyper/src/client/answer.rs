@@ -1,5 +1,6 @@
 //! Responses and errors for requests that are not sent to a cluster.
 
+use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use mesh_core::filter::LocalResponse;
@@ -11,22 +12,29 @@ use crate::body::ResponseBody;
 use crate::error::{Error, Kind};
 
 /// What becomes of a request that has no plan.
+///
+/// gRPC calls cannot be answered by a route: those fail (UNAVAILABLE, gRFC A28).
 pub(super) fn without_plan(
     target: &Inner,
     why: NoPlan,
+    protocol: Protocol,
 ) -> Result<Response<ResponseBody>, Error> {
-    let kind = match why {
-        NoPlan::Respond { status, location, body, .. } => {
+    let (kind, why) = match (why, protocol) {
+        (NoPlan::Respond { status, body, .. }, Protocol::Http) => {
             let mut response = Response::new(ResponseBody::local(body));
             *response.status_mut() = status;
-            let location = location.and_then(|l| HeaderValue::try_from(l).ok());
-            if let Some(location) = location {
+            return Ok(response);
+        }
+        (NoPlan::Redirect { status, location, .. }, Protocol::Http) => {
+            let mut response = Response::new(ResponseBody::local(Bytes::new()));
+            *response.status_mut() = status;
+            if let Ok(location) = HeaderValue::try_from(location) {
                 response.headers_mut().insert(LOCATION, location);
             }
             return Ok(response);
         }
-        NoPlan::Broken { .. } | NoPlan::Unknown { .. } => Kind::NoCluster,
-        _ => Kind::NoRoute,
+        (why @ (NoPlan::Broken { .. } | NoPlan::Unknown { .. }), _) => (Kind::NoCluster, why),
+        (why, _) => (Kind::NoRoute, why),
     };
     Err(Error::new(kind, format!("{}: {why}", target.name)))
 }
@@ -36,7 +44,8 @@ pub(super) fn local(local: LocalResponse, protocol: Protocol) -> Response<Respon
     let LocalResponse { status, grpc, headers, body, .. } = local;
     let grpc_call = protocol == Protocol::Grpc;
     let message = if grpc_call { percent_encoded(&body) } else { None };
-    let mut response = Response::new(ResponseBody::local(if grpc_call { bytes::Bytes::new() } else { body }));
+    let mut response =
+        Response::new(ResponseBody::local(if grpc_call { Bytes::new() } else { body }));
     *response.headers_mut() = headers;
     if grpc_call {
         // A gRPC error is a response without a body whose status is in the header fields.

@@ -39,7 +39,12 @@ pub struct ResponseFuture(State);
 
 enum State {
     /// Sent; the response is awaited.
-    Sent { exchange: Exchange, guard: Guard, target: Arc<Inner>, authority: Option<Authority> },
+    Sent {
+        exchange: Exchange,
+        guard: Guard,
+        target: Arc<Inner>,
+        authority: Option<Authority>,
+    },
     /// Something has to be waited for before it can be sent.
     Slow(Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Error>> + Send>>),
     /// Decided without sending anything.
@@ -97,7 +102,7 @@ impl ResponseFuture {
                             call.filtered(target, plan, protocol)
                         }
                         Err(NoPlan::Unknown { .. }) if target.demand.is_some() => Ok(Stage::Plan),
-                        Err(why) => Err(answer::without_plan(target, why)),
+                        Err(why) => Err(answer::without_plan(target, why, protocol)),
                     }
                 }
                 _ => Ok(Stage::Plan),
@@ -136,7 +141,7 @@ impl Call {
         if let Some(report) = &mut self.report {
             report.cluster(plan.cluster.name());
         }
-        if let Some(limit) = plan.limit {
+        if let Some(limit) = plan.limit(protocol, None) {
             let until = runtime::now() + limit;
             if self.deadline.is_none_or(|deadline| until < deadline) {
                 self.deadline = Some(until);
@@ -223,10 +228,9 @@ impl Call {
         let Some(pool) = Pool::of(&plan.cluster, &target.context) else {
             return ResponseFuture::decided(self.failed(foreign(&plan)));
         };
-        let max = pool.max_requests();
-        let Some(permit) = plan.cluster.admit(max) else {
-            let error = pool.error(Kind::Overloaded, &format!("{max} requests are under way"));
-            return ResponseFuture::decided(self.failed(error));
+        let permit = match pool.admit(&plan.cluster) {
+            Ok(permit) => permit,
+            Err(error) => return ResponseFuture::decided(self.failed(error)),
         };
         let mut guard = Guard::new(permit, self.deadline);
         guard.passage = passage;

@@ -9,7 +9,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{Method, Request, Uri};
 use mesh_core::cluster::Cluster;
 use mesh_core::side::{Answer, Call, Failure, Reply, SideCalls};
-use mesh_core::snapshot::{Root, Slot};
+use mesh_core::snapshot::{ClusterSlot, Root};
 
 use super::call::answered;
 use super::target::Inner;
@@ -34,11 +34,9 @@ impl Side {
     fn cluster(&self, name: &str) -> Option<Arc<Cluster>> {
         let root = self.target.root.load();
         let Some(Root::Ready(snapshot)) = root.as_deref() else { return None };
-        let mut names = snapshot.table.clusters().iter().zip(&snapshot.clusters);
-        let listed = names.find(|(known, _)| &***known == name).map(|(_, slot)| slot);
-        match listed.or_else(|| snapshot.named.get(name))? {
-            Slot::Known(cluster) => Some(cluster.clone()),
-            _ => None,
+        match snapshot.cluster(name)? {
+            ClusterSlot::Ready(cluster) => Some(cluster.clone()),
+            ClusterSlot::Broken(_) => None,
         }
     }
 }
@@ -65,8 +63,7 @@ async fn send(target: &Arc<Inner>, cluster: &Arc<Cluster>, call: Call) -> Result
     let pool = pool.ok_or_else(|| Failure::NoCluster(call.cluster.clone()))?;
     let stream = pool.wait(Some(runtime::now() + call.timeout), false).await;
     let stream = stream.map_err(|e| broken(&e))?;
-    let mut started =
-        exchange::start(&stream, &authority, parts, body).map_err(|e| broken(&e))?;
+    let mut started = exchange::start(&stream, &authority, parts, body).map_err(|e| broken(&e))?;
     let answer = std::future::poll_fn(|cx| started.exchange.poll(&stream, cx)).await;
     let response = answer.map_err(|failed| match failed {
         Broken::Unprocessed { error, .. } | Broken::Failed(error) => broken(&error),
@@ -96,7 +93,8 @@ async fn send(target: &Arc<Inner>, cluster: &Arc<Cluster>, call: Call) -> Result
 }
 
 fn request(call: &Call) -> Result<Request<crate::body::Body>, Failure> {
-    let malformed = |what: &str| Failure::Transport(format!("{what} of the side call is malformed"));
+    let malformed =
+        |what: &str| Failure::Transport(format!("{what} of the side call is malformed"));
     let path = PathAndQuery::try_from(&*call.path).map_err(|_| malformed("the path"))?;
     let length = u32::try_from(call.message.len()).map_err(|_| malformed("the length"))?;
     let mut framed = BytesMut::with_capacity(5 + call.message.len());

@@ -13,10 +13,10 @@ use mesh_core::filter::{End, Passage, Step};
 use mesh_core::side::SideCalls;
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 
+use super::answer;
 use super::call::{Call, Stage, answered, fail};
 use super::side::Side;
 use super::target::{Inner, Options};
-use super::answer;
 use crate::body::{BoxError, Guard, ResponseBody};
 use crate::error::{Error, Kind};
 use crate::pool::Pool;
@@ -109,17 +109,17 @@ async fn plan(target: &Arc<Inner>, call: &mut Call, options: Options) -> Result<
                 call.planned(&plan, protocol);
                 return Ok(plan);
             }
-            Err(NoPlan::Unknown { cluster }) if target.demand.is_some() => {
+            Err(NoPlan::Unknown { route, cluster }) if target.demand.is_some() => {
                 if let (Some(demand), false) = (&target.demand, demanded) {
                     demand.demand(&cluster);
                     demanded = true;
                 }
                 if tokio::time::timeout_at(until.into(), changed).await.is_err() {
-                    let unknown = NoPlan::Unknown { cluster };
-                    return Err(answer::without_plan(target, unknown));
+                    let unknown = NoPlan::Unknown { route, cluster };
+                    return Err(answer::without_plan(target, unknown, protocol));
                 }
             }
-            Err(why) => return Err(answer::without_plan(target, why)),
+            Err(why) => return Err(answer::without_plan(target, why, protocol)),
         }
     }
 }
@@ -138,13 +138,12 @@ pub(super) async fn configured(target: &Inner, options: Options) -> Result<Arc<R
         if let Some(root) = target.root.load_full() {
             match &*root {
                 Root::Ready(_) => return Ok(root),
-                Root::Failed { why } if !options.wait_for_ready => {
+                Root::Failed { why, .. } if !options.wait_for_ready => {
                     return Err(Error::new(Kind::NoConfig, format!("{}: {why}", target.name)));
                 }
-                Root::Failed { why: reason } | Root::Waiting { why: reason } => {
+                Root::Failed { why: reason, .. } | Root::Waiting { why: reason, .. } => {
                     why = Some(reason.clone());
                 }
-                _ => {}
             }
         }
         let expired = async {
@@ -203,11 +202,9 @@ pub(super) async fn again(
     mut again: Again,
 ) -> Outcome {
     let to = authority.as_ref().unwrap_or(&target.authority);
-    let Some(cluster) = guard.permit.as_ref().map(|permit| permit.cluster().clone()) else {
+    let pool = guard.stream.as_ref().and_then(|stream| stream.0.signals.pool());
+    let Some(pool) = pool else {
         return fail(guard, Error::new(Kind::Transport, "the request was given back"));
-    };
-    let Some(pool) = Pool::of(&cluster, &target.context).cloned() else {
-        return fail(guard, Error::new(Kind::NoCluster, "the cluster is gone"));
     };
     for turn in 1.. {
         let deadline = guard.give_back_stream();

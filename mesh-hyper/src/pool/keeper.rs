@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use mesh_core::balance::{Action, Balance, ConnectionId};
 use mesh_core::cell::Listen;
-use mesh_core::cluster::{Cluster, Endpoint, Version};
+use mesh_core::cluster::{Cluster, Config, Endpoint, Version};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -169,8 +169,8 @@ impl Keeper {
         };
         let attempt = supervise::Attempt {
             id,
+            config: config_of(&self.version, &endpoint).clone(),
             endpoint,
-            config: self.version.config.clone(),
             connector: self.connector.clone(),
             signals: self.signals.clone(),
         };
@@ -181,9 +181,8 @@ impl Keeper {
     fn publish(&self) {
         let Some(pool) = self.pool.upgrade() else { return };
         let (view, condition) = (self.balance.view(), self.balance.condition());
-        let picks = runtime::with_rng(|rng| {
-            Picks::new(&self.version, view, condition, &self.open, rng)
-        });
+        let picks =
+            runtime::with_rng(|rng| Picks::new(&self.version, view, condition, &self.open, rng));
         pool.publish(picks);
     }
 
@@ -196,6 +195,17 @@ impl Keeper {
             connection.gauge.spend();
         }
     }
+}
+
+/// The settings for `endpoint`: of an aggregate, those of the leaf that it belongs to.
+fn config_of<'a>(version: &'a Version, endpoint: &Endpoint) -> &'a Arc<Config> {
+    if version.assignment.leaves.is_empty() {
+        return &version.config;
+    }
+    let mut localities = version.assignment.localities.iter();
+    let place = localities.find(|l| l.endpoints.iter().any(|e| e.is_same(endpoint)));
+    let leaf = place.and_then(|place| version.assignment.leaf(place.priority));
+    leaf.map_or(&version.config, |leaf| &leaf.version.config)
 }
 
 async fn until(at: Option<std::time::Instant>) {

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mesh_core::balance::Condition;
-use mesh_core::cluster::Cluster;
+use mesh_core::cluster::{Cluster, Permit};
 use mesh_core::rng::Rng;
 
 pub(crate) use picks::{Miss, Picks};
@@ -46,7 +46,10 @@ pub(crate) struct Pool {
 impl Pool {
     /// The pool of `cluster`, made if this is the first call to it.
     #[inline]
-    pub(crate) fn of<'a>(cluster: &'a Arc<Cluster>, context: &Arc<Context>) -> Option<&'a Arc<Self>> {
+    pub(crate) fn of<'a>(
+        cluster: &'a Arc<Cluster>,
+        context: &Arc<Context>,
+    ) -> Option<&'a Arc<Self>> {
         match cluster.attached::<Arc<Self>>() {
             Some(pool) => Some(pool),
             None => cluster.attachment(|| Self::start(cluster, context)),
@@ -56,6 +59,7 @@ impl Pool {
     fn start(cluster: &Arc<Cluster>, context: &Arc<Context>) -> Arc<Self> {
         let (signals, events) = Signals::new(cluster.name().clone(), context);
         let pool = Arc::new(Self { picks: ArcSwap::from_pointee(Picks::none()), signals });
+        pool.signals.belong_to(&pool);
         keeper::spawn(cluster, &pool, events, context);
         pool
     }
@@ -75,10 +79,17 @@ impl Pool {
         picked
     }
 
-    /// Requests that may be under way at once.
+    /// Counts a request to `cluster`.
+    ///
+    /// # Errors
+    /// When as many are under way as there may be.
     #[inline]
-    pub(crate) fn max_requests(&self) -> u32 {
-        self.picks.load().limits.max_requests
+    pub(crate) fn admit(&self, cluster: &Arc<Cluster>) -> Result<Permit, Error> {
+        let picks = self.picks.load();
+        picks.admit(cluster).ok_or_else(|| {
+            let max = picks.limits.max_requests;
+            self.error(Kind::Overloaded, &format!("{max} requests are under way"))
+        })
     }
 
     /// A stream for a call, waiting for a connection or a free stream if need be.

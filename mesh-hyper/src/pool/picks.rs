@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mesh_core::balance::{Condition, ConnectionId, View};
-use mesh_core::cluster::{DropOverload, Endpoint, Limits, Version};
+use mesh_core::cluster::{Cluster, Endpoint, Limits, Permit, Version};
 use mesh_core::lb::{Group, Picker};
 use mesh_core::rng::Rng;
 
@@ -19,7 +19,10 @@ pub(crate) struct Picks {
     picker: Picker,
     /// By index of the picker's endpoints.
     connections: Box<[Box<[Arc<Connection>]>]>,
-    drops: Arc<[DropOverload]>,
+    /// The version of the cluster, or of the leaf of an aggregate, whose endpoints these are.
+    version: Option<Arc<Version>>,
+    /// The leaf of an aggregate, which calls count against.
+    leaf: Option<Arc<Cluster>>,
     pub(crate) condition: Condition,
     pub(crate) limits: Limits,
 }
@@ -41,19 +44,22 @@ impl Picks {
         Self {
             picker: Picker::empty(),
             connections: Box::default(),
-            drops: Arc::default(),
+            version: None,
+            leaf: None,
             condition: Condition::Idle,
             limits: Limits::default(),
         }
     }
 
     pub(crate) fn new(
-        version: &Version,
+        version: &Arc<Version>,
         view: View,
         condition: Condition,
         open: &HashMap<ConnectionId, Arc<Connection>>,
         rng: &mut dyn Rng,
     ) -> Self {
+        let leaf = view.priority.and_then(|priority| version.assignment.leaf(priority));
+        let version = leaf.map_or(version, |leaf| &leaf.version);
         let mut connections = Vec::new();
         let mut groups = Vec::new();
         for group in view.groups {
@@ -71,7 +77,8 @@ impl Picks {
         Self {
             picker: Picker::new(&version.config.lb, groups, rng),
             connections: connections.into(),
-            drops: version.assignment.drops.clone(),
+            version: Some(version.clone()),
+            leaf: leaf.map(|leaf| leaf.cluster.clone()),
             condition,
             limits: version.config.limits,
         }
@@ -80,7 +87,7 @@ impl Picks {
     #[inline]
     pub(crate) fn pick(&self, rng: &mut dyn Rng) -> Result<Stream, Miss> {
         let Some(at) = self.picker.pick(rng) else { return Err(Miss::NotReady) };
-        for drop in self.drops.iter() {
+        for drop in self.version.iter().flat_map(|version| &version.assignment.drops) {
             if rng.below(1_000_000) < drop.per_million {
                 return Err(Miss::Dropped(drop.category.clone()));
             }
@@ -89,6 +96,12 @@ impl Picks {
             Some(stream) => Ok(stream),
             None => self.look_around(at),
         }
+    }
+
+    /// Counts a request to `cluster`, or to its leaf whose endpoints these are.
+    #[inline]
+    pub(crate) fn admit(&self, cluster: &Arc<Cluster>) -> Option<Permit> {
+        self.leaf.as_ref().unwrap_or(cluster).admit(self.limits.max_requests)
     }
 
     #[inline]

@@ -1,8 +1,8 @@
 //! What calls, connections and the keeper of a pool tell each other.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use mesh_core::balance::{Closed, ConnectionId};
 use mesh_core::cell::Listen;
@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc};
 
+use super::Pool;
 use crate::client::Context;
 use crate::runtime;
 use crate::transport::connection::Connection;
@@ -26,8 +27,16 @@ pub(crate) enum Event {
     /// A new version of the cluster is there.
     Published,
     Connected(Arc<Connection>),
-    Failed { id: ConnectionId, why: String, runtime_gone: bool },
-    Closed { id: ConnectionId, closed: Closed, runtime_gone: bool },
+    Failed {
+        id: ConnectionId,
+        why: String,
+        runtime_gone: bool,
+    },
+    Closed {
+        id: ConnectionId,
+        closed: Closed,
+        runtime_gone: bool,
+    },
     /// Nobody holds the cluster any more.
     ShutDown,
 }
@@ -47,6 +56,7 @@ pub(crate) struct Signals {
     published: AtomicBool,
     saturated: AtomicBool,
     recorder: Option<Arc<dyn Recorder>>,
+    pool: OnceLock<Weak<Pool>>,
 }
 
 impl Signals {
@@ -65,8 +75,18 @@ impl Signals {
             published: AtomicBool::new(false),
             saturated: AtomicBool::new(false),
             recorder: context.recorder.clone(),
+            pool: OnceLock::new(),
         };
         (Arc::new(signals), receiver)
+    }
+
+    pub(super) fn belong_to(&self, pool: &Arc<Pool>) {
+        self.pool.set(Arc::downgrade(pool)).ok();
+    }
+
+    /// The pool, if anybody still holds its cluster.
+    pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
+        self.pool.get()?.upgrade()
     }
 
     /// Resolves when a stream is free or the picks have changed.
@@ -105,10 +125,8 @@ impl Signals {
             Event::Demand(_) => self.demanded.store(false, Ordering::Release),
             Event::Saturated(_) => self.saturated.store(false, Ordering::Release),
             Event::Published => self.published.store(false, Ordering::Release),
-            Event::Connected(_)
-            | Event::Failed { .. }
-            | Event::Closed { .. }
-            | Event::ShutDown => {}
+            Event::Connected(_) | Event::Failed { .. } | Event::Closed { .. } | Event::ShutDown => {
+            }
         }
     }
 

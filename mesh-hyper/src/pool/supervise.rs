@@ -37,7 +37,8 @@ impl Drop for Fate {
             None => self.signals.failed(self.id, &self.endpoint, &why, gone),
             Some(gauge) if gauge.spend() => {
                 // One that went with its runtime says nothing about the endpoint.
-                let closed = Closed { why: why.into(), served: gone || gauge.served(), idle: false };
+                let closed =
+                    Closed { why: why.into(), served: gone || gauge.served(), idle: false };
                 self.signals.closed(self.id, &self.endpoint, closed, gone);
             }
             Some(_) => {}
@@ -89,14 +90,8 @@ pub(super) async fn run(attempt: Attempt) {
             return fate.why = Some(why);
         }
     };
-    let connection = Connection::new(
-        id,
-        endpoint,
-        wire,
-        gauge.clone(),
-        signals.clone(),
-        settings.max_requests,
-    );
+    let connection =
+        Connection::new(id, endpoint, wire, gauge.clone(), signals.clone(), settings.max_requests);
     let weak = Arc::downgrade(&connection);
     fate.gauge = Some(gauge.clone());
     signals.connected(connection);

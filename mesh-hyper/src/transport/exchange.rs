@@ -29,7 +29,10 @@ pub(crate) struct Exchange {
 }
 
 enum Answer {
-    H2 { response: h2::client::ResponseFuture, body_failed: Option<Arc<BodyFailed>> },
+    H2 {
+        response: h2::client::ResponseFuture,
+        body_failed: Option<Arc<BodyFailed>>,
+    },
     H1(h1::Answer),
     /// It could not even be started.
     Unsent(Option<h2::Error>),

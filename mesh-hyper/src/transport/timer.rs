@@ -132,7 +132,8 @@ impl Timer {
         }
         let shard = shard_of_thread();
         let tick = timers.tick(deadline);
-        let key = timers.shards[usize::from(shard) % SHARDS].lock().insert(tick, cx.waker().clone());
+        let key =
+            timers.shards[usize::from(shard) % SHARDS].lock().insert(tick, cx.waker().clone());
         self.registered = Some((shard, key));
         if tick < timers.armed.load(Ordering::SeqCst) {
             timers.earlier.notify_one();

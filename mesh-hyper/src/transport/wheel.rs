@@ -17,10 +17,16 @@ pub(crate) struct Key(u32);
 #[derive(Debug)]
 enum Entry {
     /// In `slots[tick % SLOTS][position]`.
-    Armed { tick: u64, position: u32, waker: Waker },
+    Armed {
+        tick: u64,
+        position: u32,
+        waker: Waker,
+    },
     /// Its time has come; stays until the owner removes it.
     Fired,
-    Free { next: Option<u32> },
+    Free {
+        next: Option<u32>,
+    },
 }
 
 #[derive(Debug)]

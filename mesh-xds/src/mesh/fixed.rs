@@ -1,6 +1,7 @@
 //! Configuration from code.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use mesh_core::cell::Cell;
 use mesh_core::snapshot::{Root, Snapshot};
@@ -15,7 +16,7 @@ pub(super) struct Fixed(FxHashMap<Arc<str>, Arc<Cell<Root>>>);
 impl Fixed {
     pub(super) fn new(snapshots: impl IntoIterator<Item = Snapshot>) -> Self {
         let cell = |snapshot: Snapshot| {
-            (snapshot.target.clone(), Arc::new(Cell::new(Arc::new(Root::Ready(snapshot)))))
+            (snapshot.target().clone(), Arc::new(Cell::new(Arc::new(Root::Ready(snapshot)))))
         };
         Self(snapshots.into_iter().map(cell).collect())
     }
@@ -27,7 +28,10 @@ impl Roots for Fixed {
         let name = name.strip_prefix("///").unwrap_or(name);
         let unknown = || {
             let why = format!("target {target} is not among those that the mesh was made with");
-            Arc::new(Cell::new(Arc::new(Root::Failed { why: why.into() })))
+            Arc::new(Cell::new(Arc::new(Root::Failed {
+                why: why.into(),
+                since: SystemTime::now(),
+            })))
         };
         Ok(RootHandle {
             authority: name.into(),

@@ -32,7 +32,7 @@ struct Inner {
 }
 
 impl Mesh {
-    /// A mesh whose targets are `snapshots`, found by [`Snapshot::target`], and never change.
+    /// A mesh whose targets are `snapshots`, found by [`Snapshot::target`](mesh_core::snapshot::Snapshot::target), and never change.
     ///
     /// # Errors
     /// When the control thread cannot be started.

@@ -161,7 +161,7 @@ fn version(config: &Config, priorities: &[&str]) -> Arc<Version> {
             Locality { name: Arc::new(name), weight: 1, priority, endpoints }
         })
     });
-    let assignment = Assignment { localities: localities.collect(), drops: Arc::default() };
+    let assignment = Assignment { localities: localities.collect(), ..Assignment::default() };
     Arc::new(Version {
         config: Arc::new(config.clone()),
         assignment: Arc::new(assignment),

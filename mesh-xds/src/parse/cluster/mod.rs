@@ -1,0 +1,96 @@
+//! `Cluster` to [`Config`].
+
+mod discovery;
+mod lb;
+mod outlier;
+#[cfg(test)]
+mod tests;
+mod upstream;
+
+use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::core::v3::RoutingPriority;
+use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use mesh_core::cluster::{Config, Limits};
+use prost::Message;
+
+use super::value::positive_duration;
+use super::{Path, Reject};
+
+/// The cluster in the resource `raw`.
+///
+/// # Errors
+/// [`Reject`] as gRFC A27, A37, A48, A50, A52 say. Types and policies that are not built, and
+/// everything that asks for TLS, are refused.
+pub fn parse(raw: &[u8]) -> Result<Config, Reject> {
+    let path = Path::root();
+    let message = Cluster::decode(raw).map_err(|e| path.reject(e))?;
+    if message.name.is_empty() {
+        return Err(path.field("name").reject("is empty"));
+    }
+    refuse_security(&message, &path)?;
+    refuse_foreign_reports(&message, &path)?;
+    outlier::check(message.outlier_detection.as_ref(), &path.field("outlier_detection"))?;
+
+    let mut config = Config::new(&*message.name, discovery::discovery(&message, &path)?);
+    config.lb = lb::config(&message, &path)?;
+    upstream::apply(&message, &mut config, &path)?;
+    let timeout = path.field("connect_timeout");
+    if let Some(timeout) = positive_duration(message.connect_timeout, &timeout)? {
+        config.connections.connect_timeout = timeout;
+    }
+    config.limits = limits(&message);
+    if let Some(connections) = connections_per_endpoint(&message, &path)? {
+        config.connections.per_endpoint = connections;
+    }
+    Ok(config)
+}
+
+/// Plain text instead of TLS would be worse than no cluster.
+fn refuse_security(message: &Cluster, path: &Path<'_>) -> Result<(), Reject> {
+    let field = if message.transport_socket.is_some() {
+        "transport_socket"
+    } else if !message.transport_socket_matches.is_empty() {
+        "transport_socket_matches"
+    } else if message.transport_socket_matcher.is_some() {
+        "transport_socket_matcher"
+    } else {
+        return Ok(());
+    };
+    Err(path.field(field).reject("is not supported"))
+}
+
+/// Load is reported to the server that the cluster came from, or to nobody (gRFC A27).
+fn refuse_foreign_reports(message: &Cluster, path: &Path<'_>) -> Result<(), Reject> {
+    let Some(server) = &message.lrs_server else { return Ok(()) };
+    match server.config_source_specifier {
+        Some(ConfigSourceSpecifier::Self_(_)) => Ok(()),
+        _ => Err(path.field("lrs_server").reject("must be self")),
+    }
+}
+
+/// The first thresholds of default priority (gRFC A32).
+fn limits(message: &Cluster) -> Limits {
+    let all = message.circuit_breakers.iter().flat_map(|c| &c.thresholds);
+    let mut limits = Limits::default();
+    if let Some(found) = all.into_iter().find(|t| t.priority == RoutingPriority::Default as i32) {
+        limits.max_requests = found.max_requests.map_or(limits.max_requests, |v| v.value);
+        limits.max_pending = found.max_pending_requests.map_or(limits.max_pending, |v| v.value);
+    }
+    limits
+}
+
+/// `per_host_thresholds.max_connections`, which gRFC A105 caps.
+fn connections_per_endpoint(message: &Cluster, path: &Path<'_>) -> Result<Option<u32>, Reject> {
+    const CAP: u32 = 10;
+    let all = message.circuit_breakers.iter().flat_map(|c| &c.per_host_thresholds);
+    let mut all = all.enumerate();
+    let found = all.find(|(_, t)| t.priority == RoutingPriority::Default as i32);
+    match found.and_then(|(at, t)| t.max_connections.map(|v| (at, v.value))) {
+        Some((at, 0)) => {
+            let path = path.field("circuit_breakers");
+            let path = path.element("per_host_thresholds", at);
+            Err(path.field("max_connections").reject("is 0"))
+        }
+        found => Ok(found.map(|(_, connections)| connections.min(CAP))),
+    }
+}

@@ -1,0 +1,174 @@
+//! HTTP filters and what routes change about them (gRFC A39).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use envoy_types::pb::envoy::config::route::v3::FilterConfig;
+use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter as Message;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
+use envoy_types::pb::google::protobuf::Any;
+use mesh_core::filter::Factory;
+use mesh_core::route::{Override, Overrides};
+use mesh_core::snapshot::HttpFilter;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::value::{is_type, unpack};
+use super::{Path, Reject};
+
+/// The filters that are known, by the type of their configuration.
+#[derive(Clone, Default)]
+pub struct Registry {
+    filters: FxHashMap<Box<str>, Arc<dyn Factory>>,
+    overrides: FxHashMap<Box<str>, Arc<dyn Factory>>,
+}
+
+impl Registry {
+    /// Knows the filters that `factories` make. Of two for one type the last counts.
+    pub fn new(factories: impl IntoIterator<Item = Arc<dyn Factory>>) -> Self {
+        let mut registry = Self::default();
+        for factory in factories {
+            let own = factory.type_url();
+            let per_route = message_name(factory.override_type_url().unwrap_or(own)).into();
+            registry.filters.insert(message_name(own).into(), factory.clone());
+            registry.overrides.insert(per_route, factory);
+        }
+        registry
+    }
+
+    fn filter(&self, type_url: &str) -> Option<&Arc<dyn Factory>> {
+        self.filters.get(message_name(type_url))
+    }
+
+    fn per_route(&self, type_url: &str) -> Option<&Arc<dyn Factory>> {
+        self.overrides.get(message_name(type_url))
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.filters.keys()).finish()
+    }
+}
+
+fn message_name(type_url: &str) -> &str {
+    type_url.rsplit_once('/').map_or(type_url, |(_, name)| name)
+}
+
+/// The filters of a connection manager at `path`, without the router, which must be the last.
+pub(super) fn filters(
+    messages: &[Message],
+    registry: &Registry,
+    path: &Path<'_>,
+) -> Result<Vec<HttpFilter>, Reject> {
+    let Some((last, _)) = messages.split_last() else {
+        return Err(path.field("http_filters").reject("is empty"));
+    };
+    let (mut filters, mut names) = (Vec::new(), FxHashSet::default());
+    for (at, message) in messages.iter().enumerate() {
+        let path = path.element("http_filters", at);
+        if message.name.is_empty() {
+            return Err(path.field("name").reject("is empty"));
+        }
+        if !names.insert(&message.name) {
+            return Err(path.field("name").reject(format_args!("{:?} stands twice", message.name)));
+        }
+        let any = match &message.config_type {
+            Some(ConfigType::TypedConfig(any)) => Some(any),
+            Some(ConfigType::ConfigDiscovery(_)) | None => None,
+        };
+        let is_router = any.is_some_and(|any| is_type::<Router>(&any.type_url));
+        if is_router != std::ptr::eq(message, last) {
+            let why = if is_router {
+                "the router is not the last filter"
+            } else {
+                "no router ends the list"
+            };
+            return Err(path.reject(why));
+        }
+        if !is_router {
+            filters.extend(filter(message, any, registry, &path)?);
+        }
+    }
+    Ok(filters)
+}
+
+fn filter(
+    message: &Message,
+    any: Option<&Any>,
+    registry: &Registry,
+    path: &Path<'_>,
+) -> Result<Option<HttpFilter>, Reject> {
+    let path = path.field("typed_config");
+    let known = any.and_then(|any| registry.filter(&any.type_url).map(|factory| (any, factory)));
+    let Some((any, factory)) = known else {
+        let kind = any.map_or("a filter without typed_config", |any| &any.type_url);
+        return if message.is_optional {
+            Ok(None)
+        } else {
+            Err(path.reject(format_args!("{kind} is not supported")))
+        };
+    };
+    Ok(Some(HttpFilter {
+        name: message.name.as_str().into(),
+        factory: factory.clone(),
+        settings: factory.parse(&any.value).map_err(|why| path.reject(why))?,
+        disabled: message.disabled,
+    }))
+}
+
+/// Adds what `typed_per_filter_config` at `path` says to `overrides`, in place of what is there.
+pub(super) fn overrides(
+    messages: &HashMap<String, Any>,
+    registry: &Registry,
+    into: &mut Overrides,
+    path: &Path<'_>,
+) -> Result<(), Reject> {
+    // In order, so that the same resource is always refused for the same reason.
+    let mut messages: Vec<_> = messages.iter().collect();
+    messages.sort_unstable_by_key(|(name, _)| *name);
+    for (name, any) in messages {
+        let path = path.entry("typed_per_filter_config", name);
+        if let Some(entry) = override_of(name, any, registry, &path)? {
+            into.insert(entry);
+        }
+    }
+    Ok(())
+}
+
+fn override_of(
+    name: &str,
+    any: &Any,
+    registry: &Registry,
+    path: &Path<'_>,
+) -> Result<Option<Override>, Reject> {
+    let Some(wrapper) = unpack::<FilterConfig>(any, path)? else {
+        return settings(name, any, false, registry, path);
+    };
+    let mut found = match &wrapper.config {
+        Some(any) => settings(name, any, wrapper.is_optional, registry, &path.field("config"))?,
+        None => Some(Override::disabled(name)),
+    };
+    if let Some(found) = &mut found {
+        found.disabled = wrapper.disabled;
+    }
+    Ok(found)
+}
+
+fn settings(
+    name: &str,
+    any: &Any,
+    is_optional: bool,
+    registry: &Registry,
+    path: &Path<'_>,
+) -> Result<Option<Override>, Reject> {
+    match registry.per_route(&any.type_url) {
+        Some(factory) => {
+            let settings = factory.parse_override(&any.value).map_err(|why| path.reject(why))?;
+            Ok(Some(Override::new(name, settings)))
+        }
+        None if is_optional => Ok(None),
+        None => Err(path.reject(format_args!("{} is not supported", any.type_url))),
+    }
+}

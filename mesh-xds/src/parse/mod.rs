@@ -1,0 +1,23 @@
+//! Resources as bytes in, the validated model of `mesh_core` out.
+//!
+//! ```text
+//! bytes ─► envoy-types or a wire walk ─► parse::<resource> ─► model | Reject { path, why }
+//! ```
+//!
+//! Pure functions, one file per resource. Everything the request path needs is computed here:
+//! regexes compiled, domains lower-cased, weights summed, defaults filled in. What must be refused
+//! is refused with the path of the field (gRFC A27 and its successors; `docs/xds-fields.md` lists
+//! what becomes of each field).
+
+pub mod cluster;
+pub mod endpoints;
+mod filter;
+pub mod listener;
+mod matcher;
+mod reject;
+mod retry;
+pub mod route;
+mod value;
+
+pub use filter::Registry;
+pub use reject::{Path, Reject};
