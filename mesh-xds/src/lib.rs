@@ -1,1 +1,5 @@
 //! mesh-xds
+
+#[cfg(feature = "file")]
+pub mod file;
+pub mod proto;

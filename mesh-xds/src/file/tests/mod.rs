@@ -1,0 +1,4 @@
+mod errors;
+mod print;
+mod read;
+mod tree;
