@@ -18,9 +18,11 @@ mod error;
 pub mod print;
 mod resources;
 mod tree;
+mod watch;
 
 pub use error::{FileError, Origin, Why};
 pub use resources::{FileResource, parse, read};
+pub use watch::{WatchOptions, Watcher};
 
 #[cfg(test)]
 mod tests;

@@ -2,3 +2,4 @@ mod errors;
 mod print;
 mod read;
 mod tree;
+mod watch;
