@@ -33,6 +33,14 @@ pub struct WatchOptions {
     pub debounce: Duration,
 }
 
+impl WatchOptions {
+    /// Sets [`Self::debounce`].
+    #[must_use]
+    pub fn with_debounce(self, debounce: Duration) -> Self {
+        Self { debounce }
+    }
+}
+
 impl Default for WatchOptions {
     fn default() -> Self {
         Self { debounce: Duration::from_millis(100) }
