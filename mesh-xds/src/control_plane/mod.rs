@@ -21,8 +21,7 @@
 //!
 //! let control_plane = ControlPlane::new();
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! let server = control_plane.serve(listener, std::future::pending());
-//! tokio::spawn(server);
+//! tokio::spawn(control_plane.serve(listener, std::future::pending()));
 //!
 //! let cluster = Cluster { name: "backend".to_owned(), ..Cluster::default() };
 //! let resources = ResourceSet::new().with_message("backend", &cluster);

@@ -27,13 +27,13 @@ impl ControlPlane {
     /// # Errors
     ///
     /// The listener broke.
-    pub async fn serve(
+    pub fn serve<F: Future<Output = ()>>(
         &self,
         listener: TcpListener,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(), ServeError> {
+        shutdown: F,
+    ) -> impl Future<Output = Result<(), ServeError>> + use<F> {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        self.serve_incoming(incoming, shutdown).await
+        self.serve_incoming(incoming, shutdown)
     }
 
     /// Serves the connections of `incoming` until it ends or `shutdown`; as [`Self::serve`].
@@ -41,15 +41,16 @@ impl ControlPlane {
     /// # Errors
     ///
     /// `incoming` gave an error that is not of one connection.
-    pub async fn serve_incoming<I, C, E>(
+    pub fn serve_incoming<I, C, E, F>(
         &self,
         incoming: I,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(), ServeError>
+        shutdown: F,
+    ) -> impl Future<Output = Result<(), ServeError>> + use<I, C, E, F>
     where
         I: Stream<Item = Result<C, E>>,
         C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        F: Future<Output = ()>,
     {
         let (running, streams) = watch::channel(());
         let (stopping, mut stopped) = watch::channel(());
@@ -64,13 +65,15 @@ impl ControlPlane {
             .max_concurrent_streams(MAX_STREAMS)
             .add_service(service)
             .serve_with_incoming_shutdown(incoming, shutdown);
-        let grace = async {
-            while stopped.changed().await.is_ok() {}
-            tokio::time::sleep(GRACE).await;
-        };
-        tokio::select! {
-            served = server => served.map_err(ServeError),
-            () = grace => Ok(()),
+        async move {
+            let grace = async {
+                while stopped.changed().await.is_ok() {}
+                tokio::time::sleep(GRACE).await;
+            };
+            tokio::select! {
+                served = server => served.map_err(ServeError),
+                () = grace => Ok(()),
+            }
         }
     }
 }

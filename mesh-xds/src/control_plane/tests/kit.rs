@@ -34,13 +34,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn({
-            let control_plane = control_plane.clone();
-            async move {
-                let shutdown = async { drop(stopped.await) };
-                control_plane.serve(listener, shutdown).await
-            }
-        });
+        let shutdown = async { drop(stopped.await) };
+        let served = tokio::spawn(control_plane.serve(listener, shutdown));
         Self { control_plane, stop, served, url }
     }
 
