@@ -4,7 +4,11 @@ pub mod ads;
 pub mod bootstrap;
 #[cfg(feature = "ads")]
 mod client;
+#[cfg(feature = "control-plane")]
+pub mod control_plane;
 mod error;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod graph;
