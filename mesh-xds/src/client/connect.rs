@@ -45,17 +45,16 @@ pub(super) async fn connect(server: &Server) -> Result<Channel, String> {
         let uri = uri.clone();
         async move { open(&uri).await.map(TokioIo::new) }
     });
-    let connected = tokio::time::timeout(
-        CONNECT_TIMEOUT,
-        endpoint.connect_with_connector(connector),
-    );
+    let connected =
+        tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect_with_connector(connector));
     match connected.await {
         Ok(Ok(channel)) => Ok(channel),
-        Ok(Err(error)) => Err(format!("cannot connect to {}: {}", server.uri.as_str(), full(&error))),
-        Err(_) => Err(format!(
-            "cannot connect to {} within {CONNECT_TIMEOUT:?}",
-            server.uri.as_str()
-        )),
+        Ok(Err(error)) => {
+            Err(format!("cannot connect to {}: {}", server.uri.as_str(), full(&error)))
+        }
+        Err(_) => {
+            Err(format!("cannot connect to {} within {CONNECT_TIMEOUT:?}", server.uri.as_str()))
+        }
     }
 }
 
@@ -91,7 +90,9 @@ fn tls(files: &Files) -> Result<ClientTlsConfig, String> {
 }
 
 /// What is sent with each stream besides its messages (gRFC A97). Read anew for each stream.
-pub(super) fn metadata(server: &Server) -> Result<Option<MetadataValue<tonic::metadata::Ascii>>, String> {
+pub(super) fn metadata(
+    server: &Server,
+) -> Result<Option<MetadataValue<tonic::metadata::Ascii>>, String> {
     let Some(CallCredentials::JwtTokenFile(path)) = server.call_credentials.first() else {
         return Ok(None);
     };
@@ -102,8 +103,8 @@ pub(super) fn metadata(server: &Server) -> Result<Option<MetadataValue<tonic::me
     let token = token.map_err(|error| format!("{}: {error}", path.display()))?;
     let value = format!("Bearer {}", token.trim());
     // The error would print the token.
-    let mut value = MetadataValue::try_from(value)
-        .map_err(|_| format!("{}: not a token", path.display()))?;
+    let mut value =
+        MetadataValue::try_from(value).map_err(|_| format!("{}: not a token", path.display()))?;
     value.set_sensitive(true);
     Ok(Some(value))
 }

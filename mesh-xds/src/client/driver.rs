@@ -12,6 +12,7 @@ use super::handle::Command;
 use super::link::News;
 use super::names::Names;
 use super::peers::{Peers, wall};
+use super::plain;
 use super::resolve::{self, Resolution, Resolved};
 use crate::ads::{self, Verdict};
 use crate::bootstrap::Bootstrap;
@@ -26,13 +27,16 @@ pub(crate) enum Source {
     Bootstrap(Box<Bootstrap>),
     /// From a file that may come later.
     File(PathBuf),
+    /// There is none: targets are hosts and ports.
+    Plain,
 }
 
 /// How often a file that is waited for is looked for.
 const LOOK: Duration = Duration::from_millis(250);
 
 struct Driver {
-    bootstrap: Box<Bootstrap>,
+    /// `None` without a mesh.
+    bootstrap: Option<Box<Bootstrap>>,
     peers: Peers,
     graph: Graph,
     names: Names,
@@ -49,16 +53,17 @@ pub(super) async fn run(
 ) {
     let mut names = Names::default();
     let bootstrap = match source {
-        Source::Bootstrap(bootstrap) => bootstrap,
+        Source::Bootstrap(bootstrap) => Some(bootstrap),
         Source::File(path) => match wait_for(&path, &mut names, &mut commands).await {
-            Some(bootstrap) => bootstrap,
+            Some(bootstrap) => Some(bootstrap),
             None => return,
         },
+        Source::Plain => None,
     };
     let (news, mut heard) = mpsc::channel::<News>(1);
     let (answers, mut resolved) = mpsc::channel::<Resolved>(16);
     let mut driver = Driver {
-        peers: Peers::new(&bootstrap),
+        peers: bootstrap.as_deref().map(Peers::new).unwrap_or_default(),
         bootstrap,
         graph: Graph::new(registry),
         names,
@@ -165,9 +170,8 @@ impl Driver {
             }
             Command::Status(answer) => {
                 let sessions = self.peers.list.iter();
-                let servers = sessions.map(|peer| {
-                    (peer.server.uri.as_str().to_owned(), peer.session.status())
-                });
+                let servers = sessions
+                    .map(|peer| (peer.server.uri.as_str().to_owned(), peer.session.status()));
                 // Whoever asked may have gone.
                 drop(answer.send(Status::new(self.graph.status(), servers.collect())));
             }
@@ -175,9 +179,13 @@ impl Driver {
     }
 
     fn add_root(&mut self, key: u64, target: &Arc<str>) {
-        match self.bootstrap.listener_name(target) {
+        let listener = match &self.bootstrap {
+            Some(bootstrap) => bootstrap.listener_name(target).map(|l| l.resource),
+            None => plain::listener_name(target),
+        };
+        match listener {
             Ok(listener) => {
-                let (id, delta) = self.graph.add_root(target.clone(), listener.resource, wall());
+                let (id, delta) = self.graph.add_root(target.clone(), listener, wall());
                 self.names.settle(key, id);
                 self.follow(delta);
             }
@@ -244,7 +252,7 @@ impl Driver {
         let status = self.graph.status();
         let mut by_kind: HashMap<ResourceType, Vec<(ResourceName, Event)>> = HashMap::new();
         for resource in status.resources {
-            if self.peers.of(&self.bootstrap, &resource.name) == Some(at) {
+            if self.peer_of(&resource.name) == Some(at) {
                 let news = (resource.name, Event::Unreachable(why.clone()));
                 by_kind.entry(resource.kind).or_default().push(news);
             }
@@ -269,7 +277,7 @@ impl Driver {
                 rejects.push(reject.to_string());
             }
             for (kind, name) in delta.removed {
-                if let Some(at) = self.peers.of(&self.bootstrap, &name)
+                if let Some(at) = self.peer_of(&name)
                     && let Some(peer) = self.peers.list.get_mut(at)
                 {
                     peer.session.unsubscribe(kind, &name);
@@ -290,10 +298,18 @@ impl Driver {
         rejects
     }
 
+    fn peer_of(&self, name: &ResourceName) -> Option<usize> {
+        self.peers.of(self.bootstrap.as_deref()?, name)
+    }
+
     /// Subscribes to a resource; what follows at once is that nobody has it, or can be asked.
     fn want(&mut self, kind: ResourceType, name: ResourceName) -> Option<Delta> {
-        let at = self.peers.of(&self.bootstrap, &name);
+        let at = self.peer_of(&name);
         let event = match at.and_then(|at| self.peers.list.get_mut(at)) {
+            None if self.bootstrap.is_none() => match plain::resource(kind, &name) {
+                Some(raw) => Event::Value { raw, version: Arc::default() },
+                None => Event::DoesNotExist("it is not a host and port".into()),
+            },
             Some(peer) => {
                 peer.session.subscribe(kind, name.clone());
                 Event::Unreachable(peer.unreachable.clone()?)

@@ -15,6 +15,7 @@ mod handle;
 mod link;
 mod names;
 mod peers;
+mod plain;
 mod resolve;
 
 pub(crate) use driver::Source;

@@ -14,6 +14,7 @@ use crate::graph::{Event, Update};
 use crate::name::{ResourceName, ResourceType};
 
 /// The management servers of a bootstrap. Equal ones are one.
+#[derive(Default)]
 pub(super) struct Peers {
     pub(super) list: Vec<Peer>,
     taken: Arc<Notify>,

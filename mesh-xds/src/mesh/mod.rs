@@ -1,8 +1,11 @@
 //! The mesh as a program sees it: one handle for configuration, status and lifetime.
 
+#[cfg(feature = "ads")]
+mod builder;
 mod control;
 mod fixed;
 mod roots;
+mod status;
 
 use std::any::Any;
 use std::fmt;
@@ -12,8 +15,11 @@ use mesh_core::record::Recorder;
 use mesh_core::snapshot::Snapshot;
 use tokio::runtime::Handle;
 
+#[cfg(feature = "ads")]
+pub use builder::Builder;
 use control::Control;
 pub use roots::{Demand, RootHandle, Roots};
+pub use status::Status;
 
 use crate::error::Error;
 
@@ -56,6 +62,15 @@ impl Mesh {
     /// When the target's name is malformed, or names an authority that the bootstrap does not know.
     pub fn root(&self, target: &str) -> Result<RootHandle, Error> {
         self.0.roots.root(target)
+    }
+
+    /// What is known, waited for and refused, and why. Prints as text for people.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn status(&self) -> Status {
+        // The control side ends only after the last handle, of which this is one.
+        self.0.roots.status().await.unwrap_or_default()
     }
 
     /// The runtime of the control side.
