@@ -67,10 +67,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// Ends the call `timeout` from now.
+    /// Ends the call `timeout` from now; no bound if that is beyond what the clock can tell.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.deadline = Some(runtime::now() + timeout);
+        self.deadline = runtime::now().checked_add(timeout);
         self
     }
 
