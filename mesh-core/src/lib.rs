@@ -1,7 +1,10 @@
 //! Pure decisions and the validated model of a proxyless service mesh.
 
+pub mod backoff;
+pub mod balance;
 pub mod cell;
 pub mod cluster;
+pub mod deadline;
 pub mod filter;
 pub mod lb;
 pub mod matcher;

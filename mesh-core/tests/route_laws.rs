@@ -3,6 +3,8 @@
 //! The oracle shares nothing with the compiled table: it compares strings as the definitions say,
 //! from a plain description that the table is built from as well.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use mesh_core::matcher::{
     Fraction, HeaderMatcher, ParameterMatcher, PathMatcher, QueryMatcher, StringMatcher,
@@ -14,7 +16,7 @@ use mesh_core::route::{Action, NoRoute, Route, RouteMatch, Table, VirtualHost};
 
 /// Random tables per run; each is asked [`REQUESTS`] times.
 const TABLES: u64 = 2_000;
-const REQUESTS: usize = 20;
+const REQUESTS: usize = 12;
 
 #[derive(Debug)]
 struct Config {
@@ -253,17 +255,17 @@ fn route(number: usize, rule: &Rule) -> Route {
 struct Dice(XorShift);
 
 impl Dice {
-    fn below(&mut self, bound: u32) -> usize {
-        usize::try_from(self.0.below(bound)).unwrap()
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.0.below(u32::try_from(bound).unwrap())).unwrap()
     }
 
     /// One time in `n`.
-    fn one_in(&mut self, n: u32) -> bool {
-        self.0.below(n) == 0
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
     }
 
     fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(u32::try_from(choices.len()).unwrap())]
+        choices[self.below(choices.len())]
     }
 
     fn config(&mut self) -> Config {
@@ -289,7 +291,7 @@ impl Dice {
             (0..hosts).map(|_| Host { domains: Vec::new(), rules: self.rules() }).collect();
         for host in &mut hosts {
             for _ in 0..=self.below(3) {
-                let domain = domains.swap_remove(self.below(u32::try_from(domains.len()).unwrap()));
+                let domain = domains.swap_remove(self.below(domains.len()));
                 host.domains.push(domain.to_owned());
             }
         }
@@ -301,19 +303,19 @@ impl Dice {
         let conditions = self.of(&[1, 2, 8]);
         let count = self.of(&[0, 3, 12, 40]);
         // In one of four, all rules lie along one path, nested deeper than a look-up has places for.
-        let spine = self.one_in(4).then(|| "/a/ab/abc/b/Ab/a//ab");
+        let spine = self.one_in(4).then_some("/a/ab/abc/b/Ab/a//ab");
         (0..count).map(|_| self.rule(conditions, spine)).collect()
     }
 
-    fn rule(&mut self, conditions: u32, spine: Option<&str>) -> Rule {
+    fn rule(&mut self, conditions: usize, spine: Option<&str>) -> Rule {
         let kind = self.of(&[Kind::Exact, Kind::Prefix, Kind::Separated, Kind::Regex]);
         let mut text = match spine {
-            Some(spine) => spine[..1 + self.below(u32::try_from(spine.len()).unwrap())].to_owned(),
+            Some(spine) => spine[..1 + self.below(spine.len())].to_owned(),
             None => self.path(),
         };
         match kind {
             Kind::Exact => {}
-            Kind::Prefix => text.truncate(self.below(u32::try_from(text.len() + 1).unwrap())),
+            Kind::Prefix => text.truncate(self.below(text.len() + 1)),
             Kind::Separated => {
                 text.truncate(text.trim_end_matches('/').len());
                 if text.is_empty() {
@@ -333,15 +335,19 @@ impl Dice {
             kind,
             text,
             any_case: kind != Kind::Regex && self.one_in(4),
-            headers: (0..2)
-                .filter_map(|_| self.one_in(2 * conditions).then(|| self.header()))
-                .collect(),
+            headers: self.headers(conditions),
             query: self.one_in(6 * conditions).then(|| self.parameter()),
             grpc_only: self.one_in(8 * conditions),
             fraction: self
                 .one_in(4 * conditions)
                 .then(|| self.of(&[0, 300_000, 700_000, 1_000_000])),
         }
+    }
+
+    fn headers(&mut self, conditions: usize) -> Vec<(&'static str, Question, bool)> {
+        let count =
+            usize::from(self.one_in(2 * conditions)) + usize::from(self.one_in(4 * conditions));
+        (0..count).map(|_| self.header()).collect()
     }
 
     fn header(&mut self) -> (&'static str, Question, bool) {
@@ -367,7 +373,7 @@ impl Dice {
         let rules: Vec<_> = config.hosts.iter().flat_map(|host| &host.rules).collect();
         let mut path = self.path();
         if !rules.is_empty() && self.one_in(2) {
-            let rule = rules[self.below(u32::try_from(rules.len()).unwrap())];
+            let rule = rules[self.below(rules.len())];
             path = rule.text.replace('?', "b").replace('*', self.of(&["", "ab", "/a"]));
             path.push_str(self.of(&["", "", "/", "b", "/ab"]));
         }

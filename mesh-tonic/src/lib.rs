@@ -1,1 +1,7 @@
-//! mesh-tonic
+//! gRPC on a proxyless service mesh.
+
+mod channel;
+mod status;
+
+pub use channel::{Channel, ResponseBody, ResponseFuture};
+pub use mesh_hyper::Mesh;

@@ -34,12 +34,18 @@ struct Part {
 }
 
 impl Picker {
+    /// A picker without endpoints.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { endpoints: Box::default(), parts: Box::default(), total: 0 }
+    }
+
     /// A picker over `groups`. Groups without endpoints get no calls.
     #[must_use]
     pub fn new(config: &Config, groups: Vec<Group>, rng: &mut dyn Rng) -> Self {
         // pick_first is one list over all localities (gRFC A61).
         let split = config.locality_weighted && !matches!(config.policy, Policy::PickFirst { .. });
-        let mut picker = Self { endpoints: Box::default(), parts: Box::default(), total: 0 };
+        let mut picker = Self::empty();
         let mut endpoints = Vec::new();
         let mut parts = Vec::new();
         for group in groups.into_iter().filter(|g| !g.endpoints.is_empty()) {

@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -20,7 +19,7 @@ pub(super) struct Domains {
     ignore_port: bool,
 }
 
-/// Which kind of domain an authority matched; the text is the domain without its `*`.
+/// The domain that an authority matched, without its `*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Match<'a> {
     Exact(&'a str),
@@ -54,39 +53,42 @@ impl Domains {
         Ok(())
     }
 
-    /// The virtual host for `authority`, which is in lower case and without a port to ignore.
-    pub(super) fn find<'a>(&self, authority: &'a str) -> Option<(u32, Match<'a>)> {
-        if let Some(index) = self.exact.get(authority) {
-            return Some((*index, Match::Exact(authority)));
+    /// The virtual host for `authority`, and by which domain.
+    pub(super) fn find(&self, authority: &str) -> Option<(u32, Match<'_>)> {
+        let authority = match self.ignore_port {
+            true => split_port(authority).map_or(authority, |(host, _)| host),
+            false => authority,
+        };
+        // Almost every authority is in lower case, and exact. If it is not, this finds nothing.
+        if let Some((domain, index)) = self.exact.get_key_value(authority) {
+            return Some((*index, Match::Exact(domain)));
+        }
+        if authority.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            self.find_lower(&authority.to_ascii_lowercase())
+        } else {
+            self.find_lower(authority)
+        }
+    }
+
+    fn find_lower(&self, authority: &str) -> Option<(u32, Match<'_>)> {
+        if let Some((domain, index)) = self.exact.get_key_value(authority) {
+            return Some((*index, Match::Exact(domain)));
         }
         for (length, domains) in &self.suffixes {
             let start = authority.len().checked_sub(*length).filter(|start| *start > 0);
             let Some(suffix) = start.and_then(|start| authority.get(start..)) else { continue };
-            if let Some(index) = domains.get(suffix) {
+            if let Some((suffix, index)) = domains.get_key_value(suffix) {
                 return Some((*index, Match::Suffix(suffix)));
             }
         }
         for (length, domains) in &self.prefixes {
             let shorter = *length < authority.len();
             let Some(prefix) = authority.get(..*length).filter(|_| shorter) else { continue };
-            if let Some(index) = domains.get(prefix) {
+            if let Some((prefix, index)) = domains.get_key_value(prefix) {
                 return Some((*index, Match::Prefix(prefix)));
             }
         }
         self.any.map(|index| (index, Match::Any))
-    }
-
-    /// `authority` as [`find`](Self::find) wants it.
-    pub(super) fn normalized<'a>(&self, authority: &'a str) -> Cow<'a, str> {
-        let host = match split_port(authority) {
-            Some((host, _)) if self.ignore_port => host,
-            _ => authority,
-        };
-        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            Cow::Owned(host.to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(host)
-        }
     }
 
     fn slot(&mut self, domain: &str) -> Option<Slot<'_>> {

@@ -18,9 +18,8 @@ pub struct Explanation {
 
 impl Explanation {
     pub(super) fn new(table: &Table, head: &RequestHead<'_>) -> Self {
-        let authority = table.domains.normalized(head.authority);
         let mut lines = vec![format!("{} {} {}", head.method, Cut(head.authority), Cut(head.path))];
-        match table.host(&authority) {
+        match table.host(head.authority) {
             None => lines.push("no virtual host has a domain for it: no route".to_owned()),
             Some((host, domain)) => {
                 lines.push(format!("virtual host {}: {}", Cut(&host.name), Domain(domain)));

@@ -38,16 +38,17 @@ impl Table {
     /// and only when everything else of the route holds. Two routes with fractions are thus
     /// independent of each other (as in gRPC; in Envoy all of a request share one number).
     ///
-    /// Allocates nothing, except for an authority in upper case, fields with several values, and
-    /// the rare cases that `Candidates` names.
+    /// Allocates nothing, except: for an authority with upper case letters, for fields with several
+    /// values, for a path under more than eight nested prefixes, and after a regular expression
+    /// matched but another condition of its route did not.
     ///
     /// # Errors
     ///
     /// [`NoRoute`] when there is none; [`explain`](Self::explain) knows the details.
     pub fn find(&self, head: &RequestHead<'_>, rng: &mut dyn Rng) -> Result<&Arc<Route>, NoRoute> {
-        let (host, _) =
-            self.host(&self.domains.normalized(head.authority)).ok_or(NoRoute::VirtualHost)?;
-        for index in host.paths.candidates(head.path) {
+        let (host, _) = self.host(head.authority).ok_or(NoRoute::VirtualHost)?;
+        let mut candidates = host.paths.candidates(head.path);
+        while let Some(index) = candidates.pop() {
             let Some(route) = usize::try_from(index).ok().and_then(|at| host.routes.get(at)) else {
                 continue;
             };
@@ -87,8 +88,8 @@ impl Table {
         &self.routes
     }
 
-    /// The virtual host of an authority in normal form.
-    pub(super) fn host<'a>(&self, authority: &'a str) -> Option<(&Host, Match<'a>)> {
+    /// The virtual host of an authority, and by which domain.
+    pub(super) fn host(&self, authority: &str) -> Option<(&Host, Match<'_>)> {
         let (index, domain) = self.domains.find(authority)?;
         let host = usize::try_from(index).ok().and_then(|at| self.hosts.get(at))?;
         Some((host, domain))

@@ -122,6 +122,14 @@ impl Snapshot {
         &self.clusters
     }
 
+    /// The cluster called `name`, if routes or requests have named it. Compares names one by one.
+    #[must_use]
+    pub fn cluster(&self, name: &str) -> Option<&ClusterSlot> {
+        let mut listed = self.table.clusters().iter().zip(&self.clusters);
+        let listed = listed.find(|(known, _)| &***known == name).map(|(_, slot)| slot);
+        listed.or_else(|| self.named.get(name))
+    }
+
     /// The filters of its routes.
     #[must_use]
     pub fn chains(&self) -> &Arc<Chains> {

@@ -104,7 +104,7 @@ pub enum ServerUriError {
     /// The scheme is none of ours.
     #[error("scheme is none of dns, unix, ipv4, ipv6, http, https")]
     Scheme,
-    /// There is an authority between `//` and `/` (a DNS server to ask), or no host where one belongs.
+    /// `dns://server/name` and the like: something stands between `//` and the next `/`.
     #[error("an authority is not supported in this scheme")]
     Authority,
     /// `http` and `https` URIs end after the port.

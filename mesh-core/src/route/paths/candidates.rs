@@ -57,7 +57,26 @@ impl<'a> Candidates<'a> {
 
     /// Ends the adding of lists.
     pub(super) fn seal(&mut self) {
-        self.spill.sort_unstable();
+        if !self.spill.is_empty() {
+            self.spill.sort_unstable();
+        }
+    }
+
+    /// The next route.
+    pub(in crate::route) fn pop(&mut self) -> Option<u32> {
+        let (source, route) = self.lowest();
+        let below = route.min(self.limit);
+        if let Some(route) = self.scan.next_below(below, self.path) {
+            return Some(route);
+        }
+        if route >= self.limit {
+            return None;
+        }
+        match source {
+            Source::List(at) => self.lists[at] = self.lists[at].get(1..).unwrap_or_default(),
+            Source::Spill => self.spilled_from += 1,
+        }
+        Some(route)
     }
 
     /// The list with the lowest route, and that route.
@@ -77,26 +96,6 @@ impl<'a> Candidates<'a> {
 enum Source {
     List(usize),
     Spill,
-}
-
-impl Iterator for Candidates<'_> {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        let (source, route) = self.lowest();
-        let below = route.min(self.limit);
-        if let Some(route) = self.scan.next_below(below, self.path) {
-            return Some(route);
-        }
-        if route >= self.limit {
-            return None;
-        }
-        match source {
-            Source::List(at) => self.lists[at] = self.lists[at].get(1..).unwrap_or_default(),
-            Source::Spill => self.spilled_from += 1,
-        }
-        Some(route)
-    }
 }
 
 /// How many lists have a place without allocation: an exact path, `/`, and six prefixes below it.

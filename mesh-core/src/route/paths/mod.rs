@@ -19,7 +19,7 @@ use super::Route;
 use crate::matcher::PathPattern;
 
 /// The path patterns of one virtual host. Routes are called by their index in it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Paths {
     exact: FxHashMap<Box<str>, List>,
     prefixes: Trie,
@@ -52,7 +52,12 @@ impl Paths {
     ///
     /// What the compiler of regular expressions says when there are too many.
     pub(super) fn new<'a>(routes: impl Iterator<Item = (u32, &'a Route)>) -> Result<Self, String> {
-        let mut paths = Self::default();
+        let mut paths = Self {
+            exact: FxHashMap::default(),
+            prefixes: Trie::new(),
+            any_case: Trie::any_case(),
+            regexes: None,
+        };
         let mut regexes = Vec::new();
         for (index, route) in routes {
             let path = &route.matcher.path;
@@ -70,11 +75,11 @@ impl Paths {
                 PathPattern::Prefix(prefix) => (prefix, Ends::Anywhere),
                 PathPattern::PathSeparatedPrefix(prefix) => (prefix, Ends::AtSegment),
             };
-            if path.ignores_case() {
-                paths.any_case.push(&pattern.to_ascii_lowercase(), ends, entry);
-            } else {
-                paths.prefixes.push(pattern, ends, entry);
-            }
+            let trie = match path.ignores_case() {
+                true => &mut paths.any_case,
+                false => &mut paths.prefixes,
+            };
+            trie.push(pattern, ends, entry);
         }
         if !regexes.is_empty() {
             paths.regexes = Some(Regexes::new(&regexes)?);
@@ -90,8 +95,8 @@ impl Paths {
         {
             candidates.add(list);
         }
-        self.prefixes.walk(path.as_bytes(), |byte| byte, &mut candidates);
-        self.any_case.walk(path.as_bytes(), |byte| byte.to_ascii_lowercase(), &mut candidates);
+        self.prefixes.walk(path.as_bytes(), &mut candidates);
+        self.any_case.walk(path.as_bytes(), &mut candidates);
         candidates.seal();
         candidates
     }

@@ -6,6 +6,8 @@ use super::{Entry, List};
 pub(super) struct Trie {
     /// The first is the root, for the empty prefix.
     nodes: Vec<Node>,
+    /// Whether the patterns are in lower case and match any case.
+    any_case: bool,
     /// The lowest route in here: a path that has found a lower one need not walk.
     lowest: Option<u32>,
 }
@@ -33,17 +35,24 @@ pub(super) enum Ends {
     Anywhere,
 }
 
-impl Default for Trie {
-    fn default() -> Self {
-        Self { nodes: vec![Node::default()], lowest: None }
-    }
-}
-
 impl Trie {
+    /// Has no patterns, and will compare them as they are.
+    pub(super) fn new() -> Self {
+        Self { nodes: vec![Node::default()], any_case: false, lowest: None }
+    }
+
+    /// Has no patterns, and will not mind the case of ASCII letters.
+    pub(super) fn any_case() -> Self {
+        Self { any_case: true, ..Self::new() }
+    }
+
     /// Adds a route, which is above those before.
     pub(super) fn push(&mut self, pattern: &str, ends: Ends, entry: Entry) {
         self.lowest.get_or_insert(entry.route);
-        let node = self.node(pattern.as_bytes());
+        let node = match self.any_case {
+            true => self.node(pattern.to_ascii_lowercase().as_bytes()),
+            false => self.node(pattern.as_bytes()),
+        };
         let node = &mut self.nodes[node];
         let list = match ends {
             Ends::Here => &mut node.here,
@@ -53,19 +62,14 @@ impl Trie {
         list.push(entry);
     }
 
-    /// Adds to `candidates` what matches `path`, whose bytes are seen through `fold`.
-    pub(super) fn walk<'a>(
-        &'a self,
-        path: &[u8],
-        fold: impl Fn(u8) -> u8,
-        candidates: &mut Candidates<'a>,
-    ) {
+    /// Adds to `candidates` what matches `path`.
+    pub(super) fn walk<'a>(&'a self, path: &[u8], candidates: &mut Candidates<'a>) {
         if self.lowest.is_none_or(|lowest| lowest >= candidates.limit()) {
             return;
         }
         let (mut at, mut rest) = (0, path);
         while let Some(node) = self.nodes.get(at) {
-            let Some(after) = skip(rest, &node.label, &fold) else { return };
+            let Some(after) = self.skip(rest, &node.label) else { return };
             rest = after;
             candidates.add(&node.anywhere);
             match rest.first() {
@@ -78,12 +82,26 @@ impl Trie {
                     if *byte == b'/' {
                         candidates.add(&node.at_segment);
                     }
-                    let Ok(child) = node.keys.binary_search(&fold(*byte)) else { return };
+                    let Ok(child) = node.keys.binary_search(&self.fold(*byte)) else { return };
                     let Some(child) = node.children.get(child) else { return };
                     at = *child;
                 }
             }
         }
+    }
+
+    /// What follows `label` in `rest`, or `None` when that does not start with it.
+    fn skip<'p>(&self, rest: &'p [u8], label: &[u8]) -> Option<&'p [u8]> {
+        let (start, after) = rest.split_at_checked(label.len())?;
+        let is_equal = match self.any_case {
+            true => start.eq_ignore_ascii_case(label),
+            false => start == label,
+        };
+        is_equal.then_some(after)
+    }
+
+    fn fold(&self, byte: u8) -> u8 {
+        if self.any_case { byte.to_ascii_lowercase() } else { byte }
     }
 
     /// The node for `pattern`, made where there is none.
@@ -127,12 +145,4 @@ impl Trie {
         let node = std::mem::replace(&mut self.nodes[at], upper);
         self.nodes.push(Node { label: lower_label, ..node });
     }
-}
-
-/// What follows `label` in `rest`, or `None` when that does not start with it.
-#[inline]
-fn skip<'p>(rest: &'p [u8], label: &[u8], fold: &impl Fn(u8) -> u8) -> Option<&'p [u8]> {
-    let (start, after) = rest.split_at_checked(label.len())?;
-    let is_equal = start.iter().zip(label).all(|(byte, expected)| fold(*byte) == *expected);
-    is_equal.then_some(after)
 }

@@ -1,0 +1,134 @@
+//! The clients and what is measured of each: adding one is adding an entry.
+
+use crate::server::Target;
+use crate::workspace::{MESH, PEERS, Workspace};
+
+/// A channel under measurement.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Its name in the table, on `--only` and on its binary's command line.
+    pub(crate) name: &'static str,
+    /// Where its binary is built.
+    pub(crate) workspace: &'static Workspace,
+    /// The binary; `<binary>_counted` is the same over a counting allocator.
+    pub(crate) binary: &'static str,
+    /// Which addresses it is given.
+    pub(crate) target: Target,
+    /// What is measured.
+    pub(crate) cases: &'static [Case],
+    /// The clients it is compared with, in the cases that both have.
+    pub(crate) against: &'static [&'static str],
+}
+
+/// One load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Case {
+    pub(crate) mode: Mode,
+    /// Calls under way at any time.
+    pub(crate) concurrency: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One gRPC call with 32 bytes each way.
+    Unary,
+    /// One message each way on a long bidirectional call.
+    Stream,
+    /// One gRPC call with 64 KiB each way.
+    Large,
+    /// One HTTP/1.1 GET with a 32-byte answer.
+    Http1,
+}
+
+impl Mode {
+    /// As the clients' command line knows it.
+    pub(crate) fn argument(self) -> &'static str {
+        match self {
+            Self::Unary => "unary",
+            Self::Stream => "stream",
+            Self::Large => "64k",
+            Self::Http1 => "http1",
+        }
+    }
+
+    /// As the names of counts have it; a client's most usual load goes without.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Unary | Self::Http1 => "",
+            Self::Stream => ".stream",
+            Self::Large => ".64k",
+        }
+    }
+}
+
+impl Case {
+    /// The name of what `subject` (a client, or one against another) does under this load.
+    pub(crate) fn label(self, subject: &str) -> String {
+        format!("{}@{}", self.load(subject), self.concurrency)
+    }
+
+    /// The same without the concurrency, for counts that do not depend on it.
+    pub(crate) fn load(self, subject: &str) -> String {
+        format!("{subject}{}", self.mode.suffix())
+    }
+
+    /// Calls of the short and of the long run.
+    pub(crate) fn calls(self) -> [u32; 2] {
+        let short = match self.mode {
+            Mode::Unary | Mode::Stream | Mode::Http1 => 1000,
+            Mode::Large => 200,
+        };
+        // More workers batch more calls per wake-up: longer runs make that average repeat.
+        let short = if self.concurrency > 1 { 100 * self.concurrency } else { short };
+        [short, 3 * short]
+    }
+}
+
+const UNARY: Case = Case { mode: Mode::Unary, concurrency: 1 };
+const UNARY_32: Case = Case { mode: Mode::Unary, concurrency: 32 };
+const STREAM: Case = Case { mode: Mode::Stream, concurrency: 1 };
+const LARGE: Case = Case { mode: Mode::Large, concurrency: 1 };
+const HTTP1: Case = Case { mode: Mode::Http1, concurrency: 1 };
+
+pub(crate) static CLIENTS: [Client; 5] = [
+    Client {
+        name: "tonic",
+        workspace: &PEERS,
+        binary: "client",
+        target: Target::Endpoint,
+        cases: &[UNARY, UNARY_32, STREAM, LARGE],
+        against: &[],
+    },
+    Client {
+        name: "tonic-balance",
+        workspace: &PEERS,
+        binary: "client",
+        target: Target::Endpoints,
+        cases: &[UNARY, UNARY_32],
+        against: &["tonic"],
+    },
+    Client {
+        name: "tonic-xds",
+        workspace: &PEERS,
+        binary: "client",
+        target: Target::ControlPlane,
+        cases: &[UNARY, UNARY_32],
+        against: &["tonic"],
+    },
+    Client {
+        name: "hyper-util",
+        workspace: &PEERS,
+        binary: "client",
+        target: Target::Http1,
+        cases: &[HTTP1],
+        against: &[],
+    },
+    Client {
+        name: "mesh",
+        workspace: &MESH,
+        binary: "client",
+        target: Target::Endpoints,
+        cases: &[UNARY, UNARY_32, STREAM, LARGE],
+        against: &["tonic", "tonic-xds"],
+    },
+];

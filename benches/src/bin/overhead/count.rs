@@ -1,0 +1,85 @@
+//! Runs a client twice and takes the difference.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::clients::Case;
+
+/// Calls before those that count: enough for every client to have connected everywhere.
+const WARM_UP: u32 = 320;
+
+/// What a client is told on its command line, but for the number of calls.
+#[derive(Debug)]
+pub(crate) struct Load<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) case: Case,
+    pub(crate) addresses: &'a [String],
+}
+
+/// What one call allocates, reallocations included.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allocations {
+    pub(crate) count: f64,
+    pub(crate) bytes: f64,
+}
+
+impl Load<'_> {
+    /// User-space instructions of one call.
+    ///
+    /// On one core, the turns that client and server take are alike from run to run. The profile
+    /// of the longer run stays in `profile`, for `callgrind_annotate`.
+    pub(crate) fn instructions(
+        &self,
+        binary: &Path,
+        profile: &Path,
+    ) -> Result<f64, Box<dyn Error>> {
+        let mut file = OsString::from("--callgrind-out-file=");
+        file.push(profile);
+        self.per_call(|calls| {
+            let mut client = Command::new("taskset");
+            client.args(["-c", "0", "valgrind", "--tool=callgrind"]).arg(&file).arg(binary);
+            self.run(client, calls)?;
+            let counts = std::fs::read_to_string(profile)?;
+            let total = counts.lines().find_map(|line| line.strip_prefix("totals: "));
+            Ok([total.ok_or("callgrind wrote no total")?.parse()?])
+        })
+        .map(|[instructions]| instructions)
+    }
+
+    /// Allocations of one call, on all threads.
+    pub(crate) fn allocations(&self, binary: &Path) -> Result<Allocations, Box<dyn Error>> {
+        self.per_call(|calls| {
+            let output = String::from_utf8(self.run(Command::new(binary), calls)?.stdout)?;
+            let (count, bytes) =
+                output.trim().split_once(' ').ok_or("the client counted nothing")?;
+            Ok([count.parse()?, bytes.parse()?])
+        })
+        .map(|[count, bytes]| Allocations { count, bytes })
+    }
+
+    /// Totals of a short and of a long run, subtracted and divided.
+    fn per_call<const N: usize>(
+        &self,
+        totals: impl Fn(u32) -> Result<[f64; N], Box<dyn Error>>,
+    ) -> Result<[f64; N], Box<dyn Error>> {
+        let [short, long] = self.case.calls();
+        let (before, mut counts) = (totals(short)?, totals(long)?);
+        for (count, before) in counts.iter_mut().zip(before) {
+            *count = (*count - before) / f64::from(long - short);
+        }
+        Ok(counts)
+    }
+
+    fn run(&self, mut client: Command, calls: u32) -> Result<Output, Box<dyn Error>> {
+        let numbers = [calls, self.case.concurrency, WARM_UP].map(|number| number.to_string());
+        client.args([self.case.mode.argument(), self.kind]).args(numbers).args(self.addresses);
+        let output =
+            client.output().map_err(|error| format!("{client:?} does not start: {error}"))?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        Err(format!("{client:?} failed:\n{}", String::from_utf8_lossy(&output.stderr)).into())
+    }
+}

@@ -1,0 +1,83 @@
+//! The counts, the ratios between them, and how both are shown.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
+
+use crate::clients::{Case, Client};
+use crate::count::Allocations;
+
+/// What was measured, in the order it was.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) client: &'static Client,
+    pub(crate) case: Case,
+    pub(crate) instructions: f64,
+    /// Counted one call at a time only: what a call allocates does not depend on the others.
+    pub(crate) allocations: Option<Allocations>,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    /// Writes one flat object:
+    ///
+    /// - `ir.CLIENT[.MODE]@CONCURRENCY`: instructions per call
+    /// - `allocations.CLIENT[.MODE]`, `bytes.CLIENT[.MODE]`: allocations per call
+    /// - `CLIENT/BASELINE[.MODE]@CONCURRENCY`: ratio of the instructions
+    pub(crate) fn write(&self, file: &Path) -> Result<(), Box<dyn Error>> {
+        let mut values = BTreeMap::new();
+        for row in &self.rows {
+            let Row { client, case, .. } = row;
+            values.insert(case.label(&format!("ir.{}", client.name)), row.instructions);
+            if let Some(allocations) = row.allocations {
+                values
+                    .insert(case.load(&format!("allocations.{}", client.name)), allocations.count);
+                values.insert(case.load(&format!("bytes.{}", client.name)), allocations.bytes);
+            }
+            for (baseline, ratio) in self.ratios(row) {
+                values.insert(case.label(&format!("{}/{baseline}", client.name)), ratio);
+            }
+        }
+        Ok(std::fs::write(file, serde_json::to_string_pretty(&values)? + "\n")?)
+    }
+
+    /// A row's instructions over those of its baselines, as far as these were measured.
+    fn ratios<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = (&'static str, f64)> + 'a {
+        row.client.against.iter().filter_map(|baseline| {
+            let comparable =
+                |other: &&Row| other.client.name == *baseline && other.case == row.case;
+            let other = self.rows.iter().find(comparable)?;
+            Some((*baseline, row.instructions / other.instructions))
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "per call              instructions  allocations    bytes  instructions against"
+        )?;
+        for row in &self.rows {
+            write!(f, "{:<22}{:>12.0}", row.case.label(row.client.name), row.instructions)?;
+            match row.allocations {
+                Some(Allocations { count, bytes }) => write!(f, "{count:>13.2}{bytes:>9.0}")?,
+                None => write!(f, "{:>13}{:>9}", "", "")?,
+            }
+            for (baseline, ratio) in self.ratios(row) {
+                write!(f, "  {baseline} {ratio:.3}")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}

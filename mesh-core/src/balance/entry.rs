@@ -1,0 +1,90 @@
+//! One endpoint of an awake balance.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::ConnectionId;
+use crate::cluster::Endpoint;
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) endpoint: Arc<Endpoint>,
+    /// Index into the priorities.
+    pub(super) priority: usize,
+    /// The oldest first.
+    pub(super) open: Vec<ConnectionId>,
+    pub(super) phase: Phase,
+    /// Failed, and not READY since: the endpoint counts as failed although it retries.
+    pub(super) failed: bool,
+    /// Failures in a row.
+    pub(super) failures: u32,
+}
+
+impl Entry {
+    pub(super) fn new(endpoint: Arc<Endpoint>, priority: usize) -> Self {
+        let (open, phase) = (Vec::new(), Phase::Rest);
+        Self { endpoint, priority, open, phase, failed: false, failures: 0 }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        match self.phase {
+            _ if !self.open.is_empty() => Status::Ready,
+            Phase::Waiting(_) => Status::Failed,
+            _ if self.failed => Status::Failed,
+            Phase::Queued | Phase::Trying(_) => Status::Connecting,
+            Phase::Rest => Status::Idle,
+        }
+    }
+
+    /// Whether nothing is open and nothing is being done about it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.phase == Phase::Rest
+    }
+
+    /// Whether an attempt is under way or queued.
+    pub(super) fn is_trying(&self) -> bool {
+        matches!(self.phase, Phase::Queued | Phase::Trying(_))
+    }
+}
+
+/// What is being done to open a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing.
+    Rest,
+    /// An attempt starts as soon as fewer are under way.
+    Queued,
+    /// An attempt is under way.
+    Trying(ConnectionId),
+    /// The last attempt failed; the next one comes then at the earliest.
+    Waiting(Instant),
+}
+
+/// What an endpoint, or a priority, can do for calls (gRPC's connectivity states).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Idle,
+    Connecting,
+    Ready,
+    Failed,
+}
+
+/// Key that is equal for descriptions of the same endpoint ([`Endpoint::is_same`]).
+#[derive(Debug)]
+pub(super) struct Identity(pub(super) Arc<Endpoint>);
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_same(&other.0)
+    }
+}
+
+impl Eq for Identity {}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.address.hash(state);
+        self.0.more.hash(state);
+    }
+}

@@ -1,0 +1,346 @@
+//! The state machine as the shell drives it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::entry::{Identity, Phase, Status};
+use super::table::Table;
+use super::{Action, Closed, Condition, ConnectionId, Group, Reachable, View};
+use crate::backoff::Backoff;
+use crate::cluster::{Endpoint, Version};
+use crate::lb::Policy;
+use crate::rng::Rng;
+
+/// How long an idle cluster remembers its endpoints. The longest backoff has then passed, so that
+/// nothing is lost.
+const REMEMBER: Duration = Duration::from_secs(150);
+
+/// How long a cluster without a connection keeps trying when no call wants it (gRPC's idle
+/// timeout).
+const TRY: Duration = Duration::from_secs(30 * 60);
+
+/// The error of endpoints that failed elsewhere, before they came to their priority.
+const UNTOLD: &str = "no endpoint could be connected to";
+
+/// Decides for one cluster what to connect to and which connections take calls.
+///
+/// After each call of a `handle_` method or of [`reconfigure`](Self::reconfigure): carry out
+/// [`poll_action`](Self::poll_action) until `None`, look at [`view`](Self::view) and
+/// [`condition`](Self::condition) if [`take_changed`](Self::take_changed), and arrange for
+/// [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout).
+#[derive(Debug)]
+pub struct Balance {
+    version: Arc<Version>,
+    /// Usable endpoints of the version.
+    usable: usize,
+    /// Whether a demand has come, and the cluster has not been left alone since.
+    awake: bool,
+    pub(super) table: Table,
+    /// The active priority.
+    pub(super) current: Option<usize>,
+    idle_since: Option<Instant>,
+    /// Since when there has been neither an open connection nor a demand.
+    unused_since: Option<Instant>,
+}
+
+impl Balance {
+    /// A balance that connects to nothing before [`handle_demand`](Self::handle_demand).
+    #[must_use]
+    pub fn new(version: Arc<Version>, _now: Instant) -> Self {
+        Self {
+            usable: usable(&version),
+            version,
+            awake: false,
+            table: Table { changed: true, ..Table::default() },
+            current: None,
+            idle_since: None,
+            unused_since: None,
+        }
+    }
+
+    /// Takes a new description of the cluster.
+    ///
+    /// Endpoints that stay keep their connections, also when they move between localities and
+    /// priorities. If the settings of connections change, each is retired as soon as another one
+    /// to its endpoint has been opened.
+    pub fn reconfigure(&mut self, version: Arc<Version>, now: Instant) {
+        let old = std::mem::replace(&mut self.version, version);
+        self.usable = usable(&self.version);
+        self.table.changed = true;
+        if self.awake {
+            self.table.rebuild(&self.version, &old.config, now);
+            self.settle(now);
+        }
+    }
+
+    /// A call wants the cluster. Cheap and without effect if it is being connected to already.
+    pub fn handle_demand(&mut self, now: Instant) {
+        if !self.awake {
+            self.awake = true;
+            self.table.rebuild(&self.version, &self.version.config, now);
+        }
+        let active = self.current.map_or(0, |current| current + 1);
+        for priority in 0..active {
+            for slot in std::mem::take(&mut self.table.priorities[priority].parked) {
+                if self.table.entries[slot].is_idle() {
+                    self.table.queue(slot);
+                }
+            }
+            let first = self.table.priorities[priority].first.as_ref();
+            if first.is_some_and(|first| first.status() == Status::Idle) {
+                self.table.begin_pass(priority, self.shuffles(), now);
+            }
+        }
+        self.unused_since = None;
+        self.settle(now);
+    }
+
+    /// All connections of an endpoint are at their stream limit (gRFC A105): opens another, if
+    /// fewer than `per_endpoint` are open and none is being opened.
+    pub fn handle_saturated(&mut self, endpoint: &Arc<Endpoint>, now: Instant) {
+        let Some(&slot) = self.table.index.get(&Identity(endpoint.clone())) else { return };
+        let entry = &self.table.entries[slot];
+        let most = usize::try_from(self.version.config.connections.per_endpoint);
+        let is_room = entry.open.len() < most.unwrap_or(usize::MAX);
+        if entry.phase == Phase::Rest && !entry.open.is_empty() && is_room {
+            // What is full has served.
+            self.table.edit(slot, |entry| entry.failures = 0);
+            // Before endpoints that nobody waits for.
+            self.table.queue_first(slot);
+            self.settle(now);
+        }
+    }
+
+    /// A connection is open.
+    pub fn handle_connected(&mut self, id: ConnectionId, now: Instant) {
+        let Some(&slot) = self.table.live.get(&id) else {
+            // It was given up, which the shell did not know yet.
+            if id.0 < self.table.next {
+                self.table.actions.push_back(Action::Retire { id });
+            }
+            return;
+        };
+        if self.table.entries[slot].phase != Phase::Trying(id) {
+            return;
+        }
+        self.table.set_phase(slot, Phase::Rest);
+        self.table.add_open(slot, id);
+        self.table.edit(slot, |entry| entry.failed = false);
+        let fresh = self.table.fresh;
+        self.table.retire(slot, |open| open.0 < fresh);
+        self.table.select_first(slot);
+        self.settle(now);
+    }
+
+    /// An attempt failed.
+    pub fn handle_failed(
+        &mut self,
+        id: ConnectionId,
+        why: Arc<str>,
+        now: Instant,
+        rng: &mut dyn Rng,
+    ) {
+        let Some(&slot) = self.table.live.get(&id) else { return };
+        if self.table.entries[slot].phase != Phase::Trying(id) {
+            let closed = Closed { why, served: false, idle: false };
+            return self.handle_closed(id, closed, now, rng);
+        }
+        self.table.set_phase(slot, Phase::Rest);
+        self.fail(slot, why, now, rng);
+        self.table.fail_first(slot, now);
+        self.settle(now);
+    }
+
+    /// An open connection is gone, or takes no new calls (GOAWAY, age, I/O error, idle).
+    pub fn handle_closed(
+        &mut self,
+        id: ConnectionId,
+        closed: Closed,
+        now: Instant,
+        rng: &mut dyn Rng,
+    ) {
+        let Some(&slot) = self.table.live.get(&id) else { return };
+        if self.table.entries[slot].phase == Phase::Trying(id) {
+            return self.handle_failed(id, closed.why, now, rng);
+        }
+        self.table.remove_open(slot, id);
+        let is_last = self.table.entries[slot].open.is_empty();
+        if is_last {
+            self.table.lose_first(slot);
+        }
+        if closed.served {
+            self.table.edit(slot, |entry| entry.failures = 0);
+        }
+        if !closed.idle && !closed.served {
+            self.fail(slot, closed.why, now, rng);
+        } else if is_last && !self.table.entries[slot].is_trying() {
+            self.table.set_phase(slot, Phase::Rest);
+            let priority = self.table.priority_of(slot);
+            let is_list = priority.first.is_some();
+            if closed.idle && !is_list {
+                priority.parked.push(slot);
+            } else if priority.started && !is_list {
+                self.table.queue(slot);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Time has come. Early or repeated calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant, rng: &mut dyn Rng) {
+        // What is due may make something else due at once: a list that is to be shuffled.
+        while self.poll_timeout().is_some_and(|due| due <= now) {
+            if self.rest_ends().is_some_and(|end| end <= now) {
+                self.sleep();
+                return;
+            }
+            while let Some(&(_, slot)) = self.table.waits.first().filter(|(at, _)| *at <= now) {
+                self.wake(slot);
+            }
+            for priority in 0..self.table.priorities.len() {
+                let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+                let state = &mut self.table.priorities[priority];
+                state.failover = state.failover.filter(|at| *at > now);
+                if due(state.keep_until) {
+                    self.stop(priority);
+                } else if due(state.first.as_ref().and_then(|first| first.due)) {
+                    self.table.continue_pass(priority, now, rng);
+                }
+            }
+            self.settle(now);
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let wait = self.table.waits.first().map(|(until, _)| *until);
+        let priorities = self.table.priorities.iter().filter_map(|priority| priority.timeout());
+        priorities.chain(wait).chain(self.rest_ends()).min()
+    }
+
+    /// The next thing to do; call until `None`.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.table.actions.pop_front()
+    }
+
+    /// Whether [`view`](Self::view) and [`condition`](Self::condition) may differ from what they
+    /// were at the last call.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.table.changed)
+    }
+
+    /// What a call can expect.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        if self.usable == 0 {
+            return Condition::Empty;
+        }
+        let Some(priority) = self.current.map(|current| &self.table.priorities[current]) else {
+            return Condition::Idle;
+        };
+        match (priority.status, priority.since) {
+            (Some(Status::Ready), _) => Condition::Ready,
+            (Some(Status::Connecting), _) => Condition::Connecting,
+            (Some(Status::Failed), Some(since)) => {
+                let why = priority.error.clone().unwrap_or_else(|| UNTOLD.into());
+                Condition::Failed { why, since }
+            }
+            (Some(Status::Idle | Status::Failed) | None, _) => Condition::Idle,
+        }
+    }
+
+    /// What can take calls. Takes time in proportion to the active priority's endpoints.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let Some(priority) = self.current.map(|current| &self.table.priorities[current]) else {
+            return View::default();
+        };
+        let mut view = View { priority: Some(priority.number), groups: Vec::new() };
+        if priority.counts.ready() == 0 {
+            return view;
+        }
+        for place in &priority.places {
+            let entries = self.table.entries[place.slots.clone()].iter();
+            let endpoints: Vec<_> = entries
+                .filter(|entry| !entry.open.is_empty())
+                .map(|entry| Reachable {
+                    endpoint: entry.endpoint.clone(),
+                    connections: entry.open.clone(),
+                })
+                .collect();
+            if !endpoints.is_empty() {
+                view.groups.push(Group {
+                    name: place.name.clone(),
+                    weight: place.weight,
+                    endpoints,
+                });
+            }
+        }
+        view
+    }
+
+    /// Whether lists of `pick_first` are shuffled.
+    pub(super) fn shuffles(&self) -> bool {
+        matches!(self.version.config.lb.policy, Policy::PickFirst { shuffle: true })
+    }
+
+    /// Notes since when nobody has used the cluster.
+    pub(super) fn note_rest(&mut self, now: Instant) {
+        let is_idle = self.condition() == Condition::Idle;
+        self.idle_since = is_idle.then(|| self.idle_since.unwrap_or(now));
+        let is_unused = self.table.open == 0;
+        self.unused_since = is_unused.then(|| self.unused_since.unwrap_or(now));
+    }
+
+    fn rest_ends(&self) -> Option<Instant> {
+        let forgets = self.idle_since.map(|since| since + REMEMBER);
+        let gives_up = self.unused_since.map(|since| since + TRY);
+        forgets.into_iter().chain(gives_up).min()
+    }
+
+    fn sleep(&mut self) {
+        self.table.clear();
+        self.awake = false;
+        self.current = None;
+        self.idle_since = None;
+        self.unused_since = None;
+    }
+
+    /// An endpoint failed: the next attempt comes after a while.
+    fn fail(&mut self, slot: usize, why: Arc<str>, now: Instant, rng: &mut dyn Rng) {
+        self.table.edit(slot, |entry| {
+            entry.failures = entry.failures.saturating_add(1);
+            entry.failed = entry.open.is_empty();
+        });
+        if !self.table.entries[slot].is_trying() {
+            let delay = Backoff::CONNECTION.delay(self.table.entries[slot].failures, rng);
+            self.table.set_phase(slot, Phase::Waiting(now + delay));
+        }
+        let priority = self.table.priority_of(slot);
+        if priority.error.as_ref() != Some(&why) {
+            let is_told = priority.status == Some(Status::Failed);
+            priority.error = Some(why);
+            self.table.changed |= is_told;
+        }
+    }
+
+    /// An endpoint has waited long enough after a failure.
+    fn wake(&mut self, slot: usize) {
+        self.table.set_phase(slot, Phase::Rest);
+        let priority = self.table.priority_of(slot);
+        if !priority.started {
+            return;
+        }
+        if priority.first.is_some() {
+            self.table.retry_first(slot);
+        } else if self.table.is_lacking(slot) {
+            self.table.queue(slot);
+        }
+    }
+}
+
+fn usable(version: &Version) -> usize {
+    let localities = version.assignment.localities.iter();
+    localities.flat_map(|l| l.endpoints.iter()).filter(|e| e.health.is_usable()).count()
+}

@@ -1,0 +1,28 @@
+//! Bodies: what requests carry out and responses carry in.
+
+mod response;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+
+pub use response::{Collected, ResponseBody};
+pub(crate) use response::{Guard, Source};
+
+/// An error of any kind.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request body of any kind, for [`Client`](crate::Client).
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// No content.
+#[must_use]
+pub fn empty() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Content that is there already.
+#[must_use]
+pub fn full(content: impl Into<Bytes>) -> Body {
+    Full::new(content.into()).map_err(|never| match never {}).boxed_unsync()
+}

@@ -1,0 +1,75 @@
+//! Responses and errors for requests that are not sent to a cluster.
+
+use bytes::Bytes;
+use http::header::{HeaderValue, LOCATION};
+use http::{Response, StatusCode};
+use mesh_core::filter::LocalResponse;
+use mesh_core::request::Protocol;
+use mesh_core::snapshot::NoPlan;
+
+use super::target::Inner;
+use crate::body::ResponseBody;
+use crate::error::{Error, Kind};
+
+/// What becomes of a request that has no plan.
+///
+/// gRPC calls cannot be answered by a route: those fail (UNAVAILABLE, gRFC A28).
+pub(super) fn without_plan(
+    target: &Inner,
+    why: NoPlan,
+    protocol: Protocol,
+) -> Result<Response<ResponseBody>, Error> {
+    let (kind, why) = match (why, protocol) {
+        (NoPlan::Respond { status, body, .. }, Protocol::Http) => {
+            let mut response = Response::new(ResponseBody::local(body));
+            *response.status_mut() = status;
+            return Ok(response);
+        }
+        (NoPlan::Redirect { status, location, .. }, Protocol::Http) => {
+            let mut response = Response::new(ResponseBody::local(Bytes::new()));
+            *response.status_mut() = status;
+            if let Ok(location) = HeaderValue::try_from(location) {
+                response.headers_mut().insert(LOCATION, location);
+            }
+            return Ok(response);
+        }
+        (why @ (NoPlan::Broken { .. } | NoPlan::Unknown { .. }), _) => (Kind::NoCluster, why),
+        (why, _) => (Kind::NoRoute, why),
+    };
+    Err(Error::new(kind, format!("{}: {why}", target.name)))
+}
+
+/// The response that a filter has made.
+pub(super) fn local(local: LocalResponse, protocol: Protocol) -> Response<ResponseBody> {
+    let LocalResponse { status, grpc, headers, body, .. } = local;
+    let grpc_call = protocol == Protocol::Grpc;
+    let message = if grpc_call { percent_encoded(&body) } else { None };
+    let mut response =
+        Response::new(ResponseBody::local(if grpc_call { Bytes::new() } else { body }));
+    *response.headers_mut() = headers;
+    if grpc_call {
+        // A gRPC error is a response without a body whose status is in the header fields.
+        *response.status_mut() = StatusCode::OK;
+        let fields = response.headers_mut();
+        fields.insert("content-type", HeaderValue::from_static("application/grpc"));
+        fields.insert("grpc-status", HeaderValue::from(u16::from(grpc)));
+        if let Some(message) = message {
+            fields.insert("grpc-message", message);
+        }
+    } else {
+        *response.status_mut() = status;
+    }
+    response
+}
+
+/// `grpc-message` escapes what is not printable ASCII, and `%` itself.
+fn percent_encoded(text: &[u8]) -> Option<HeaderValue> {
+    let mut out = String::with_capacity(text.len());
+    for &byte in text {
+        match byte {
+            b' '..=b'~' if byte != b'%' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    (!out.is_empty()).then(|| HeaderValue::try_from(out).ok()).flatten()
+}

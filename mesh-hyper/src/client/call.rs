@@ -1,0 +1,402 @@
+//! The fast path: a call that need not wait for anything but its response.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Task, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+use mesh_core::filter::{self, End, HeaderChanges, Passage, Step};
+use mesh_core::request::{Protocol, RequestHead};
+use mesh_core::snapshot::{NoPlan, Plan, Root};
+
+use super::report::Report;
+use super::target::{Inner, Options};
+use super::{answer, slow};
+use crate::body::{BoxError, Guard, ResponseBody};
+use crate::error::{Error, Kind};
+use crate::pool::{Miss, Pool};
+use crate::runtime;
+use crate::transport::connection::Stream;
+use crate::transport::exchange::{self, Broken, Exchange, Started};
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// A response, some time later.
+///
+/// # Cancel safety
+/// Dropping it resets the stream, stops the request body and gives everything back.
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture(State);
+
+enum State {
+    /// Sent; the response is awaited.
+    Sent {
+        exchange: Exchange,
+        guard: Guard,
+        target: Arc<Inner>,
+        authority: Option<Authority>,
+    },
+    /// Something has to be waited for before it can be sent.
+    Slow(Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Error>> + Send>>),
+    /// Decided without sending anything.
+    Decided(Box<Result<Response<ResponseBody>, Error>>),
+    Ended,
+}
+
+/// A call on its way through the stages, before it is sent.
+pub(super) struct Call {
+    pub(super) parts: Parts,
+    /// The request's own authority, where it has one.
+    pub(super) authority: Option<Authority>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) wait_for_ready: bool,
+    pub(super) report: Option<Box<Report>>,
+    /// Whether the caller has set `grpc-timeout` itself, and to its own deadline.
+    pub(super) has_timeout: bool,
+}
+
+/// How far a call has come when it has to wait.
+pub(super) enum Stage {
+    /// It has no plan: there is no configuration, or not for the cluster it names.
+    Plan,
+    /// A filter waits.
+    Filter(Plan, Passage, Option<Step>),
+    /// There is no stream to send it on.
+    Pick(Plan, Option<Passage>),
+}
+
+impl ResponseFuture {
+    pub(super) fn start<B>(target: &Arc<Inner>, request: Request<B>, options: Options) -> Self
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = request.into_parts();
+        let authority = own_authority(&parts);
+        let mut call = Call {
+            authority,
+            deadline: options.deadline,
+            wait_for_ready: options.wait_for_ready,
+            report: report(target),
+            has_timeout: parts.headers.contains_key(GRPC_TIMEOUT),
+            parts,
+        };
+        let stage = {
+            let root = target.root.load();
+            match &root.as_deref() {
+                Some(Root::Ready(snapshot)) => {
+                    let head = call.head(target);
+                    let protocol = head.protocol;
+                    match runtime::with_rng(|rng| snapshot.plan(&head, rng)) {
+                        Ok(plan) => {
+                            call.planned(&plan, protocol);
+                            call.filtered(target, plan, protocol)
+                        }
+                        Err(NoPlan::Unknown { .. }) if target.demand.is_some() => Ok(Stage::Plan),
+                        Err(why) => Err(answer::without_plan(target, why, protocol)),
+                    }
+                }
+                _ => Ok(Stage::Plan),
+            }
+        };
+        let stage = match stage {
+            Ok(Stage::Pick(plan, passage)) => {
+                return match call.picked(target, &plan) {
+                    Ok(Some(stream)) => call.send(target, plan, passage, stream, body),
+                    Ok(None) => {
+                        let stage = Stage::Pick(plan, passage);
+                        Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
+                    }
+                    Err(error) => Self::decided(call.failed(error)),
+                };
+            }
+            Ok(stage) => stage,
+            Err(decided) => return Self::decided(decided.or_else(|error| call.failed(error))),
+        };
+        Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
+    }
+
+    fn decided(result: Result<Response<ResponseBody>, Error>) -> Self {
+        Self(State::Decided(Box::new(result)))
+    }
+}
+
+impl Call {
+    pub(super) fn head<'a>(&'a self, target: &'a Inner) -> RequestHead<'a> {
+        let authority = self.authority.as_ref().unwrap_or(&target.authority);
+        RequestHead::new(&self.parts, authority.as_str())
+    }
+
+    /// Takes the plan's limit into account, and tells it to the upstream.
+    pub(super) fn planned(&mut self, plan: &Plan, protocol: Protocol) {
+        if let Some(report) = &mut self.report {
+            report.cluster(plan.cluster.name());
+        }
+        if let Some(limit) = plan.limit(protocol, None) {
+            let until = runtime::now() + limit;
+            if self.deadline.is_none_or(|deadline| until < deadline) {
+                self.deadline = Some(until);
+                self.has_timeout = false;
+            }
+            if protocol == Protocol::Grpc && !self.has_timeout && self.deadline == Some(until) {
+                self.parts.headers.insert(GRPC_TIMEOUT, timeout_value(limit));
+                self.has_timeout = true;
+            }
+        }
+    }
+
+    /// Goes through the filters as far as they let it without waiting.
+    fn filtered(
+        &mut self,
+        target: &Inner,
+        plan: Plan,
+        protocol: Protocol,
+    ) -> Result<Stage, Result<Response<ResponseBody>, Error>> {
+        if plan.chain.is_empty() {
+            return Ok(Stage::Pick(plan, None));
+        }
+        let mut passage = Passage::new(plan.chain.clone());
+        loop {
+            match self.filter(target, &mut passage, None) {
+                None => return Ok(Stage::Pick(plan, Some(passage))),
+                Some(Step::Continue) => {}
+                Some(Step::Respond(local)) => {
+                    passage.finish(End::Complete);
+                    return Err(Ok(answer::local(local, protocol)));
+                }
+                Some(step) => return Ok(Stage::Filter(plan, passage, Some(step))),
+            }
+        }
+    }
+
+    /// Asks the current filter once and makes the changes it wants.
+    pub(super) fn filter(
+        &mut self,
+        target: &Inner,
+        passage: &mut Passage,
+        answer: Option<Result<mesh_core::side::Reply, mesh_core::side::Failure>>,
+    ) -> Option<Step> {
+        let mut changes = HeaderChanges::default();
+        let step = {
+            let head = self.head(target);
+            let now = runtime::now();
+            runtime::with_rng(|rng| {
+                let mut context = filter::Context { now, rng, answer, changes: &mut changes };
+                passage.poll(&head, &mut context)
+            })
+        };
+        if !changes.is_empty() {
+            changes.apply(&mut self.parts.headers);
+        }
+        step
+    }
+
+    /// A stream for the call, if there is one at once.
+    fn picked(&self, target: &Inner, plan: &Plan) -> Result<Option<Stream>, Error> {
+        let Some(pool) = Pool::of(&plan.cluster, &target.context) else {
+            return Err(foreign(plan));
+        };
+        match runtime::with_rng(|rng| pool.pick(rng)) {
+            Ok(stream) => Ok(Some(stream)),
+            Err(Miss::NotReady | Miss::Saturated(_)) => Ok(None),
+            Err(Miss::Dropped(category)) => Err(pool.dropped(&category)),
+        }
+    }
+
+    /// Sends the call on `stream`, unless the cluster is at its limit.
+    pub(super) fn send<B>(
+        mut self,
+        target: &Arc<Inner>,
+        plan: Plan,
+        passage: Option<Passage>,
+        stream: Stream,
+        body: B,
+    ) -> ResponseFuture
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Some(pool) = Pool::of(&plan.cluster, &target.context) else {
+            return ResponseFuture::decided(self.failed(foreign(&plan)));
+        };
+        let permit = match pool.admit(&plan.cluster) {
+            Ok(permit) => permit,
+            Err(error) => return ResponseFuture::decided(self.failed(error)),
+        };
+        let mut guard = Guard::new(permit, self.deadline);
+        guard.passage = passage;
+        guard.report = self.report.take();
+        let authority = self.authority.take();
+        let to = authority.as_ref().unwrap_or(&target.authority);
+        match exchange::start(&stream, to, self.parts, body) {
+            Ok(Started { exchange, pump }) => {
+                guard.stream = Some(stream);
+                guard.pump = pump;
+                let target = target.clone();
+                ResponseFuture(State::Sent { exchange, guard, target, authority })
+            }
+            Err(error) => {
+                guard.stream = Some(stream);
+                ResponseFuture::decided(fail(guard, error))
+            }
+        }
+    }
+
+    pub(super) fn failed(&mut self, error: Error) -> Result<Response<ResponseBody>, Error> {
+        if let Some(mut report) = self.report.take() {
+            report.failed(error.kind());
+            report.finish(End::Failed);
+        }
+        Err(error)
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<ResponseBody>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<Self::Output> {
+        loop {
+            match &mut self.0 {
+                State::Sent { exchange, guard, .. } => {
+                    let Some(stream) = &guard.stream else { return Poll::Pending };
+                    let Poll::Ready(done) = exchange.poll(stream, cx) else {
+                        if !guard.is_late(cx) {
+                            return Poll::Pending;
+                        }
+                        return Poll::Ready(self.late());
+                    };
+                    let State::Sent { guard, target, authority, .. } =
+                        std::mem::replace(&mut self.0, State::Ended)
+                    else {
+                        return Poll::Pending;
+                    };
+                    match done {
+                        Ok(response) => return Poll::Ready(Ok(answered(guard, response))),
+                        Err(Broken::Failed(error)) => return Poll::Ready(fail(guard, error)),
+                        Err(Broken::Unprocessed { error, again: None }) => {
+                            return Poll::Ready(fail(guard, error));
+                        }
+                        Err(Broken::Unprocessed { again: Some(again), .. }) => {
+                            let retried = slow::again(target, authority, guard, again);
+                            self.0 = State::Slow(Box::pin(retried));
+                        }
+                    }
+                }
+                State::Slow(future) => {
+                    let done = std::task::ready!(future.as_mut().poll(cx));
+                    self.0 = State::Ended;
+                    return Poll::Ready(done);
+                }
+                State::Decided(_) => {
+                    if let State::Decided(done) = std::mem::replace(&mut self.0, State::Ended) {
+                        return Poll::Ready(*done);
+                    }
+                }
+                State::Ended => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl ResponseFuture {
+    #[cold]
+    fn late(&mut self) -> Result<Response<ResponseBody>, Error> {
+        match std::mem::replace(&mut self.0, State::Ended) {
+            State::Sent { exchange, guard, target, .. } => {
+                drop(exchange);
+                let why = match &guard.stream {
+                    Some(stream) => format!(
+                        "{}: the deadline passed before {} of cluster {} answered",
+                        target.name, stream.0.endpoint.address, stream.0.signals.cluster
+                    ),
+                    None => format!("{}: the deadline passed", target.name),
+                };
+                fail(guard, Error::new(Kind::Deadline, why))
+            }
+            State::Slow(_) | State::Decided(_) | State::Ended => {
+                Err(Error::new(Kind::Deadline, "the deadline passed"))
+            }
+        }
+    }
+}
+
+/// The response, with everything that the call holds until its body has ended.
+pub(super) fn answered(
+    mut guard: Guard,
+    response: Response<crate::body::Source>,
+) -> Response<ResponseBody> {
+    let (mut parts, source) = response.into_parts();
+    if let Some(passage) = &mut guard.passage {
+        passage.respond(parts.status, &mut parts.headers);
+    }
+    if let Some(report) = &mut guard.report {
+        report.answered(parts.status, &parts.headers);
+    }
+    Response::from_parts(parts, ResponseBody::new(source, guard))
+}
+
+pub(super) fn fail(mut guard: Guard, error: Error) -> Result<Response<ResponseBody>, Error> {
+    if let Some(report) = &mut guard.report {
+        report.failed(error.kind());
+    }
+    guard.release(End::Failed);
+    Err(error)
+}
+
+fn foreign(plan: &Plan) -> Error {
+    let why = format!("cluster {} belongs to another data plane", plan.cluster.name());
+    Error::new(Kind::NoCluster, why)
+}
+
+fn report(target: &Inner) -> Option<Box<Report>> {
+    let recorder = target.context.recorder.as_ref()?;
+    Some(Box::new(Report::new(recorder.clone(), target.name.clone(), runtime::now())))
+}
+
+/// The authority that the request itself names: in its URI, or else in `host`.
+fn own_authority(parts: &Parts) -> Option<Authority> {
+    match parts.uri.authority() {
+        Some(authority) => Some(authority.clone()),
+        None => host(&parts.headers),
+    }
+}
+
+fn host(headers: &HeaderMap) -> Option<Authority> {
+    headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok())
+}
+
+/// The `grpc-timeout` for a whole limit. The same limit comes again and again.
+fn timeout_value(limit: Duration) -> HeaderValue {
+    thread_local! {
+        static LAST: RefCell<Option<(Duration, HeaderValue)>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| match last {
+        Some((known, value)) if *known == limit => value.clone(),
+        _ => {
+            let value = mesh_core::deadline::format(limit);
+            *last = Some((limit, value.clone()));
+            value
+        }
+    })
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.0 {
+            State::Sent { .. } => "sent",
+            State::Slow(_) => "waiting",
+            State::Decided(_) => "decided",
+            State::Ended => "ended",
+        };
+        f.debug_tuple("ResponseFuture").field(&state).finish()
+    }
+}

@@ -1,0 +1,81 @@
+//! Tells the recorder how a call ended. Made only where there is a recorder.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderMap, StatusCode};
+use mesh_core::filter::End;
+use mesh_core::record::{Event, Outcome, Reason, Recorder};
+
+use crate::error::Kind;
+use crate::runtime;
+
+/// What is known of a call so far.
+pub(crate) struct Report {
+    recorder: Arc<dyn Recorder>,
+    target: Arc<str>,
+    cluster: Option<Arc<str>>,
+    start: Instant,
+    status: Option<StatusCode>,
+    grpc: Option<u16>,
+    failed: Option<Kind>,
+}
+
+impl Report {
+    pub(crate) fn new(recorder: Arc<dyn Recorder>, target: Arc<str>, start: Instant) -> Self {
+        Self { recorder, target, cluster: None, start, status: None, grpc: None, failed: None }
+    }
+
+    pub(crate) fn cluster(&mut self, cluster: &Arc<str>) {
+        self.cluster = Some(cluster.clone());
+    }
+
+    pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.status = Some(status);
+        self.saw(headers);
+    }
+
+    /// Takes `grpc-status` from header fields or trailers.
+    pub(crate) fn saw(&mut self, fields: &HeaderMap) {
+        let code = fields.get("grpc-status").and_then(|v| v.to_str().ok());
+        self.grpc = code.and_then(|code| code.parse().ok()).or(self.grpc);
+    }
+
+    pub(crate) fn failed(&mut self, kind: Kind) {
+        self.failed = Some(kind);
+    }
+
+    pub(crate) fn finish(self, end: End) {
+        let outcome = match (self.failed, end, self.status) {
+            (Some(kind), ..) => reason(kind).map_or(Outcome::Cancelled, Outcome::Failed),
+            (None, End::Cancelled, _) | (None, _, None) => Outcome::Cancelled,
+            (None, _, Some(status)) => Outcome::Response { http: status.as_u16(), grpc: self.grpc },
+        };
+        self.recorder.record(&Event::Call {
+            target: &self.target,
+            cluster: self.cluster.as_deref(),
+            outcome,
+            elapsed: runtime::now().saturating_duration_since(self.start),
+        });
+    }
+}
+
+impl std::fmt::Debug for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Report").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+fn reason(kind: Kind) -> Option<Reason> {
+    Some(match kind {
+        Kind::NoConfig => Reason::NoConfig,
+        Kind::NoRoute => Reason::NoRoute,
+        Kind::NoCluster => Reason::NoCluster,
+        Kind::NoEndpoint => Reason::NoEndpoint,
+        Kind::Dropped => Reason::Dropped,
+        Kind::Overloaded => Reason::Overloaded,
+        Kind::Deadline => Reason::Deadline,
+        Kind::Transport | Kind::Request => Reason::Transport,
+        Kind::Cancelled | Kind::Body => return None,
+    })
+}

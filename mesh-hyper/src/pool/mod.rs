@@ -1,0 +1,200 @@
+//! The connections to one cluster.
+//!
+//! ```text
+//! call ── Pool::pick ──► Picks (arc-swap) ──► Stream of a connection
+//!   │ none ready                 ▲
+//!   └─ Pool::wait                │ rebuilt when something changed
+//!        └─ Demand ──► keeper: one task per cluster, the shell of mesh_core::balance
+//!                        └─ spawns connections on the runtime of the call that asked
+//! ```
+//!
+//! A pool is made at a cluster's first call and lives as long as somebody holds the cluster.
+
+mod keeper;
+mod picks;
+mod signals;
+mod supervise;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use mesh_core::balance::Condition;
+use mesh_core::cluster::{Cluster, Permit};
+use mesh_core::rng::Rng;
+
+pub(crate) use picks::{Miss, Picks};
+pub(crate) use signals::Signals;
+
+use crate::client::Context;
+use crate::error::{Error, Kind};
+use crate::runtime;
+use crate::transport::connection::Stream;
+
+/// How long a call without a deadline waits for a connection (the connect timeout of gRPC, A6 era
+/// default: 20 s).
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The connections to one cluster.
+pub(crate) struct Pool {
+    picks: ArcSwap<Picks>,
+    signals: Arc<Signals>,
+}
+
+impl Pool {
+    /// The pool of `cluster`, made if this is the first call to it.
+    #[inline]
+    pub(crate) fn of<'a>(
+        cluster: &'a Arc<Cluster>,
+        context: &Arc<Context>,
+    ) -> Option<&'a Arc<Self>> {
+        match cluster.attached::<Arc<Self>>() {
+            Some(pool) => Some(pool),
+            None => cluster.attachment(|| Self::start(cluster, context)),
+        }
+    }
+
+    fn start(cluster: &Arc<Cluster>, context: &Arc<Context>) -> Arc<Self> {
+        let (signals, events) = Signals::new(cluster.name().clone(), context);
+        let pool = Arc::new(Self { picks: ArcSwap::from_pointee(Picks::none()), signals });
+        pool.signals.belong_to(&pool);
+        keeper::spawn(cluster, &pool, events, context);
+        pool
+    }
+
+    pub(crate) fn publish(&self, picks: Picks) {
+        self.picks.store(Arc::new(picks));
+        self.signals.changed();
+    }
+
+    /// A stream for a call, if one can be had without waiting.
+    #[inline]
+    pub(crate) fn pick(&self, rng: &mut dyn Rng) -> Result<Stream, Miss> {
+        let picked = self.picks.load().pick(rng);
+        if let Err(Miss::Saturated(endpoint)) = &picked {
+            self.signals.saturated(endpoint);
+        }
+        picked
+    }
+
+    /// Counts a request to `cluster`.
+    ///
+    /// # Errors
+    /// When as many are under way as there may be.
+    #[inline]
+    pub(crate) fn admit(&self, cluster: &Arc<Cluster>) -> Result<Permit, Error> {
+        let picks = self.picks.load();
+        picks.admit(cluster).ok_or_else(|| {
+            let max = picks.limits.max_requests;
+            self.error(Kind::Overloaded, &format!("{max} requests are under way"))
+        })
+    }
+
+    /// A stream for a call, waiting for a connection or a free stream if need be.
+    ///
+    /// # Errors
+    /// When there is no endpoint, none can be reached (unless `patient`), too many calls wait
+    /// already, or the wait outlasts `deadline`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the place in the queue to the next call.
+    pub(crate) async fn wait(
+        &self,
+        deadline: Option<Instant>,
+        patient: bool,
+    ) -> Result<Stream, Error> {
+        let waiting = Waiting::enter(&self.signals);
+        let max = self.picks.load().limits.max_pending;
+        if waiting.ahead >= max && !matches!(self.picks.load().condition, Condition::Idle) {
+            return Err(self.error(Kind::Overloaded, &format!("{max} calls wait already")));
+        }
+        let until = match (deadline, patient) {
+            (Some(deadline), _) => deadline,
+            (None, true) => runtime::now() + Duration::from_secs(86_400 * 365),
+            (None, false) => runtime::now() + PATIENCE,
+        };
+        let mut expired = std::pin::pin!(runtime::sleep_until(until));
+        loop {
+            // Enrolled before the look, so that a change in between is not missed.
+            let mut freed = std::pin::pin!(self.signals.freed());
+            freed.as_mut().enable();
+            match runtime::with_rng(|rng| self.pick(rng)) {
+                Ok(stream) => return Ok(stream),
+                Err(Miss::Dropped(category)) => return Err(self.dropped(&category)),
+                Err(Miss::NotReady) => {
+                    let picks = self.picks.load_full();
+                    self.refuse(&picks.condition, patient)?;
+                    self.signals.demand();
+                }
+                Err(Miss::Saturated(_)) => {}
+            }
+            tokio::select! {
+                () = freed => {}
+                () = &mut expired => return Err(self.expired(deadline.is_some())),
+            }
+        }
+    }
+
+    fn refuse(&self, condition: &Condition, patient: bool) -> Result<(), Error> {
+        match condition {
+            Condition::Failed { why, .. } if !patient => Err(self.error(Kind::NoEndpoint, why)),
+            Condition::Empty if !patient => {
+                Err(self.error(Kind::NoEndpoint, "it has no usable endpoint"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn expired(&self, by_deadline: bool) -> Error {
+        let picks = self.picks.load();
+        let why = match &picks.condition {
+            Condition::Ready => "every stream of every connection is taken".into(),
+            Condition::Failed { why, .. } => why.to_string(),
+            Condition::Empty => "it has no usable endpoint".into(),
+            Condition::Idle | Condition::Connecting => "still connecting".to_owned(),
+        };
+        let kind = if by_deadline { Kind::Deadline } else { Kind::NoEndpoint };
+        self.error(kind, &why)
+    }
+
+    pub(crate) fn dropped(&self, category: &str) -> Error {
+        self.error(Kind::Dropped, &format!("dropped by category {category}"))
+    }
+
+    pub(crate) fn error(&self, kind: Kind, why: &str) -> Error {
+        Error::new(kind, format!("cluster {}: {why}", self.signals.cluster))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.signals.shut_down();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("picks", &self.picks.load()).finish_non_exhaustive()
+    }
+}
+
+/// A place in the queue of calls that wait.
+struct Waiting<'a> {
+    signals: &'a Signals,
+    ahead: u32,
+}
+
+impl<'a> Waiting<'a> {
+    fn enter(signals: &'a Signals) -> Self {
+        let ahead = signals.waiting.fetch_add(1, Ordering::SeqCst);
+        Self { signals, ahead }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.signals.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}

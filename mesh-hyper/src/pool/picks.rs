@@ -1,0 +1,125 @@
+//! What calls choose from: rebuilt as a whole, read without a lock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mesh_core::balance::{Condition, ConnectionId, View};
+use mesh_core::cluster::{Cluster, Endpoint, Limits, Permit, Version};
+use mesh_core::lb::{Group, Picker};
+use mesh_core::rng::Rng;
+
+use crate::transport::connection::{Connection, Stream};
+
+/// How many further endpoints are looked at when the chosen one has no free stream.
+const LOOK_AROUND: usize = 32;
+
+/// The connections that can take calls, and the choice among them.
+#[derive(Debug)]
+pub(crate) struct Picks {
+    picker: Picker,
+    /// By index of the picker's endpoints.
+    connections: Box<[Box<[Arc<Connection>]>]>,
+    /// The version of the cluster, or of the leaf of an aggregate, whose endpoints these are.
+    version: Option<Arc<Version>>,
+    /// The leaf of an aggregate, which calls count against.
+    leaf: Option<Arc<Cluster>>,
+    pub(crate) condition: Condition,
+    pub(crate) limits: Limits,
+}
+
+/// Why there is no stream at once.
+#[derive(Debug)]
+pub(crate) enum Miss {
+    /// No endpoint is connected.
+    NotReady,
+    /// All streams are taken.
+    Saturated(Arc<Endpoint>),
+    /// The control plane says to drop this share of calls.
+    Dropped(Arc<str>),
+}
+
+impl Picks {
+    /// Nothing is known yet.
+    pub(crate) fn none() -> Self {
+        Self {
+            picker: Picker::empty(),
+            connections: Box::default(),
+            version: None,
+            leaf: None,
+            condition: Condition::Idle,
+            limits: Limits::default(),
+        }
+    }
+
+    pub(crate) fn new(
+        version: &Arc<Version>,
+        view: View,
+        condition: Condition,
+        open: &HashMap<ConnectionId, Arc<Connection>>,
+        rng: &mut dyn Rng,
+    ) -> Self {
+        let leaf = view.priority.and_then(|priority| version.assignment.leaf(priority));
+        let version = leaf.map_or(version, |leaf| &leaf.version);
+        let mut connections = Vec::new();
+        let mut groups = Vec::new();
+        for group in view.groups {
+            let mut endpoints = Vec::with_capacity(group.endpoints.len());
+            for reachable in group.endpoints {
+                let ids = reachable.connections.iter();
+                let list: Box<[_]> = ids.filter_map(|id| open.get(id).cloned()).collect();
+                if !list.is_empty() {
+                    connections.push(list);
+                    endpoints.push(reachable.endpoint);
+                }
+            }
+            groups.push(Group { weight: group.weight, endpoints });
+        }
+        Self {
+            picker: Picker::new(&version.config.lb, groups, rng),
+            connections: connections.into(),
+            version: Some(version.clone()),
+            leaf: leaf.map(|leaf| leaf.cluster.clone()),
+            condition,
+            limits: version.config.limits,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn pick(&self, rng: &mut dyn Rng) -> Result<Stream, Miss> {
+        let Some(at) = self.picker.pick(rng) else { return Err(Miss::NotReady) };
+        for drop in self.version.iter().flat_map(|version| &version.assignment.drops) {
+            if rng.below(1_000_000) < drop.per_million {
+                return Err(Miss::Dropped(drop.category.clone()));
+            }
+        }
+        match self.reserve(at) {
+            Some(stream) => Ok(stream),
+            None => self.look_around(at),
+        }
+    }
+
+    /// Counts a request to `cluster`, or to its leaf whose endpoints these are.
+    #[inline]
+    pub(crate) fn admit(&self, cluster: &Arc<Cluster>) -> Option<Permit> {
+        self.leaf.as_ref().unwrap_or(cluster).admit(self.limits.max_requests)
+    }
+
+    #[inline]
+    fn reserve(&self, at: usize) -> Option<Stream> {
+        self.connections.get(at)?.iter().find_map(Connection::reserve)
+    }
+
+    /// The chosen endpoint is full: takes the next one that is not.
+    #[cold]
+    fn look_around(&self, at: usize) -> Result<Stream, Miss> {
+        let n = self.connections.len();
+        let others = (1..n.min(LOOK_AROUND)).map(|step| (at + step) % n);
+        match others.into_iter().find_map(|other| self.reserve(other)) {
+            Some(stream) => Ok(stream),
+            None => match self.picker.endpoints().get(at) {
+                Some(endpoint) => Err(Miss::Saturated(endpoint.clone())),
+                None => Err(Miss::NotReady),
+            },
+        }
+    }
+}

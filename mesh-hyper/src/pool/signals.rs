@@ -1,0 +1,178 @@
+//! What calls, connections and the keeper of a pool tell each other.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use mesh_core::balance::{Closed, ConnectionId};
+use mesh_core::cell::Listen;
+use mesh_core::cluster::Endpoint;
+use mesh_core::record::{self, Recorder};
+use tokio::runtime::Handle;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, mpsc};
+
+use super::Pool;
+use crate::client::Context;
+use crate::runtime;
+use crate::transport::connection::Connection;
+use crate::transport::timer::Timers;
+
+/// Something for the keeper.
+pub(crate) enum Event {
+    /// A call waits; connections may be opened on its runtime.
+    Demand(Option<Handle>),
+    /// All streams of the endpoint's connections are taken.
+    Saturated(Arc<Endpoint>),
+    /// A new version of the cluster is there.
+    Published,
+    Connected(Arc<Connection>),
+    Failed {
+        id: ConnectionId,
+        why: String,
+        runtime_gone: bool,
+    },
+    Closed {
+        id: ConnectionId,
+        closed: Closed,
+        runtime_gone: bool,
+    },
+    /// Nobody holds the cluster any more.
+    ShutDown,
+}
+
+/// Shared by a pool, its keeper and its connections.
+///
+/// The queue of events is unbounded in type but not in fact: demands and publications are folded
+/// into one, and all others are one per connection or endpoint.
+pub(crate) struct Signals {
+    pub(crate) cluster: Arc<str>,
+    pub(crate) timers: Arc<Timers>,
+    /// Calls that wait for a stream.
+    pub(crate) waiting: AtomicU32,
+    freed: Notify,
+    events: mpsc::UnboundedSender<Event>,
+    demanded: AtomicBool,
+    published: AtomicBool,
+    saturated: AtomicBool,
+    recorder: Option<Arc<dyn Recorder>>,
+    pool: OnceLock<Weak<Pool>>,
+}
+
+impl Signals {
+    pub(super) fn new(
+        cluster: Arc<str>,
+        context: &Context,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
+        let (events, receiver) = mpsc::unbounded_channel();
+        let signals = Self {
+            cluster,
+            timers: context.timers.clone(),
+            waiting: AtomicU32::new(0),
+            freed: Notify::new(),
+            events,
+            demanded: AtomicBool::new(false),
+            published: AtomicBool::new(false),
+            saturated: AtomicBool::new(false),
+            recorder: context.recorder.clone(),
+            pool: OnceLock::new(),
+        };
+        (Arc::new(signals), receiver)
+    }
+
+    pub(super) fn belong_to(&self, pool: &Arc<Pool>) {
+        self.pool.set(Arc::downgrade(pool)).ok();
+    }
+
+    /// The pool, if anybody still holds its cluster.
+    pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
+        self.pool.get()?.upgrade()
+    }
+
+    /// Resolves when a stream is free or the picks have changed.
+    pub(super) fn freed(&self) -> Notified<'_> {
+        self.freed.notified()
+    }
+
+    /// A stream was given back.
+    #[inline]
+    pub(crate) fn stream_freed(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.freed.notify_one();
+        }
+    }
+
+    /// Everybody who waits looks again.
+    pub(crate) fn changed(&self) {
+        self.freed.notify_waiters();
+    }
+
+    pub(super) fn demand(&self) {
+        if !self.demanded.swap(true, Ordering::AcqRel) {
+            self.send(Event::Demand(runtime::current()));
+        }
+    }
+
+    pub(super) fn saturated(&self, endpoint: &Arc<Endpoint>) {
+        if !self.saturated.swap(true, Ordering::AcqRel) {
+            self.send(Event::Saturated(endpoint.clone()));
+        }
+    }
+
+    /// From now on demands, saturation and publications are reported again.
+    pub(super) fn rearm(&self, event: &Event) {
+        match event {
+            Event::Demand(_) => self.demanded.store(false, Ordering::Release),
+            Event::Saturated(_) => self.saturated.store(false, Ordering::Release),
+            Event::Published => self.published.store(false, Ordering::Release),
+            Event::Connected(_) | Event::Failed { .. } | Event::Closed { .. } | Event::ShutDown => {
+            }
+        }
+    }
+
+    pub(crate) fn connected(&self, connection: Arc<Connection>) {
+        self.record(&connection.endpoint, record::Connection::Opened);
+        self.send(Event::Connected(connection));
+    }
+
+    pub(crate) fn failed(&self, id: ConnectionId, endpoint: &Endpoint, why: &str, gone: bool) {
+        self.record(endpoint, record::Connection::Failed(why));
+        self.send(Event::Failed { id, why: why.to_owned(), runtime_gone: gone });
+    }
+
+    pub(crate) fn closed(&self, id: ConnectionId, endpoint: &Endpoint, closed: Closed, gone: bool) {
+        self.record(endpoint, record::Connection::Closed(&closed.why));
+        self.send(Event::Closed { id, closed, runtime_gone: gone });
+    }
+
+    pub(super) fn shut_down(&self) {
+        self.send(Event::ShutDown);
+    }
+
+    fn send(&self, event: Event) {
+        // Without a keeper the pool is shutting down, and nobody is left to be told.
+        self.events.send(event).ok();
+    }
+
+    fn record(&self, endpoint: &Endpoint, change: record::Connection<'_>) {
+        if let Some(recorder) = &self.recorder {
+            let address = endpoint.address.to_string();
+            let cluster = &self.cluster;
+            recorder.record(&record::Event::Connection { cluster, address: &address, change });
+        }
+    }
+}
+
+impl Listen for Signals {
+    fn published(&self) {
+        if !self.published.swap(true, Ordering::AcqRel) {
+            self.send(Event::Published);
+        }
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signals").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}

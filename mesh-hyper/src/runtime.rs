@@ -1,0 +1,41 @@
+//! The only file here that reads a clock, makes randomness and starts threads of control.
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Instant;
+
+use mesh_core::rng::XorShift;
+
+/// The current time; follows tokio's paused clock in tests.
+#[inline]
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Sleeps until `at`; at once if it is past.
+pub(crate) fn sleep_until(at: Instant) -> tokio::time::Sleep {
+    tokio::time::sleep_until(at.into())
+}
+
+thread_local! {
+    static STATE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Runs `with` with this thread's generator.
+#[inline]
+pub(crate) fn with_rng<R>(with: impl FnOnce(&mut XorShift) -> R) -> R {
+    STATE.with(|state| {
+        let mut rng = match state.get() {
+            0 => XorShift::new(RandomState::new().hash_one(std::thread::current().id())),
+            known => XorShift::from_state(known),
+        };
+        let result = with(&mut rng);
+        state.set(rng.state());
+        result
+    })
+}
+
+/// The runtime of the caller, if it is in one.
+pub(crate) fn current() -> Option<tokio::runtime::Handle> {
+    tokio::runtime::Handle::try_current().ok()
+}

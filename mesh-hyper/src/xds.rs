@@ -1,0 +1,47 @@
+//! The data plane's side of [`Mesh`]: one context per mesh, and targets from their names.
+
+use std::sync::Arc;
+
+use http::uri::Authority;
+use mesh_xds::{Demand, Mesh, RootHandle};
+
+use crate::client::{Context, DemandCluster, Source, Target};
+use crate::error::{Error, Kind};
+use crate::transport::connect::Sockets;
+
+impl Target {
+    /// The target that `name` stands for in `mesh`, such as `xds:///greeter`.
+    ///
+    /// Does not wait for its configuration: the first calls do.
+    ///
+    /// # Errors
+    /// When the name is malformed or its authority unknown.
+    pub fn of(mesh: &Mesh, name: &str) -> Result<Self, Error> {
+        let root = mesh.root(name).map_err(|e| Error::with(Kind::Request, e.to_string(), e))?;
+        let RootHandle { authority, cell, demand, subscription } = root;
+        let authority = Authority::try_from(&*authority).map_err(|e| {
+            Error::with(Kind::Request, format!("{authority} cannot be an authority"), e)
+        })?;
+        let demand = demand.map(|ask| Arc::new(Ask(ask)) as Arc<dyn DemandCluster>);
+        let source = Source { root: cell, demand, subscription };
+        Ok(Self::new(name, authority, source, context(mesh)?))
+    }
+}
+
+/// The context of `mesh`, made at the first target.
+fn context(mesh: &Mesh) -> Result<Arc<Context>, Error> {
+    let make = || {
+        let connector = Arc::new(Sockets);
+        Context::new(mesh.runtime().clone(), connector, mesh.recorder().cloned())
+    };
+    let context = mesh.attachment::<Arc<Context>>(make);
+    context.cloned().ok_or_else(|| Error::new(Kind::Request, "the mesh serves another data plane"))
+}
+
+struct Ask(Demand);
+
+impl DemandCluster for Ask {
+    fn demand(&self, cluster: &str) {
+        (self.0)(cluster);
+    }
+}

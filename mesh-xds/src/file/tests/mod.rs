@@ -1,0 +1,5 @@
+mod errors;
+mod print;
+mod read;
+mod tree;
+mod watch;

@@ -1,0 +1,98 @@
+//! The mesh as a program sees it: one handle for configuration, status and lifetime.
+
+#[cfg(feature = "ads")]
+mod builder;
+mod control;
+mod fixed;
+mod roots;
+mod status;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use mesh_core::record::Recorder;
+use mesh_core::snapshot::Snapshot;
+use tokio::runtime::Handle;
+
+#[cfg(feature = "ads")]
+pub use builder::Builder;
+use control::Control;
+pub use roots::{Demand, RootHandle, Roots};
+pub use status::Status;
+
+use crate::error::Error;
+
+/// A service mesh that this program is a member of.
+///
+/// Cheap to clone. The control side runs on a thread of its own and stops when the last clone, and
+/// the last channel made from it, is dropped.
+#[derive(Clone)]
+pub struct Mesh(Arc<Inner>);
+
+struct Inner {
+    control: Control,
+    roots: Box<dyn Roots>,
+    recorder: Option<Arc<dyn Recorder>>,
+    attachment: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl Mesh {
+    /// A mesh whose targets are `snapshots`, found by [`Snapshot::target`](mesh_core::snapshot::Snapshot::target), and never change.
+    ///
+    /// # Errors
+    /// When the control thread cannot be started.
+    pub fn fixed(snapshots: impl IntoIterator<Item = Snapshot>) -> Result<Self, Error> {
+        let roots = fixed::Fixed::new(snapshots);
+        Ok(Self::assemble(Control::thread()?, Box::new(roots), None))
+    }
+
+    pub(crate) fn assemble(
+        control: Control,
+        roots: Box<dyn Roots>,
+        recorder: Option<Arc<dyn Recorder>>,
+    ) -> Self {
+        Self(Arc::new(Inner { control, roots, recorder, attachment: OnceLock::new() }))
+    }
+
+    /// The configuration of a target such as `xds:///greeter`, subscribed to as long as the handle
+    /// lives.
+    ///
+    /// # Errors
+    /// When the target's name is malformed, or names an authority that the bootstrap does not know.
+    pub fn root(&self, target: &str) -> Result<RootHandle, Error> {
+        self.0.roots.root(target)
+    }
+
+    /// What is known, waited for and refused, and why. Prints as text for people.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn status(&self) -> Status {
+        // The control side ends only after the last handle, of which this is one.
+        self.0.roots.status().await.unwrap_or_default()
+    }
+
+    /// The runtime of the control side.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        self.0.control.handle()
+    }
+
+    /// Who is told what happens, if anybody is.
+    #[must_use]
+    pub fn recorder(&self) -> Option<&Arc<dyn Recorder>> {
+        self.0.recorder.as_ref()
+    }
+
+    /// What a data plane keeps with the mesh, made at first use. `None` if it is of another type.
+    pub fn attachment<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.0.attachment.get_or_init(|| Box::new(make())).downcast_ref()
+    }
+}
+
+impl fmt::Debug for Mesh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mesh").finish_non_exhaustive()
+    }
+}

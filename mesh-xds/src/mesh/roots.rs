@@ -1,0 +1,45 @@
+//! Where targets get their configuration from.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use mesh_core::cell::Cell;
+use mesh_core::snapshot::Root;
+use tokio::sync::oneshot;
+
+use super::Status;
+use crate::error::Error;
+
+/// Where targets get their configuration from: a management server, files, or code.
+pub trait Roots: Send + Sync {
+    /// Subscribes to the configuration of `target`.
+    ///
+    /// # Errors
+    /// When there can never be such a target.
+    fn root(&self, target: &str) -> Result<RootHandle, Error>;
+
+    /// What is known, waited for and refused; the sender is dropped when the control side is gone.
+    fn status(&self) -> oneshot::Receiver<Status>;
+}
+
+/// Asks for a cluster that only a request has named.
+pub type Demand = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A target's configuration.
+pub struct RootHandle {
+    /// What `:authority` is for requests to it.
+    pub authority: Arc<str>,
+    /// The configuration; empty until anything is known.
+    pub cell: Arc<Cell<Root>>,
+    /// How to ask for further clusters, where that is possible.
+    pub demand: Option<Demand>,
+    /// Ends the subscription when it is dropped.
+    pub subscription: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for RootHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RootHandle").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
