@@ -12,5 +12,5 @@ pub use client::{Client, Options, Response, ResponseFuture, Target};
 pub use error::{Error, Kind};
 pub use mesh_core::cluster::Address;
 pub use mesh_core::route::Explanation;
-pub use mesh_xds::Mesh;
 pub use transport::connect::{Connect, Connecting, Io, Sockets};
+pub use xds::Mesh;

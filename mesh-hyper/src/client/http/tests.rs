@@ -1,12 +1,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::Mesh;
 use http::StatusCode;
 use mesh_core::cell::Cell;
 use mesh_core::cluster::{Assignment, Cluster, Config, Discovery, Endpoint, Upstream, Version};
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Action, ClusterChoice, Forward, Route, RouteMatch, Table, VirtualHost};
 use mesh_core::snapshot::{ClusterSlot, Root, Snapshot};
-use mesh_xds::Mesh;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
