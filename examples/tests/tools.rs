@@ -32,6 +32,49 @@ impl Process {
     }
 }
 
+/// A control plane with the sample resources, for a backend at `address`.
+struct Plane {
+    folder: tempfile::TempDir,
+    _process: Process,
+}
+
+impl Plane {
+    async fn start(address: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = address.strip_prefix("127.0.0.1:").unwrap();
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("resources/greeter.yaml");
+        let resources = fs::read_to_string(sample).unwrap().replace("50051", port);
+        let file = folder.path().join("greeter.yaml");
+        fs::write(&file, resources).unwrap();
+        let arguments = ["--listen", "127.0.0.1:0", "--resources", file.to_str().unwrap()];
+        let mut process = Process::start(env!("CARGO_BIN_EXE_control-plane"), &arguments);
+        process.line().await;
+        let listening = process.line().await;
+        let server = json!({
+            "server_uri": listening.strip_prefix("listening on ").unwrap(),
+            "channel_creds": [{ "type": "insecure" }],
+            "server_features": ["xds_v3"],
+        });
+        let bootstrap = json!({ "xds_servers": [server], "node": { "id": "test" } });
+        fs::write(folder.path().join("bootstrap.json"), bootstrap.to_string()).unwrap();
+        Self { folder, _process: process }
+    }
+
+    /// The path of a bootstrap file.
+    fn bootstrap(&self) -> String {
+        self.folder.path().join("bootstrap.json").to_str().unwrap().to_owned()
+    }
+
+    /// What an example prints, with that bootstrap in its environment.
+    async fn example(&self, program: &str) -> String {
+        let mut command = Command::new(program);
+        command.env("GRPC_XDS_BOOTSTRAP", self.bootstrap()).kill_on_drop(true);
+        let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
 async fn meshcurl(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meshcurl"));
     command.args(arguments).kill_on_drop(true);
@@ -45,27 +88,8 @@ async fn a_request_finds_its_backend_through_the_control_plane() {
     let echo = ["--listen", "127.0.0.1:0", "--name", "v1"];
     let mut echo = Process::start(env!("CARGO_BIN_EXE_mesh-echo"), &echo);
     let backend = echo.line().await;
-    let port = backend.strip_prefix("127.0.0.1:").unwrap();
-
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("resources/greeter.yaml");
-    let resources = fs::read_to_string(sample).unwrap().replace("50051", port);
-    fs::write(path("greeter.yaml"), resources).unwrap();
-    let greeter = path("greeter.yaml");
-    let plane = ["--listen", "127.0.0.1:0", "--resources", &greeter];
-    let mut plane = Process::start(env!("CARGO_BIN_EXE_control-plane"), &plane);
-    plane.line().await;
-    let listening = plane.line().await;
-
-    let server = json!({
-        "server_uri": listening.strip_prefix("listening on ").unwrap(),
-        "channel_creds": [{ "type": "insecure" }],
-        "server_features": ["xds_v3"],
-    });
-    let bootstrap = json!({ "xds_servers": [server], "node": { "id": "test" } });
-    fs::write(path("bootstrap.json"), bootstrap.to_string()).unwrap();
-    let file = path("bootstrap.json");
+    let plane = Plane::start(&backend).await;
+    let file = plane.bootstrap();
 
     let call = ["--bootstrap", &file, "--target", "xds:///greeter", "--timeout", "20s"];
     let grpc = ["--explain", "--grpc", "-d", "hi", "-n", "2", "/echo.Echo/Say"];
@@ -81,6 +105,25 @@ async fn a_request_finds_its_backend_through_the_control_plane() {
     for result in results {
         assert_eq!((&result["grpc_status"], &result["attempts"]), (&json!(0), &json!(1)));
         assert_eq!(result["upstream"], json!(backend));
+    }
+}
+
+#[tokio::test]
+async fn the_greeter_greets() {
+    let mut server = Process::start(env!("CARGO_BIN_EXE_greeter-server"), &["127.0.0.1:0"]);
+    let plane = Plane::start(&server.line().await).await;
+    assert_eq!(plane.example(env!("CARGO_BIN_EXE_greeter")).await, "Hello mesh!\n");
+}
+
+#[tokio::test]
+async fn http_clients_are_answered_by_the_backend() {
+    let echo = ["--listen", "127.0.0.1:0", "--name", "v1"];
+    let mut echo = Process::start(env!("CARGO_BIN_EXE_mesh-echo"), &echo);
+    let plane = Plane::start(&echo.line().await).await;
+    for client in [env!("CARGO_BIN_EXE_http-client"), env!("CARGO_BIN_EXE_reqwest-client")] {
+        let answer: Value = serde_json::from_str(&plane.example(client).await).unwrap();
+        assert_eq!((&answer["name"], &answer["path"]), (&json!("v1"), &json!("/hello")));
+        assert_eq!(answer["authority"], json!("greeter"));
     }
 }
 
