@@ -10,5 +10,5 @@ mod xds;
 pub use body::{Body, BoxError, Collected, ResponseBody, empty, full};
 pub use client::{Options, ResponseFuture, Target};
 pub use error::{Error, Kind};
-pub use mesh_xds::Mesh;
 pub use transport::connect::{Connect, Connecting, Io, Sockets};
+pub use xds::Mesh;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use http::uri::Authority;
-use mesh_xds::{Demand, Mesh, RootHandle};
+pub use mesh_xds::Mesh;
+use mesh_xds::{Demand, RootHandle};
 
 use crate::client::{Context, DemandCluster, Source, Target};
 use crate::error::{Error, Kind};

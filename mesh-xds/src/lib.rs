@@ -17,9 +17,17 @@ mod mesh;
 pub mod name;
 pub mod parse;
 pub mod proto;
+#[cfg(feature = "mesh")]
+mod roots;
+#[cfg(feature = "mesh")]
+mod status;
 
 pub use error::{Error, Kind};
 #[cfg(feature = "ads")]
 pub use mesh::Builder;
 #[cfg(feature = "mesh")]
-pub use mesh::{Demand, Mesh, RootHandle, Roots, Status};
+pub use mesh::Mesh;
+#[cfg(feature = "mesh")]
+pub use roots::{Demand, RootHandle, Roots};
+#[cfg(feature = "mesh")]
+pub use status::Status;

@@ -17,9 +17,9 @@ use super::resolve::{self, Resolution, Resolved};
 use crate::ads::{self, Verdict};
 use crate::bootstrap::Bootstrap;
 use crate::graph::{Delta, Event, Graph, Update};
-use crate::mesh::Status;
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
+use crate::status::Status;
 
 /// Where the bootstrap comes from.
 pub(crate) enum Source {

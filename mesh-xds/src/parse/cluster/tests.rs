@@ -13,7 +13,7 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_optio
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
 use envoy_types::pb::google::protobuf;
 use mesh_core::cluster::{Config, Discovery, Keepalive, Upstream};
-use mesh_core::lb::{self, Policy};
+use mesh_core::cluster::{LoadBalancing, Policy};
 use proptest::prelude::{prop, proptest};
 use prost::{Message, Name};
 
@@ -53,7 +53,7 @@ fn defaults_are_filled_in() {
     assert!(matches!(&config.discovery, Discovery::Eds { service } if &**service == "c"));
     assert_eq!(config.connections.connect_timeout, Duration::from_secs(5));
     assert_eq!((config.limits.max_requests, config.upstream), (1024, Upstream::Http2));
-    assert_eq!(config.lb, lb::Config { policy: Policy::RoundRobin, locality_weighted: true });
+    assert_eq!(config.lb, LoadBalancing { policy: Policy::RoundRobin, locality_weighted: true });
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn the_first_known_policy_of_the_list_counts() {
     let policy = |list| parsed(|c| c.load_balancing_policy = Some(policies(list))).lb;
     let unknown = || any("test.Unknown", &RoundRobin::default());
     let first = packed(&PickFirst { shuffle_address_list: true });
-    let config = |policy, locality_weighted| lb::Config { policy, locality_weighted };
+    let config = |policy, locality_weighted| LoadBalancing { policy, locality_weighted };
     assert_eq!(
         policy(vec![unknown(), first, packed(&Random::default())]),
         config(Policy::PickFirst { shuffle: true }, false)
