@@ -24,7 +24,7 @@ fn answering(name: &str, domains: &[&str]) -> Snapshot {
         let body = Bytes::copy_from_slice(domain.as_bytes());
         let matcher = RouteMatch::new(PathMatcher::prefix("/"));
         let route = Route::new(matcher, Action::DirectResponse { status, body });
-        table.virtual_host(VirtualHost::new(*domain, &[*domain]).route(route));
+        table.virtual_host(VirtualHost::new(domain, &[*domain]).route(route));
     }
     Snapshot::new(name.into(), Arc::new(table.build().unwrap()))
 }
