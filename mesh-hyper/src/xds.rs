@@ -8,7 +8,7 @@ use http::uri::Authority;
 pub use mesh_xds::Mesh;
 use mesh_xds::{Demand, RootHandle};
 
-use crate::client::{Client, Context, DemandCluster, Source, Target};
+use crate::client::{Client, Context, DemandCluster, Open, Source, Target};
 use crate::error::{Error, Kind};
 use crate::transport::connect::Sockets;
 
@@ -53,7 +53,7 @@ impl Client {
 
 /// Makes targets that are dialed by their names; whatever that takes is started at the first one.
 #[cfg(feature = "xds")]
-fn outside() -> Box<dyn Fn(&str) -> Result<Target, Error> + Send + Sync> {
+fn outside() -> Open {
     let plain: OnceLock<Result<Mesh, Arc<str>>> = OnceLock::new();
     Box::new(move |authority| {
         let plain = plain.get_or_init(|| Mesh::disabled().map_err(|e| e.to_string().into()));
@@ -66,7 +66,7 @@ fn outside() -> Box<dyn Fn(&str) -> Result<Target, Error> + Send + Sync> {
 
 /// Without the control side there is nothing that finds hosts by DNS.
 #[cfg(not(feature = "xds"))]
-fn outside() -> Box<dyn Fn(&str) -> Result<Target, Error> + Send + Sync> {
+fn outside() -> Open {
     Box::new(|_| Err(Error::new(Kind::Outside, "hosts cannot be found by DNS")))
 }
 

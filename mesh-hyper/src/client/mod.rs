@@ -18,6 +18,7 @@ mod target;
 
 pub use call::ResponseFuture;
 pub(crate) use context::Context;
+pub(crate) use http::Open;
 pub use http::{Client, OutboundPolicy, Response};
 #[cfg(feature = "reqwest-middleware")]
 pub use middleware::MeshMiddleware;

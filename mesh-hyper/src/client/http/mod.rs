@@ -20,7 +20,8 @@ use tower_service::Service;
 
 pub use self::policy::OutboundPolicy;
 pub use self::response::Response;
-use self::targets::{Entry, Open, Targets};
+pub(crate) use self::targets::Open;
+use self::targets::{Entry, Targets};
 use super::call::ResponseFuture;
 use super::target::Options;
 use crate::body::{BoxError, ResponseBody, empty, full};
