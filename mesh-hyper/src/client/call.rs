@@ -37,6 +37,7 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture(State);
 
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum State {
     /// Sent; the response is awaited.
     Sent {
@@ -48,9 +49,12 @@ enum State {
     /// Something has to be waited for before it can be sent.
     Slow(Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Error>> + Send>>),
     /// Decided without sending anything.
-    Decided(Box<Result<Response<ResponseBody>, Error>>),
+    Decided(Decided),
     Ended,
 }
+
+/// The outcome of a call that is not sent.
+pub(super) type Decided = Box<Result<Response<ResponseBody>, Error>>;
 
 /// A call on its way through the stages, before it is sent.
 pub(super) struct Call {
@@ -102,7 +106,7 @@ impl ResponseFuture {
                             call.filtered(target, plan, protocol)
                         }
                         Err(NoPlan::Unknown { .. }) if target.demand.is_some() => Ok(Stage::Plan),
-                        Err(why) => Err(answer::without_plan(target, why, protocol)),
+                        Err(why) => Err(Box::new(answer::without_plan(target, why, protocol))),
                     }
                 }
                 _ => Ok(Stage::Plan),
@@ -111,7 +115,7 @@ impl ResponseFuture {
         let stage = match stage {
             Ok(Stage::Pick(plan, passage, _)) => {
                 return match call.picked(target, &plan) {
-                    Ok(Ok(stream)) => call.send(target, plan, passage, stream, body),
+                    Ok(Ok(stream)) => call.send(target, &plan, passage, stream, body),
                     Ok(Err(draw)) => {
                         let stage = Stage::Pick(plan, passage, draw);
                         Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
@@ -120,7 +124,7 @@ impl ResponseFuture {
                 };
             }
             Ok(stage) => stage,
-            Err(decided) => return Self::decided(decided.or_else(|error| call.failed(error))),
+            Err(decided) => return Self::decided((*decided).or_else(|error| call.failed(error))),
         };
         Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
     }
@@ -172,7 +176,7 @@ impl Call {
         target: &Inner,
         plan: Plan,
         protocol: Protocol,
-    ) -> Result<Stage, Result<Response<ResponseBody>, Error>> {
+    ) -> Result<Stage, Decided> {
         if plan.chain.is_empty() {
             return Ok(Stage::Pick(plan, None, Draw::Due));
         }
@@ -183,7 +187,7 @@ impl Call {
                 Some(Step::Continue) => {}
                 Some(Step::Respond(local)) => {
                     passage.finish(End::Complete);
-                    return Err(Ok(answer::local(local, protocol)));
+                    return Err(Box::new(Ok(answer::local(local, protocol))));
                 }
                 Some(step) => return Ok(Stage::Filter(plan, passage, Some(step))),
             }
@@ -229,7 +233,7 @@ impl Call {
     pub(super) fn send<B>(
         mut self,
         target: &Arc<Inner>,
-        plan: Plan,
+        plan: &Plan,
         passage: Option<Passage>,
         stream: Stream,
         body: B,
@@ -239,7 +243,7 @@ impl Call {
         B::Error: Into<BoxError>,
     {
         let Some(pool) = Pool::of(&plan.cluster, &target.context) else {
-            return ResponseFuture::decided(self.failed(foreign(&plan)));
+            return ResponseFuture::decided(self.failed(foreign(plan)));
         };
         let permit = match pool.admit(&plan.cluster) {
             Ok(permit) => permit,

@@ -14,7 +14,7 @@ use mesh_core::side::SideCalls;
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 
 use super::answer;
-use super::call::{Call, Stage, answered, fail};
+use super::call::{Call, Decided, Stage, answered, fail};
 use super::side::Side;
 use super::target::{Inner, Options};
 use crate::body::{BoxError, Guard, ResponseBody};
@@ -53,10 +53,10 @@ where
             let filtered = filter(&target, &mut call, passage, step);
             match in_time(&target, bound, filtered).await {
                 Ok(passage) => (plan, Some(passage), draw),
-                Err(decided) => return decided.or_else(|error| call.failed(error)),
+                Err(decided) => return (*decided).or_else(|error| call.failed(error)),
             }
         }
-        Err(decided) => return decided.or_else(|error| call.failed(error)),
+        Err(decided) => return (*decided).or_else(|error| call.failed(error)),
     };
     let Some(pool) = Pool::of(&plan.cluster, &target.context).cloned() else {
         let why = format!("cluster {} belongs to another data plane", plan.cluster.name());
@@ -67,7 +67,7 @@ where
         Ok(stream) => {
             // Some of the time is gone.
             call.tell_timeout(call.head(&target).protocol);
-            call.send(&target, plan, passage, stream, body).await
+            call.send(&target, &plan, passage, stream, body).await
         }
         Err(error) => {
             if let Some(mut passage) = passage {
@@ -82,12 +82,12 @@ where
 async fn in_time<T>(
     target: &Inner,
     deadline: Option<Instant>,
-    stage: impl Future<Output = Result<T, Outcome>>,
-) -> Result<T, Outcome> {
+    stage: impl Future<Output = Result<T, Decided>>,
+) -> Result<T, Decided> {
     let Some(at) = deadline else { return stage.await };
     tokio::time::timeout_at(at.into(), stage).await.unwrap_or_else(|_| {
         let why = format!("{}: the deadline passed while waiting", target.name);
-        Err(Err(Error::new(Kind::Deadline, why)))
+        Err(Box::new(Err(Error::new(Kind::Deadline, why))))
     })
 }
 
@@ -102,7 +102,7 @@ async fn planned(
     target: &Arc<Inner>,
     call: &mut Call,
     stage: Stage,
-) -> Result<(Plan, Filters, Draw), Outcome> {
+) -> Result<(Plan, Filters, Draw), Decided> {
     match stage {
         Stage::Pick(plan, passage, draw) => Ok((plan, Filters::Passed(passage), draw)),
         Stage::Filter(plan, passage, step) => Ok((plan, Filters::Ahead(passage, step), Draw::Due)),
@@ -118,13 +118,13 @@ async fn planned(
     }
 }
 
-async fn plan(target: &Arc<Inner>, call: &mut Call, options: Options) -> Result<Plan, Outcome> {
+async fn plan(target: &Arc<Inner>, call: &mut Call, options: Options) -> Result<Plan, Decided> {
     let until = options.deadline.unwrap_or_else(|| runtime::after(CONFIG_PATIENCE));
     let mut demanded = false;
     loop {
         let mut changed = std::pin::pin!(target.changed.0.notified());
         changed.as_mut().enable();
-        let root = configured(target, options).await.map_err(Err)?;
+        let root = configured(target, options).await.map_err(|error| Box::new(Err(error)))?;
         let Root::Ready(snapshot) = &*root else { continue };
         let head = call.head(target);
         let protocol = head.protocol;
@@ -140,10 +140,10 @@ async fn plan(target: &Arc<Inner>, call: &mut Call, options: Options) -> Result<
                 }
                 if tokio::time::timeout_at(until.into(), changed).await.is_err() {
                     let unknown = NoPlan::Unknown { route, cluster };
-                    return Err(answer::without_plan(target, unknown, protocol));
+                    return Err(Box::new(answer::without_plan(target, unknown, protocol)));
                 }
             }
-            Err(why) => return Err(answer::without_plan(target, why, protocol)),
+            Err(why) => return Err(Box::new(answer::without_plan(target, why, protocol))),
         }
     }
 }
@@ -194,7 +194,7 @@ async fn filter(
     call: &mut Call,
     mut passage: Passage,
     first: Option<Step>,
-) -> Result<Passage, Outcome> {
+) -> Result<Passage, Decided> {
     let mut step = first;
     loop {
         let reply = match step {
@@ -207,7 +207,7 @@ async fn filter(
             Some(Step::Respond(local)) => {
                 passage.finish(End::Complete);
                 let protocol = call.head(target).protocol;
-                return Err(Ok(answer::local(local, protocol)));
+                return Err(Box::new(Ok(answer::local(local, protocol))));
             }
             Some(_) => None,
         };

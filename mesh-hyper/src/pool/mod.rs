@@ -182,7 +182,11 @@ impl Pool {
             Condition::Empty if !patient => {
                 Err(self.error(Kind::NoEndpoint, "it has no usable endpoint"))
             }
-            _ => Ok(()),
+            Condition::Idle
+            | Condition::Connecting
+            | Condition::Ready
+            | Condition::Failed { .. }
+            | Condition::Empty => Ok(()),
         }
     }
 

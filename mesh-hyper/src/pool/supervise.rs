@@ -76,7 +76,7 @@ async fn run(mut fate: Fate, config: Arc<Config>, connector: Arc<dyn Connect>) {
                 let driver = tokio::spawn(h1::drive(driver, gauge.clone()));
                 Ok::<_, String>((Wire::H1(sender.into()), driver, gauge, None))
             }
-            _ => {
+            Upstream::Http2 | _ => {
                 let opened = h2::handshake(io, settings).await?;
                 let gauge = Arc::new(Gauge::new(opened.limit));
                 let own = settings.max_concurrent_streams;
