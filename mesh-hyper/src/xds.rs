@@ -6,7 +6,7 @@ use http::uri::Authority;
 pub use mesh_xds::Mesh;
 use mesh_xds::{Demand, RootHandle};
 
-use crate::client::{Context, DemandCluster, Source, Target};
+use crate::client::{Client, Context, DemandCluster, Source, Target};
 use crate::error::{Error, Kind};
 use crate::transport::connect::Sockets;
 
@@ -28,6 +28,25 @@ impl Target {
         let keep = (subscription, mesh.clone());
         let source = Source { root: cell, demand, keep: Some(Box::new(keep)) };
         Ok(Self::new(name, authority, source, context(mesh)?))
+    }
+}
+
+impl Client {
+    /// A client for what is in `mesh`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run(mesh: mesh_hyper::Mesh) -> Result<(), mesh_hyper::Error> {
+    /// let http = mesh_hyper::Client::new(&mesh);
+    /// let page = http.get("http://reviews/1").await?.text().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn new(mesh: &Mesh) -> Self {
+        let mesh = mesh.clone();
+        Self::with(Box::new(move |authority| Target::of(&mesh, &format!("xds:///{authority}"))))
     }
 }
 

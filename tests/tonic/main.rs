@@ -44,7 +44,10 @@ async fn unary(
 #[tokio::test]
 async fn all_four_kinds_of_calls_work() {
     let mut client = client().await;
-    assert_eq!(unary(&mut client, Request::new(message(""))).await.unwrap().into_inner().text, "none");
+    assert_eq!(
+        unary(&mut client, Request::new(message(""))).await.unwrap().into_inner().text,
+        "none"
+    );
 
     let request = Request::new(message("3"));
     let answer = client.server_streaming(request, path("ServerStream"), Codec::default()).await;

@@ -106,9 +106,9 @@ impl ServerStreamingService<Message> for Kinds {
     fn call(&mut self, request: Request<Message>) -> Answer<Messages> {
         let count: u32 = request.into_inner().text.parse().unwrap();
         let messages = (0..count).map(|n| Ok(Message { text: n.to_string() }));
-        Box::pin(async move {
-            Ok(Response::new(Box::pin(tokio_stream::iter(messages)) as Messages))
-        })
+        Box::pin(
+            async move { Ok(Response::new(Box::pin(tokio_stream::iter(messages)) as Messages)) },
+        )
     }
 }
 
@@ -136,9 +136,9 @@ impl StreamingService<Message> for Kinds {
     type Future = Answer<Messages>;
 
     fn call(&mut self, request: Request<Streaming<Message>>) -> Answer<Messages> {
-        let echoes = request.into_inner().map(|message| {
-            message.map(|m| Message { text: format!("echo {}", m.text) })
-        });
+        let echoes = request
+            .into_inner()
+            .map(|message| message.map(|m| Message { text: format!("echo {}", m.text) }));
         Box::pin(async move { Ok(Response::new(Box::pin(echoes) as Messages)) })
     }
 }
