@@ -248,7 +248,7 @@ pub(super) async fn again(
         guard.stream = Some(stream);
         guard.pump = pump;
         let answer = poll_fn(|cx| match &guard.stream {
-            Some(stream) => exchange.poll(stream, cx),
+            Some(stream) => exchange.poll(stream, guard.pump.as_ref(), cx),
             None => std::task::Poll::Pending,
         });
         let late = async {
