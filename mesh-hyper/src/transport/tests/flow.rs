@@ -16,8 +16,8 @@ use crate::body::{empty, full};
 use crate::client::Options;
 use crate::error::Kind;
 
-/// Megabytes each way; by hand it has been run with 64.
-const MEGABYTES: usize = 16;
+/// Megabytes each way.
+const MEGABYTES: usize = 64;
 
 static MEGABYTE: [u8; 1 << 20] = [7; 1 << 20];
 
