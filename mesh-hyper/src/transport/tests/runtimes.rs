@@ -8,11 +8,11 @@ use bytes::Bytes;
 use h2::server;
 use mesh_core::cluster::{Address, Cluster, Endpoint};
 use mesh_core::cluster::{Assignment, Config, Discovery, Locality, Version};
-use mesh_xds::Mesh;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
 use super::kit::{Lab, echo, post, serve, snapshot};
+use crate::Mesh;
 use crate::body::{empty, full};
 use crate::client::{Options, Target};
 
