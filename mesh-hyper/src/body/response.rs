@@ -122,7 +122,7 @@ impl Guard {
 
     /// `error`, or the failure of the request body if that is what broke the stream.
     pub(crate) fn cause(&self, error: Error) -> Error {
-        match self.pump.as_ref().and_then(|pump| pump.failure.take()) {
+        match self.pump.as_ref().and_then(Pumping::failure) {
             Some(failure) => Error::body(failure),
             None => error,
         }

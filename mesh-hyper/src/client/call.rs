@@ -293,7 +293,7 @@ impl Future for ResponseFuture {
             match &mut self.0 {
                 State::Sent { exchange, guard, .. } => {
                     let Some(stream) = &guard.stream else { return Poll::Pending };
-                    let Poll::Ready(done) = exchange.poll(stream, cx) else {
+                    let Poll::Ready(done) = exchange.poll(stream, guard.pump.as_ref(), cx) else {
                         if !guard.is_late(cx) {
                             return Poll::Pending;
                         }

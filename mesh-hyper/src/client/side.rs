@@ -65,7 +65,8 @@ async fn send(target: &Arc<Inner>, cluster: &Arc<Cluster>, call: Call) -> Result
     let stream = pool.wait(Want { deadline, patient: false, draw: Draw::Due }).await;
     let stream = stream.map_err(|e| broken(&e))?;
     let mut started = exchange::start(&stream, &authority, parts, body).map_err(|e| broken(&e))?;
-    let answer = std::future::poll_fn(|cx| started.exchange.poll(&stream, cx)).await;
+    let answer =
+        std::future::poll_fn(|cx| started.exchange.poll(&stream, started.pump.as_ref(), cx)).await;
     let response = answer.map_err(|failed| match failed {
         Broken::Unprocessed { error, .. } | Broken::Failed(error) => broken(&error),
     })?;

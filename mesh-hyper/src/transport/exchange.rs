@@ -172,15 +172,20 @@ impl Exchange {
     pub(crate) fn poll(
         &mut self,
         stream: &Stream,
+        pump: Option<&Pumping>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Source>, Broken>> {
         match &mut self.answer {
             Answer::H2(response) => Poll::Ready(match ready!(Pin::new(response).poll(cx)) {
                 Ok(response) => {
                     stream.0.gauge.set_sound();
+                    if let Some(pump) = pump {
+                        pump.commit();
+                    }
+
                     Ok(response.map(|recv| Source::H2 { recv, data_done: false }))
                 }
-                Err(error) => Err(self.broken(stream, error)),
+                Err(error) => Err(self.broken(stream, pump, error)),
             }),
             Answer::H1(answer) => Poll::Ready(match ready!(answer.as_mut().poll(cx)) {
                 Ok(response) => {
@@ -206,16 +211,19 @@ impl Exchange {
         }
     }
 
-    fn again(&mut self) -> Option<Again> {
-        let body = match std::mem::take(&mut self.kept) {
-            Kept::Empty => Bytes::new(),
-            Kept::Whole(body) => body,
-            Kept::Gone => return None,
-        };
-        Some(Again::copy(&self.head.take()?, body))
+    fn again(&mut self, pump: Option<&Pumping>) -> Option<Again> {
+        let head = self.head.take()?;
+        match std::mem::take(&mut self.kept) {
+            Kept::Empty => Some(Again::copy(&head, Bytes::new())),
+            Kept::Whole(body) => Some(Again::copy(&head, body)),
+            Kept::Gone => Some(Again::new(head.request().map({
+                let body = pump?.take_back()?;
+                |()| body
+            }))),
+        }
     }
 
-    fn broken(&mut self, stream: &Stream, error: h2::Error) -> Broken {
+    fn broken(&mut self, stream: &Stream, pump: Option<&Pumping>, error: h2::Error) -> Broken {
         let reason = error.reason();
         let why = if error.is_go_away() && error.is_remote() {
             stream.0.retire("the peer is going away", ending(Some(&error)));
@@ -228,7 +236,7 @@ impl Exchange {
         } else {
             return Broken::Failed(Error::stream(error));
         };
-        Broken::Unprocessed { error: Error::stream(error), why, again: self.again() }
+        Broken::Unprocessed { error: Error::stream(error), why, again: self.again(pump) }
     }
 }
 

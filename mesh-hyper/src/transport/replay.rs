@@ -131,6 +131,6 @@ pub(crate) enum Kept {
     Empty,
     /// All of it.
     Whole(Bytes),
-    /// More than can be kept, or it goes on after what was read.
+    /// More than can be kept, or its pump has it.
     Gone,
 }

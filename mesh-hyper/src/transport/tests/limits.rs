@@ -1,6 +1,9 @@
 //! Limits on calls, and the fairness of waiting.
 
+use std::sync::Arc;
+
 use h2::server::Builder;
+use mesh_core::cluster::{Assignment, DropOverload, Version};
 
 use super::kit::{Lab, SECOND, echo, eventually, post, serve};
 use crate::body::{ResponseBody, empty};
@@ -117,4 +120,59 @@ async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F:
         std::task::Poll::Pending => std::task::Poll::Ready(None),
     })
     .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_further_connection_that_failed_is_tried_again_while_calls_wait() {
+    let (lab, acceptor) = Lab::new(|config| {
+        config.connections.max_concurrent_streams = Some(1);
+        config.connections.per_endpoint = 2;
+    });
+    let stuck = |_, respond| async move {
+        let _respond: h2::server::SendResponse<bytes::Bytes> = respond;
+        std::future::pending().await
+    };
+    serve(acceptor, Builder::new(), stuck);
+    let call = || tokio::spawn(lab.target.call(post(empty()), Options::default()));
+    let first = call();
+    eventually!(lab.pool().load() == (0, 1));
+    drop(lab.listen(0));
+    let second = call();
+    eventually!(lab.dials() == 2);
+    serve(lab.listen(0), Builder::new(), echo);
+    // Nothing else happens: the first call goes on forever.
+    let answer = tokio::time::timeout(SECOND * 5, second).await;
+    assert!(answer.unwrap().unwrap().is_ok());
+    assert_eq!(lab.dials(), 3);
+    first.abort();
+    eventually!(lab.is_at_rest());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_drawn_for_being_dropped_once_however_long_it_waits() {
+    let (lab, acceptor) = Lab::new(|config| {
+        config.connections.max_concurrent_streams = Some(1);
+        config.connections.per_endpoint = 1;
+    });
+    serve(acceptor, Builder::new(), |request, respond| async move {
+        tokio::time::sleep(SECOND).await;
+        echo(request, respond).await;
+    });
+    let call = || tokio::spawn(lab.target.call(post(empty()), Options::default()));
+    let holder = call();
+    eventually!(lab.cluster.requests() == 1);
+    let waiter = call();
+    eventually!(lab.pool().load().0 == 1);
+    // From now on every call that is drawn is dropped.
+    let version = lab.cluster.version().load_full().unwrap();
+    let drops = [DropOverload { category: "all".into(), per_million: 1_000_000 }].into();
+    let assignment = Assignment { drops, ..(*version.assignment).clone() };
+    let version = Version { assignment: Arc::new(assignment), ..(*version).clone() };
+    lab.cluster.version().publish(Arc::new(version));
+    assert!(holder.await.unwrap().is_ok() && waiter.await.unwrap().is_ok());
+    let error = call().await.unwrap().unwrap_err();
+    assert_eq!(
+        (error.kind(), &*error.to_string()),
+        (Kind::Dropped, "cluster backend: dropped by category all")
+    );
 }

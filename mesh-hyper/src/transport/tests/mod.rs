@@ -8,4 +8,5 @@ mod kit;
 mod limits;
 mod raw;
 mod runtimes;
+mod shapes;
 mod times;

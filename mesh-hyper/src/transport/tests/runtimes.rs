@@ -8,11 +8,11 @@ use bytes::Bytes;
 use h2::server;
 use mesh_core::cluster::{Address, Cluster, Endpoint};
 use mesh_core::cluster::{Assignment, Config, Discovery, Locality, Version};
-use mesh_xds::Mesh;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-use super::kit::{echo, post, snapshot};
+use super::kit::{Lab, echo, post, serve, snapshot};
+use crate::Mesh;
 use crate::body::{empty, full};
 use crate::client::{Options, Target};
 
@@ -132,4 +132,25 @@ fn a_target_keeps_the_mesh_running() {
     let ended =
         runtime().block_on(async { tokio::time::timeout(Duration::from_secs(20), probe).await });
     assert!(ended.unwrap().unwrap_err().is_cancelled());
+}
+
+#[test]
+fn a_runtime_that_is_gone_does_not_keep_the_next_one_from_connecting() {
+    let control = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let entered = control.enter();
+    let lab = Lab::with(1, |_| {}, |_| {});
+    drop(entered);
+    let options = Options::default().timeout(Duration::from_secs(20));
+    // The endpoint waits for its next attempt when this runtime ends.
+    runtime().block_on(async {
+        assert!(lab.target.call(post(empty()), Options::default()).await.is_err());
+    });
+    let entered = control.enter();
+    serve(lab.listen(0), server::Builder::new(), echo);
+    drop(entered);
+    runtime().block_on(async {
+        let call = lab.target.call(post(empty()), options.wait_for_ready(true));
+        assert!(call.await.is_ok());
+        assert!(lab.is_at_rest());
+    });
 }
