@@ -1,5 +1,7 @@
 //! The tools work together as processes: a control plane, a backend and a client of the mesh.
 
+#![expect(clippy::unwrap_used, reason = "what is not there ends the test")]
+
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ mod xds;
 pub use body::{Body, BoxError, Collected, ResponseBody, empty, full};
 #[cfg(feature = "reqwest-middleware")]
 pub use client::MeshMiddleware;
-pub use client::{Client, Options, Response, ResponseFuture, Target};
+pub use client::{Client, Options, OutboundPolicy, Response, ResponseFuture, Target};
 pub use error::{Error, Kind};
 pub use mesh_core::cluster::Address;
 pub use mesh_core::route::Explanation;

@@ -1,6 +1,8 @@
 //! The data plane's side of [`Mesh`]: one context per mesh, and targets from their names.
 
 use std::sync::Arc;
+#[cfg(feature = "xds")]
+use std::sync::OnceLock;
 
 use http::uri::Authority;
 pub use mesh_xds::Mesh;
@@ -46,8 +48,28 @@ impl Client {
     #[must_use]
     pub fn new(mesh: &Mesh) -> Self {
         let mesh = mesh.clone();
-        Self::with(Box::new(move |authority| Target::of(&mesh, &format!("xds:///{authority}"))))
+        let inside = move |authority: &str| Target::of(&mesh, &format!("xds:///{authority}"));
+        Self::with(Box::new(inside), outside())
     }
+}
+
+/// Makes targets that are dialed by their names; whatever that takes is started at the first one.
+#[cfg(feature = "xds")]
+fn outside() -> Box<dyn Fn(&str) -> Result<Target, Error> + Send + Sync> {
+    let plain: OnceLock<Result<Mesh, Arc<str>>> = OnceLock::new();
+    Box::new(move |authority| {
+        let plain = plain.get_or_init(|| Mesh::disabled().map_err(|e| e.to_string().into()));
+        match plain {
+            Ok(mesh) => Target::of(mesh, &format!("xds:///{authority}")),
+            Err(why) => Err(Error::new(Kind::Outside, why.clone())),
+        }
+    })
+}
+
+/// Without the control side there is nothing that finds hosts by DNS.
+#[cfg(not(feature = "xds"))]
+fn outside() -> Box<dyn Fn(&str) -> Result<Target, Error> + Send + Sync> {
+    Box::new(|_| Err(Error::new(Kind::Outside, "hosts cannot be found by DNS")))
 }
 
 /// The context of `mesh`, made at the first target.

@@ -18,7 +18,7 @@ mod target;
 
 pub use call::ResponseFuture;
 pub(crate) use context::Context;
-pub use http::{Client, Response};
+pub use http::{Client, OutboundPolicy, Response};
 #[cfg(feature = "reqwest-middleware")]
 pub use middleware::MeshMiddleware;
 pub(crate) use target::{DemandCluster, Source};
