@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::uri::Authority;
 use mesh_xds::{Demand, Mesh, RootHandle};
 
-use crate::client::{Context, DemandCluster, Source, Target};
+use crate::client::{Client, Context, DemandCluster, Source, Target};
 use crate::error::{Error, Kind};
 use crate::transport::connect::Sockets;
 
@@ -25,6 +25,25 @@ impl Target {
         let demand = demand.map(|ask| Arc::new(Ask(ask)) as Arc<dyn DemandCluster>);
         let source = Source { root: cell, demand, subscription };
         Ok(Self::new(name, authority, source, context(mesh)?))
+    }
+}
+
+impl Client {
+    /// A client for what is in `mesh`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run(mesh: mesh_hyper::Mesh) -> Result<(), mesh_hyper::Error> {
+    /// let http = mesh_hyper::Client::new(&mesh);
+    /// let page = http.get("http://reviews/1").await?.text().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn new(mesh: &Mesh) -> Self {
+        let mesh = mesh.clone();
+        Self::with(Box::new(move |authority| Target::of(&mesh, &format!("xds:///{authority}"))))
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use mesh_hyper::{Mesh, Options, Target};
+use mesh_hyper::{Address, Mesh, Options, Target};
 use tonic::Status;
 use tower_service::Service;
 
@@ -35,7 +35,7 @@ impl Channel {
     pub fn new(mesh: &Mesh, target: &str) -> Result<Self, Status> {
         let target = Target::of(mesh, target);
         let target = target.map_err(|error| Status::invalid_argument(error.to_string()))?;
-        Ok(Self { target, wait_for_ready: false })
+        Ok(Self::from(target))
     }
 
     /// Whether calls wait for configuration and endpoints until their deadline, instead of failing
@@ -64,6 +64,13 @@ impl Channel {
             Some(timeout) => options.timeout(timeout),
             None => options,
         }
+    }
+}
+
+impl From<Target> for Channel {
+    /// A channel that shares a target's configuration.
+    fn from(target: Target) -> Self {
+        Self { target, wait_for_ready: false }
     }
 }
 
@@ -106,6 +113,21 @@ impl Future for ResponseFuture {
 /// Dropping it before its end cancels the call.
 #[derive(Debug)]
 pub struct ResponseBody(mesh_hyper::ResponseBody);
+
+impl ResponseBody {
+    /// The endpoint that answers; `None` when the mesh itself has answered, and once the body has
+    /// been read to its end.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&Address> {
+        self.0.upstream()
+    }
+
+    /// How often the request was sent to get this response; 0 when the mesh itself has answered.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts()
+    }
+}
 
 impl Body for ResponseBody {
     type Data = Bytes;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use mesh_core::cluster::Permit;
+use mesh_core::cluster::{Address, Permit};
 use mesh_core::filter::{End, Passage};
 use tokio::task::AbortHandle;
 
@@ -47,6 +47,8 @@ pub(crate) struct Guard {
     pub(crate) pump: Option<AbortHandle>,
     pub(crate) passage: Option<Passage>,
     pub(crate) report: Option<Box<Report>>,
+    /// How often the request has been sent.
+    pub(crate) attempts: u32,
 }
 
 impl Guard {
@@ -58,7 +60,13 @@ impl Guard {
             pump: None,
             passage: None,
             report: None,
+            attempts: 1,
         }
+    }
+
+    /// Where the request was sent to, until that is given back.
+    pub(crate) fn upstream(&self) -> Option<&Address> {
+        self.stream.as_ref().map(|stream| &stream.0.endpoint.address)
     }
 
     /// Gives everything back; the call ended as `end` says.
@@ -118,12 +126,27 @@ impl ResponseBody {
         Self::new(Source::Local(content), Guard::default())
     }
 
+    /// The endpoint that answers; `None` when the mesh itself has answered, and once the body has
+    /// been read to its end.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&Address> {
+        self.guard.upstream()
+    }
+
+    /// How often the request was sent to get this response: 1, and more by one for each time that
+    /// it was given back unprocessed or retried; 0 when the mesh itself has answered.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.guard.attempts
+    }
+
     fn end(&mut self, end: End) {
         self.source = Source::Done;
         self.guard.release(end);
     }
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let error = error.sent(self.guard.upstream(), self.guard.attempts);
         if let Some(report) = &mut self.guard.report {
             report.failed(error.kind());
         }

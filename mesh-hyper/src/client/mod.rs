@@ -8,6 +8,7 @@
 mod answer;
 mod call;
 mod context;
+mod http;
 pub(crate) mod report;
 mod side;
 mod slow;
@@ -15,5 +16,6 @@ mod target;
 
 pub use call::ResponseFuture;
 pub(crate) use context::Context;
+pub use http::{Client, Response};
 pub(crate) use target::{DemandCluster, Source};
 pub use target::{Options, Target};

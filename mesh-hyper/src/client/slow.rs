@@ -218,6 +218,7 @@ pub(super) async fn again(
         };
         guard.stream = Some(stream);
         guard.pump = pump;
+        guard.attempts = guard.attempts.saturating_add(1);
         let late = |at: Option<Instant>| async move {
             match at {
                 Some(at) => runtime::sleep_until(at).await,
