@@ -1,0 +1,14 @@
+"""The bootstrap of gRPC clients."""
+
+import json
+
+
+def text(node: str, control_plane: int, delta: bool = False) -> str:
+    """As in gRFC A27; `delta` is a feature that only this project's client knows."""
+    features = ["xds_v3"] + (["delta"] if delta else [])
+    server = {
+        "server_uri": f"127.0.0.1:{control_plane}",
+        "channel_creds": [{"type": "insecure"}],
+        "server_features": features,
+    }
+    return json.dumps({"xds_servers": [server], "node": {"id": node, "cluster": "interop"}})
