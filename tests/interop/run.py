@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from rig import case as cases
 from rig.backends import Backends
 from rig.case import Case
-from rig.control_plane import ControlPlane
+from rig.control_plane import ControlPlane, Refused
 from rig.lane import Lane, Served, Verdict
 from rig.peers.ccore import CCore
 from rig.peers.envoy import Envoy
@@ -65,6 +65,18 @@ class Rig:
         """Runs a case in all lanes at once."""
         lanes = [lane for lane in self.lanes if lane.takes(case)]
         verdicts = {lane.name: Verdict() for lane in lanes}
+        try:
+            self._run(case, lanes, verdicts, settle)
+        except Refused as error:
+            for verdict in verdicts.values():
+                verdict.wrong.append(str(error))
+        for lane in lanes:
+            lane.peer.close()
+        return verdicts
+
+    def _run(
+        self, case: Case, lanes: list[Lane], verdicts: dict[str, Verdict], settle: float
+    ) -> None:
         for at, step in enumerate(case.steps):
             resources = expanded(case.name, step.push, self.backends.addresses)
             if step.changed:
@@ -82,9 +94,6 @@ class Rig:
             for lane, verdict in zip(lanes, self._threads.map(work, lanes), strict=True):
                 verdicts[lane.name].held += verdict.held
                 verdicts[lane.name].wrong += [f"step {at + 1}: {it}" for it in verdict.wrong]
-        for lane in lanes:
-            lane.peer.close()
-        return verdicts
 
     def stop(self) -> None:
         """Ends everything."""

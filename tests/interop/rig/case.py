@@ -55,7 +55,8 @@ class Case:
 
 def load(path: Path) -> Case:
     """Reads a case; what is not understood is an error."""
-    text = yaml.safe_load(path.read_text())
+    with path.open() as file:
+        text = yaml.safe_load(file)
     known(text, {"about", "kind", "skip", "steps"}, path.name)
     grpc = {"grpc": True, "http": False}[text.get("kind", "grpc")]
     skip = dict(text.get("skip", {}))

@@ -13,6 +13,10 @@ SECONDS = 20.0
 CLIENT = re.compile(r"client (\S+) \((\d+)\) (?:(has|is sent) revision (\d+)|refuses .* of (\S+): (.*)|(is gone))")
 
 
+class Refused(Exception):
+    """The control plane does not take a push."""
+
+
 class ControlPlane:
     """`control-plane --resources DIR`; a push replaces the file in DIR."""
 
@@ -39,7 +43,7 @@ class ControlPlane:
         new.rename(self._file)
         _, line = self._child.wait(start, lambda it: it.startswith(("reloaded", "rejected")), SECONDS)
         if line.startswith("rejected"):
-            raise RuntimeError(f"the control plane: {line}")
+            raise Refused(f"the control plane: {line}")
         self._revision = int(line.rpartition(" ")[2])
         self._served = text
 

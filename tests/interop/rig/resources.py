@@ -15,7 +15,16 @@ ROUTER = TYPES + "envoy.extensions.filters.http.router.v3.Router"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 ADS: Message = {"ads": {}, "resource_api_version": "V3"}
-KEYS = {"routes", "virtual_hosts", "clusters", "endpoints", "assignments", "resources", "filters"}
+KEYS = {
+    "routes",
+    "virtual_hosts",
+    "listener",
+    "filters",
+    "clusters",
+    "endpoints",
+    "assignments",
+    "resources",
+}
 
 
 def merged(before: Message, change: Message) -> Message:
@@ -41,7 +50,7 @@ def expanded(name: str, push: Message, addresses: dict[str, int]) -> list[Messag
     if hosts is not None:
         named = [{"name": f"host-{at}", **host} for at, host in enumerate(hosts)]
         resources.append({"@type": ROUTES, "name": name, "virtual_hosts": named})
-    if "routes" in push or "virtual_hosts" in push:
+    if push.get("listener", {}) is not None:
         resources += listeners(name, push.get("filters", []))
     assignments = {
         cluster: {
