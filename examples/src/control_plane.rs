@@ -95,7 +95,8 @@ fn lines(client: &Client) -> Vec<String> {
     let name = format!("client {} ({})", client.node.id, client.stream);
     let revision = client.revision;
     let state = if client.is_in_force(revision) { "has" } else { "is sent" };
-    let refusals = client.subscriptions.iter().filter_map(|(type_url, it)| match &it.answer {
+    let answered = client.subscriptions.iter().filter(|(_, it)| !it.is_due);
+    let refusals = answered.filter_map(|(type_url, it)| match &it.answer {
         Some(Answer::Nack { version, message }) => {
             Some(format!("{name} refuses version {version} of {type_url}: {message:?}"))
         }

@@ -28,8 +28,9 @@ class Step:
 
     push: Message
     changed: bool
-    # Types whose push a data plane must refuse, and a part of its reason.
+    # The name of a resource that a data plane must refuse, and parts of its reason.
     refused: dict[str, list[str]]
+    refused_name: str | None
     checks: list[Check]
 
 
@@ -41,6 +42,8 @@ class Case:
     about: str
     grpc: bool
     skip: dict[str, str]
+    # What the bootstrap of gRPC clients says beyond the usual.
+    server_features: list[str]
     steps: list[Step]
 
     def flipped(self) -> "Case":
@@ -57,7 +60,7 @@ def load(path: Path) -> Case:
     """Reads a case; what is not understood is an error."""
     with path.open() as file:
         text = yaml.safe_load(file)
-    known(text, {"about", "kind", "skip", "steps"}, path.name)
+    known(text, {"about", "kind", "skip", "server_features", "steps"}, path.name)
     grpc = {"grpc": True, "http": False}[text.get("kind", "grpc")]
     skip = dict(text.get("skip", {}))
     known(skip, set(PEERS), path.name)
@@ -68,11 +71,14 @@ def load(path: Path) -> Case:
     for step in text["steps"]:
         known(step, {"push", "refused", "checks"}, path.name)
         push = merged(push, step.get("push", {}))
-        refused = {peer: listed(parts) for peer, parts in step.get("refused", {}).items()}
+        refused = dict(step.get("refused", {}))
+        name = refused.pop("name", None)
         known(refused, set(PEERS), path.name)
+        parts = {peer: listed(part) for peer, part in refused.items()}
         checks = [check(it, grpc, skip) for it in step.get("checks", [])]
-        steps.append(Step(push, "push" in step, refused, checks))
-    return Case(path.stem, text["about"], grpc, skip, steps)
+        steps.append(Step(push, "push" in step, parts, name, checks))
+    features = text.get("server_features", [])
+    return Case(path.stem, text["about"], grpc, skip, features, steps)
 
 
 def check(text: Message, grpc: bool, skip: dict[str, str]) -> Check:

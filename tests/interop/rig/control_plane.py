@@ -50,11 +50,12 @@ class ControlPlane:
     def has(self, node: str) -> bool:
         """Whether the node was sent all it wants of the last push and accepted or refused it."""
         state, refusals = self._state(node)
-        return state == ("has", self._revision) or (bool(refusals) and state[1] == self._revision)
+        return state[1] == self._revision and (state[0] == "has" or bool(refusals))
 
     def refusals(self, node: str) -> list[str]:
         """What the node refuses of the last push, and why."""
-        return self._state(node)[1]
+        state, refusals = self._state(node)
+        return refusals if state[1] == self._revision else []
 
     def _state(self, node: str) -> tuple[tuple[str, int], list[str]]:
         state, refusals = ("", 0), list[str]()

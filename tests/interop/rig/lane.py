@@ -6,7 +6,7 @@ from typing import Protocol
 
 from rig.case import Case, Check, Step
 from rig.peers import Peer
-from rig.resources import Message
+from rig.resources import Message, name_of
 
 # Until a push is in force, the timer for resources that do not exist (15 s) included.
 IN_FORCE = 20.0
@@ -50,15 +50,16 @@ class Lane:
         self.name = name
         self.peer = peer
         self.served = served
+        self._before: list[Message] = []
 
     def takes(self, case: Case) -> bool:
         """Whether the case is for this data plane."""
         return self.peer.kind not in case.skip
 
     def run(self, step: Step, resources: list[Message], settle: float) -> Verdict:
-        """Waits until the step's push is in force and makes its checks."""
+        """Waits until the step's resources are in force and makes its checks."""
         verdict = Verdict()
-        if step.changed and (wrong := self._in_force(step, resources)):
+        if step.changed and (wrong := self._in_force(step, self._kept(step, resources))):
             verdict.wrong.append(wrong)
             return verdict
         for check in step.checks:
@@ -70,13 +71,20 @@ class Lane:
                 verdict.wrong.append(f"{check.ask.path} {check.ask.headers or ''}: {wrong}")
         return verdict
 
+    def _kept(self, step: Step, resources: list[Message]) -> list[Message]:
+        """What must be in force: of what is refused, what was in force before."""
+        if self.peer.kind in step.refused:
+            before = {(it["@type"], name_of(it)): it for it in self._before if name_of(it) == step.refused_name}
+            resources = [before.get((it["@type"], name_of(it)), it) for it in resources]
+        self._before = resources
+        return resources
+
     def _in_force(self, step: Step, resources: list[Message]) -> str | None:
         """Why the push is not in force in time, as control plane and data plane tell."""
         parts = step.refused.get(self.peer.kind, [])
         deadline = time.monotonic() + IN_FORCE
         while True:
             refusals = self.served.refusals(self.peer.node)
-            own = self.peer.refusals()
             missing = [part for part in parts if not any(part in it for it in refusals)]
             if missing:
                 wrong: str | None = f"no refusal with {missing} but {refusals}"
@@ -84,8 +92,8 @@ class Lane:
                 wrong = "the control plane has no answer from it"
             else:
                 wrong = self.peer.pending(resources)
-            if not parts and (refusals or own):
-                return f"it refuses {refusals or own}"
+            if refusals and not parts:
+                return f"it refuses {refusals}"
             if wrong is None:
                 return None
             if time.monotonic() > deadline:

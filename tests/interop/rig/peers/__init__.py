@@ -21,9 +21,6 @@ class Peer(Protocol):
     def pending(self, resources: list[Message]) -> str | None:
         """What of these resources is not in force yet, as the data plane itself tells."""
 
-    def refusals(self) -> list[str]:
-        """What it refuses, as it tells itself; nothing if it cannot tell."""
-
     def ask(self, ask: Ask) -> list[Answer]:
         """Sends requests."""
 

@@ -40,20 +40,15 @@ class CCore:
             return "nothing is subscribed to"
         for it in configs:
             kind, name = it["type"], it["name"]
-            if it["status"] == "NACKED":
-                continue
             wanted = pushed.get((kind, name))
             if wanted is None:
                 if it["status"] != "DOES_NOT_EXIST":
                     return f"{name} of {kind} is {it['status']}"
-            elif it["status"] != "ACKED":
+            elif it["status"] not in ("ACKED", "NACKED"):
                 return f"{name} of {kind} is {it['status']}"
             elif protos.message(wanted) != protos.binary(kind, base64.b64decode(it["config"])):
                 return f"{name} of {kind} is not the one that was pushed"
         return None
-
-    def refusals(self) -> list[str]:
-        return [f"{it['name']}: {it['error']}" for it in self._configs() if it["status"] == "NACKED"]
 
     def ask(self, ask: Ask) -> list[Answer]:
         done = self._do({"do": "ask", "target": self._target, "ask": asdict(ask)})

@@ -55,23 +55,22 @@ class Envoy:
     def pending(self, resources: list[Message]) -> str | None:
         assert self._case is not None
         dump = self._dump()
+        clusters = [it for it in resources if it["@type"] == CLUSTER]
+        used = {it.get("eds_cluster_config", {}).get("service_name", it["name"]) for it in clusters}
         for resource in resources:
             kind, name = resource["@type"], name_of(resource)
-            if "api_listener" in resource:
+            if "api_listener" in resource or (kind == ENDPOINTS and name not in used):
                 continue
-            came, refusal = dump.get((kind, name), (None, None))
-            if refusal is None and (came is None or not same(resource, came)):
+            came = dump.get((kind, name))
+            if came is None or not same(resource, came):
                 return f"{name} of {kind} is {came}"
         wanted = {(it["@type"], name_of(it)) for it in resources}
-        for (kind, name), (came, _) in dump.items():
-            # Without an expiry, routes and endpoints are forgotten with those who use them.
-            if kind in (LISTENER, CLUSTER) and came is not None and (kind, name) not in wanted:
+        for kind, name in dump:
+            # Routes and endpoints are forgotten with those who use them.
+            if kind in (LISTENER, CLUSTER) and (kind, name) not in wanted:
                 return f"{name} of {kind} is still there"
         self._port = self._listener(socket_name(self._case.name))
         return None
-
-    def refusals(self) -> list[str]:
-        return [f"{name}: {refusal}" for (_, name), (_, refusal) in self._dump().items() if refusal]
 
     def ask(self, ask: Ask) -> list[Answer]:
         assert self._case is not None
@@ -101,24 +100,19 @@ class Envoy:
                 return int(status["local_address"]["socket_address"]["port_value"])
         return 0
 
-    def _dump(self) -> dict[tuple[str, str], tuple[Message | None, str | None]]:
-        """By type and name: the resource in force, and why a newer one was refused."""
-        found = {}
+    def _dump(self) -> dict[tuple[str, str], Message | None]:
+        """What is in force by type and name; None if it is not yet."""
+        found: dict[tuple[str, str], Message | None] = {}
         for section in self._get("/config_dump?include_eds")["configs"]:
             for key, kind in SECTIONS.items():
                 for entry in section.get(key, []):
                     state = entry.get("active_state", entry)
-                    error = entry.get("error_state") or state.get("error_state")
-                    refusal = error and error.get("details", "refused")
-                    own = ("listener", "cluster", "route_config", "endpoint_config")
-                    config = next((state[it] for it in own if it in state), None)
-                    failed = (error or {}).get("failed_configuration", {})
-                    name = entry.get("name") or name_of(config or failed)
-                    if kind == LISTENER and "warming_state" in entry and not refusal:
-                        config = None
-                    found[kind, name] = (config, refusal)
+                    kinds = ("listener", "cluster", "route_config", "endpoint_config")
+                    config = next((state[it] for it in kinds if it in state), None)
+                    if config is not None:
+                        found[kind, name_of(config)] = None if "warming_state" in entry else config
             for entry in section.get("dynamic_warming_clusters", []):
-                found[CLUSTER, name_of(entry["cluster"])] = (None, None)
+                found[CLUSTER, name_of(entry["cluster"])] = None
         return found
 
 

@@ -22,7 +22,9 @@ class Mesh:
     def __init__(self, node: str, control_plane: int, delta: bool, work: Path) -> None:
         self.node = node
         self._bootstrap = work / f"{node}.json"
-        self._bootstrap.write_text(bootstrap.text(node, control_plane, delta))
+        self._control_plane = control_plane
+        # A feature that only this project's client knows.
+        self._features = ["delta"] if delta else []
         self._log = work / f"{node}.log"
         self._child: Child | None = None
         self._grpc = False
@@ -30,6 +32,8 @@ class Mesh:
 
     def open(self, case: Case) -> None:
         self._grpc = case.grpc
+        features = [*self._features, *case.server_features]
+        self._bootstrap.write_text(bootstrap.text(self.node, self._control_plane, *features))
         command = [str(binary("meshcurl")), "--bootstrap", str(self._bootstrap)]
         command += ["--target", f"xds:///{case.name}", "--interactive"]
         self._child = Child(command, self._log)
@@ -41,9 +45,6 @@ class Mesh:
     def pending(self, resources: list[Message]) -> str | None:
         """Its control plane knows; see there."""
         return None
-
-    def refusals(self) -> list[str]:
-        return []
 
     def ask(self, ask: Ask) -> list[Answer]:
         assert self._child is not None
