@@ -26,7 +26,9 @@ impl Target {
             Error::with(Kind::Request, format!("{authority} cannot be an authority"), e)
         })?;
         let demand = demand.map(|ask| Arc::new(Ask(ask)) as Arc<dyn DemandCluster>);
-        let source = Source { root: cell, demand, subscription };
+        // Ends before the mesh, which runs for as long as one of its targets lives.
+        let keep = (subscription, mesh.clone());
+        let source = Source { root: cell, demand, keep: Some(Box::new(keep)) };
         Ok(Self::new(name, authority, source, context(mesh)?))
     }
 }

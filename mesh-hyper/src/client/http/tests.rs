@@ -52,7 +52,7 @@ fn client(cell: &Arc<Cell<Root>>) -> (Client, Arc<AtomicUsize>) {
     let count = made.clone();
     let open = move |authority: &str| {
         count.fetch_add(1, Ordering::Relaxed);
-        let source = Source { root: root.clone(), demand: None, subscription: None };
+        let source = Source { root: root.clone(), demand: None, keep: None };
         Ok(Target::new(authority, authority.parse().unwrap(), source, context.clone()))
     };
     let outside = |_: &str| Err(Error::new(Kind::Outside, "nothing is dialed"));
