@@ -79,8 +79,12 @@ impl Guard {
     }
 
     /// Takes the call's way through its filters along.
+    #[inline]
     pub(crate) fn set_passage(&mut self, passage: Option<Passage>) {
-        self.passage = passage.map(Mutex::new);
+        // Most calls pass no filters: nothing is moved for them.
+        if let Some(passage) = passage {
+            self.passage = Some(Mutex::new(passage));
+        }
     }
 
     pub(crate) fn passage_mut(&mut self) -> Option<&mut Passage> {
@@ -159,12 +163,18 @@ impl Drop for Guard {
 
 impl ResponseBody {
     /// The body that comes from `source`. If nothing comes, what `guard` holds is given back at once.
+    #[inline]
     pub(crate) fn new(source: Source, guard: Guard) -> Self {
-        let mut body = Self { source, guard, ready: 0 };
-        if body.is_end_stream() {
-            body.end(End::Complete);
+        if source.is_end() {
+            return Self::ended(guard);
         }
-        body
+        Self { source, guard, ready: 0 }
+    }
+
+    #[cold]
+    fn ended(mut guard: Guard) -> Self {
+        guard.release(End::Complete);
+        Self { source: Source::Done, guard, ready: 0 }
     }
 
     /// A body that the mesh itself has made.

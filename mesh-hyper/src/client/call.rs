@@ -291,7 +291,7 @@ impl Future for ResponseFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<Self::Output> {
         loop {
             match &mut self.0 {
-                State::Sent { exchange, guard, .. } => {
+                State::Sent { exchange, guard, authority, wait_for_ready } => {
                     let Some(stream) = &guard.stream else { return Poll::Pending };
                     let Poll::Ready(done) = exchange.poll(stream, guard.pump.as_ref(), cx) else {
                         if !guard.is_late(cx) {
@@ -299,11 +299,9 @@ impl Future for ResponseFuture {
                         }
                         return Poll::Ready(self.late());
                     };
-                    let State::Sent { guard, authority, wait_for_ready, .. } =
-                        std::mem::replace(&mut self.0, State::Ended)
-                    else {
-                        return Poll::Pending;
-                    };
+                    let guard = std::mem::take(guard);
+                    let (authority, wait_for_ready) = (authority.take(), *wait_for_ready);
+                    self.0 = State::Ended;
                     match done {
                         Ok(response) => return Poll::Ready(Ok(answered(guard, response))),
                         Err(Broken::Failed(error)) => return Poll::Ready(fail(guard, error)),

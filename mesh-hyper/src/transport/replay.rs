@@ -45,7 +45,10 @@ impl Head {
     /// A copy of the head in `parts`, which is sent to `authority`.
     pub(crate) fn copy(parts: &http::request::Parts, authority: &Authority) -> Self {
         let mut headers = SPARES.with_borrow_mut(Vec::pop).unwrap_or_default();
-        headers.extend(parts.headers.iter().map(|(n, v)| (n.clone(), v.clone())));
+        headers.reserve(parts.headers.len());
+        for (name, value) in &parts.headers {
+            headers.push((name.clone(), value.clone()));
+        }
         Self {
             method: parts.method.clone(),
             path: parts.uri.path_and_query().cloned(),
