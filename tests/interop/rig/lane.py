@@ -32,15 +32,22 @@ class Served(Protocol):
 class Verdict:
     """What became of a case in a lane."""
 
-    # Checks that held, that did not, and why.
+    # Checks that held, and what was wrong with those that did not.
     held: int = 0
     wrong: list[str] = field(default_factory=list)
-    skipped: str = ""
+    # Why checks could not be made.
+    broken: list[str] = field(default_factory=list)
+
+    def add(self, step: int, verdict: "Verdict") -> None:
+        """Adds what became of a step."""
+        self.held += verdict.held
+        self.wrong += [f"step {step}: {it}" for it in verdict.wrong]
+        self.broken += [f"step {step}: {it}" for it in verdict.broken]
 
     @property
     def is_red(self) -> bool:
-        """Whether anything is wrong."""
-        return bool(self.wrong)
+        """Whether not all is well."""
+        return bool(self.wrong or self.broken)
 
 
 class Lane:
@@ -60,7 +67,7 @@ class Lane:
         """Waits until the step's resources are in force and makes its checks."""
         verdict = Verdict()
         if step.changed and (wrong := self._in_force(step, self._kept(step, resources))):
-            verdict.wrong.append(wrong)
+            verdict.broken.append(wrong)
             return verdict
         for check in step.checks:
             if self.peer.kind not in check.expect:
