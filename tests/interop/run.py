@@ -80,8 +80,10 @@ class Rig:
     ) -> None:
         for at, step in enumerate(case.steps):
             resources = expanded(case.name, step.push, self.backends.addresses)
-            if step.changed:
-                for control_plane in self.control_planes:
+            for control_plane in self.control_planes:
+                if step.outage:
+                    control_plane.stop()
+                elif step.changed:
                     control_plane.push(resources)
 
             def work(lane: Lane, at: int = at) -> Verdict:
@@ -94,6 +96,9 @@ class Rig:
 
             for lane, verdict in zip(lanes, self._threads.map(work, lanes), strict=True):
                 verdicts[lane.name].add(at + 1, verdict)
+            if step.outage:
+                for control_plane in self.control_planes:
+                    control_plane.start()
 
     def stop(self) -> None:
         """Ends everything."""
