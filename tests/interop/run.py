@@ -14,6 +14,7 @@ import argparse
 import shutil
 import sys
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 from rig import case as cases
@@ -69,7 +70,7 @@ class Rig:
             self._run(case, lanes, verdicts, settle)
         except Refused as error:
             for verdict in verdicts.values():
-                verdict.wrong.append(str(error))
+                verdict.broken.append(str(error))
         for lane in lanes:
             lane.peer.close()
         return verdicts
@@ -79,8 +80,10 @@ class Rig:
     ) -> None:
         for at, step in enumerate(case.steps):
             resources = expanded(case.name, step.push, self.backends.addresses)
-            if step.changed:
-                for control_plane in self.control_planes:
+            for control_plane in self.control_planes:
+                if step.outage:
+                    control_plane.stop()
+                elif step.changed:
                     control_plane.push(resources)
 
             def work(lane: Lane, at: int = at) -> Verdict:
@@ -88,12 +91,14 @@ class Rig:
                     if at == 0:
                         lane.peer.open(case)
                     return lane.run(case.steps[at], resources, settle)
-                except Exception as error:  # noqa: BLE001  (a lane that fails is red, not the end)
-                    return Verdict(wrong=[f"{type(error).__name__}: {error}"])
+                except Exception:  # noqa: BLE001  (a lane that fails is red, not the end)
+                    return Verdict(broken=[traceback.format_exc()])
 
             for lane, verdict in zip(lanes, self._threads.map(work, lanes), strict=True):
-                verdicts[lane.name].held += verdict.held
-                verdicts[lane.name].wrong += [f"step {at + 1}: {it}" for it in verdict.wrong]
+                verdicts[lane.name].add(at + 1, verdict)
+            if step.outage:
+                for control_plane in self.control_planes:
+                    control_plane.start()
 
     def stop(self) -> None:
         """Ends everything."""
@@ -130,12 +135,12 @@ def main() -> int:
                 wrong = {n: v for n, v in verdicts.items() if is_blind(case, n, v)}
             else:
                 verdicts = rig.run(case, SETTLE)
-                wrong = {n: v for n, v in verdicts.items() if v.wrong}
+                wrong = {n: v for n, v in verdicts.items() if v.is_red}
             cells = [cell(verdicts.get(name), name in wrong).ljust(len(name)) for name in names]
             print(f"{case.name:{width}}  {time.monotonic() - start:7.1f}  {'  '.join(cells)}", flush=True)
             for name, verdict in wrong.items():
                 failures += 1
-                for line in verdict.wrong or ["the expectation that was turned round held"]:
+                for line in verdict.broken + verdict.wrong or ["what was expected wrongly came"]:
                     print(f"    {name}: {line}", flush=True)
     finally:
         rig.stop()
@@ -147,7 +152,7 @@ def is_blind(case: Case, lane: str, verdict: Verdict) -> bool:
     """Whether a lane did not see that the last expectation, and only that, was turned round."""
     peer = next(peer for peer in cases.PEERS if lane.startswith(peer))
     asked = [step for step in case.steps if step.checks][-1].checks[-1]
-    return len(verdict.wrong) != (1 if peer in asked.expect else 0)
+    return bool(verdict.broken) or len(verdict.wrong) != (1 if peer in asked.expect else 0)
 
 
 def cell(verdict: Verdict | None, is_wrong: bool) -> str:

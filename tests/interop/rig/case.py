@@ -31,6 +31,10 @@ class Step:
     # The name of a resource that a data plane must refuse, and parts of its reason.
     refused: dict[str, list[str]]
     refused_name: str | None
+    # What is asked all the while until the push is in force, and must always come back.
+    during: Check | None
+    # Whether the control plane goes away before the step and comes back after its checks.
+    outage: bool
     checks: list[Check]
 
 
@@ -69,14 +73,16 @@ def load(path: Path) -> Case:
     steps = []
     push: Message = {}
     for step in text["steps"]:
-        known(step, {"push", "refused", "checks"}, path.name)
+        known(step, {"push", "refused", "during", "outage", "checks"}, path.name)
         push = merged(push, step.get("push", {}))
         refused = dict(step.get("refused", {}))
         name = refused.pop("name", None)
         known(refused, set(PEERS), path.name)
         parts = {peer: listed(part) for peer, part in refused.items()}
         checks = [check(it, grpc, skip) for it in step.get("checks", [])]
-        steps.append(Step(push, "push" in step, parts, name, checks))
+        during = check(step["during"], grpc, skip) if "during" in step else None
+        outage = step.get("outage", False)
+        steps.append(Step(push, "push" in step, parts, name, during, outage, checks))
     features = text.get("server_features", [])
     return Case(path.stem, text["about"], grpc, skip, features, steps)
 

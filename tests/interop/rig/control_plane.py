@@ -25,12 +25,19 @@ class ControlPlane:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._file = self._directory / "resources.yaml"
         self._file.write_text("")
-        command = [str(binary("control-plane")), "--clients", "--listen", "127.0.0.1:0"]
-        self._child = Child([*command, "--resources", str(self._directory)], work / "control-plane.log")
+        self._served = ""
+        self._log = work / "control-plane.log"
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, at the same address as before."""
+        command = [str(binary("control-plane")), "--resources", str(self._directory)]
+        command += ["--clients", "--listen", f"127.0.0.1:{self.port}"]
+        self._child = Child(command, self._log)
         _, line = self._child.wait(0, lambda it: it.startswith("listening on "), SECONDS)
         self.port = int(line.rpartition(":")[2])
         self._revision = 1
-        self._served = ""
 
     def push(self, resources: list[Message]) -> None:
         """Serves exactly these resources. Returns when the control plane has read them."""
@@ -71,5 +78,5 @@ class ControlPlane:
         return state, refusals
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends it. Its clients lose their streams."""
         self._child.stop()

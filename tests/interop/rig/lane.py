@@ -1,9 +1,13 @@
 """A data plane on a control plane, and how it fares with the cases."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event, Thread
 from typing import Protocol
 
+from rig.answer import Answer
 from rig.case import Case, Check, Step
 from rig.peers import Peer
 from rig.resources import Message, name_of
@@ -25,22 +29,32 @@ class Served(Protocol):
         """What the node refuses of the last push, and why."""
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends it. Its clients lose their streams."""
+
+    def start(self) -> None:
+        """Starts it again, at the same address and with the same resources."""
 
 
 @dataclass
 class Verdict:
     """What became of a case in a lane."""
 
-    # Checks that held, that did not, and why.
+    # Checks that held, and what was wrong with those that did not.
     held: int = 0
     wrong: list[str] = field(default_factory=list)
-    skipped: str = ""
+    # Why checks could not be made.
+    broken: list[str] = field(default_factory=list)
+
+    def add(self, step: int, verdict: "Verdict") -> None:
+        """Adds what became of a step."""
+        self.held += verdict.held
+        self.wrong += [f"step {step}: {it}" for it in verdict.wrong]
+        self.broken += [f"step {step}: {it}" for it in verdict.broken]
 
     @property
     def is_red(self) -> bool:
-        """Whether anything is wrong."""
-        return bool(self.wrong)
+        """Whether not all is well."""
+        return bool(self.wrong or self.broken)
 
 
 class Lane:
@@ -59,9 +73,11 @@ class Lane:
     def run(self, step: Step, resources: list[Message], settle: float) -> Verdict:
         """Waits until the step's resources are in force and makes its checks."""
         verdict = Verdict()
-        if step.changed and (wrong := self._in_force(step, self._kept(step, resources))):
-            verdict.wrong.append(wrong)
-            return verdict
+        kept = self._kept(step, resources)
+        with self._asking(step.during, verdict):
+            if step.changed and (wrong := self._in_force(step, kept)):
+                verdict.broken.append(wrong)
+                return verdict
         for check in step.checks:
             if self.peer.kind not in check.expect:
                 continue
@@ -70,6 +86,33 @@ class Lane:
             else:
                 verdict.wrong.append(f"{check.ask.path} {check.ask.headers or ''}: {wrong}")
         return verdict
+
+    @contextmanager
+    def _asking(self, check: Check | None, verdict: Verdict) -> Iterator[None]:
+        """Keeps asking until the block ends."""
+        if check is None or (expect := check.expect.get(self.peer.kind)) is None:
+            yield
+            return
+        answers: list[Answer] = []
+        enough = Event()
+
+        def work() -> None:
+            while not enough.is_set():
+                answers.extend(self.peer.ask(check.ask))
+
+        thread = Thread(target=work)
+        thread.start()
+        try:
+            yield
+            # What is in force at the data plane's front is still on its way to the back.
+            time.sleep(0.2)
+        finally:
+            enough.set()
+            thread.join()
+        if wrong := expect.mismatch(answers):
+            verdict.wrong.append(f"while the push came: {check.ask.path}: {wrong}")
+        else:
+            verdict.held += 1
 
     def _kept(self, step: Step, resources: list[Message]) -> list[Message]:
         """What must be in force: of what is refused, what was in force before."""

@@ -1,5 +1,6 @@
 """xDS messages from JSON, for comparing what is in force with what was pushed."""
 
+import copy
 import importlib
 from typing import Any
 
@@ -36,7 +37,8 @@ for module in (
 def message(resource: dict[str, Any]) -> Message:
     """The message of a resource with an `@type`."""
     wrapped = any_pb2.Any()
-    json_format.ParseDict(resource, wrapped)
+    # It takes "@type" out while it works, and other threads have the same resource.
+    json_format.ParseDict(copy.deepcopy(resource), wrapped)
     return binary(wrapped.type_url, wrapped.value)
 
 

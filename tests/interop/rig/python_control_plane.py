@@ -67,9 +67,14 @@ class PythonControlPlane(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         self._revision = 0
         self._streams: list[Stream] = []
         self._nonces = itertools.count(1)
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, at the same address as before."""
         self._server = grpc.server(ThreadPoolExecutor(32))
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, self._server)
-        self.port: int = self._server.add_insecure_port("127.0.0.1:0")
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         self._server.start()
 
     def push(self, resources: list[Message]) -> None:
@@ -108,7 +113,7 @@ class PythonControlPlane(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
             ]
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends it. Its clients lose their streams."""
         with self._lock:
             for stream in self._streams:
                 stream.events.put(None)

@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from rig import protos
@@ -28,6 +29,7 @@ class CCore:
         command = [sys.executable, "-m", "rig.peers.ccore_client"]
         self._child = Child(command, work / f"{node}.log", {**env, "PYTHONPATH": str(HERE)})
         self._target = ""
+        self._one_at_a_time = Lock()
 
     def open(self, case: Case) -> None:
         self._target = f"xds:///{case.name}"
@@ -65,7 +67,8 @@ class CCore:
         return configs
 
     def _do(self, what: dict[str, Any]) -> Any:
-        start = self._child.count()
-        self._child.send(json.dumps(what))
-        _, line = self._child.wait(start, lambda _: True, 120)
-        return json.loads(line)
+        with self._one_at_a_time:
+            start = self._child.count()
+            self._child.send(json.dumps(what))
+            _, line = self._child.wait(start, lambda _: True, 120)
+            return json.loads(line)
