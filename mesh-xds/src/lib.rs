@@ -26,7 +26,7 @@
 //! # Features
 //!
 //! `ads` (management servers), `file` (resources from YAML and JSON), `control-plane` (the embedded
-//! management server) are on by default. Without any of them the state machines remain: `ads`,
+//! management server) are on by default; `cli` builds the program `mesh`. Without any of them the state machines remain: `ads`,
 //! `parse` and `graph` need neither a runtime nor a transport.
 
 pub mod ads;
@@ -59,4 +59,4 @@ pub use mesh::Mesh;
 #[cfg(feature = "mesh")]
 pub use roots::{Demand, RootHandle, Roots};
 #[cfg(feature = "mesh")]
-pub use status::Status;
+pub use status::{FilesStatus, Status};
