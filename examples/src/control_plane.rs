@@ -4,13 +4,14 @@
 //! cargo run -p mesh-examples --bin control-plane -- --resources examples/resources
 //! ```
 //!
-//! Then point a bootstrap file at `127.0.0.1:18000`, and edit the files while clients run.
+//! Then point a bootstrap file at `127.0.0.1:18000`, and edit the files while clients run. What
+//! becomes of each revision of the files is printed, and with `--clients` at each client, too.
 
-use std::{error::Error, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, error::Error, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::Parser;
 use mesh_xds::{
-    control_plane::{ControlPlane, Directory},
+    control_plane::{Answer, Client, ControlPlane, Directory},
     file::WatchOptions,
 };
 use tokio::net::TcpListener;
@@ -24,6 +25,9 @@ struct Arguments {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18000")]
     listen: SocketAddr,
+    /// Also print which revision each client has, and what it refuses.
+    #[arg(long)]
+    clients: bool,
 }
 
 #[tokio::main]
@@ -48,6 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::select! {
         served = control_plane.serve(listener, interrupted) => served?,
         () = report(directory, &control_plane) => {}
+        () = follow(&control_plane), if arguments.clients => {}
     }
     Ok(())
 }
@@ -58,9 +63,46 @@ async fn report(mut directory: Directory, control_plane: &ControlPlane) {
         match reload {
             Ok(revision) => {
                 let count = control_plane.resources(revision.group()).len();
-                println!("reloaded: {count} resources");
+                println!("reloaded: {count} resources, revision {}", revision.number());
             }
             Err(error) => println!("rejected: {error}"),
         }
     }
+}
+
+/// Follows the clients and prints a line for each change.
+async fn follow(control_plane: &ControlPlane) {
+    let mut before: Vec<Arc<Client>> = Vec::new();
+    let mut said = BTreeMap::new();
+    loop {
+        let clients = control_plane.clients_when(|now| now != before).await;
+        let now: BTreeMap<u64, Vec<String>> =
+            clients.iter().map(|client| (client.stream, lines(client))).collect();
+        for (stream, lines) in &now {
+            if said.get(stream) != Some(lines) {
+                lines.iter().for_each(|line| println!("{line}"));
+            }
+        }
+        for client in before.iter().filter(|client| !now.contains_key(&client.stream)) {
+            println!("client {} ({}) is gone", client.node.id, client.stream);
+        }
+        (before, said) = (clients, now);
+    }
+}
+
+/// What there is to say about a client.
+fn lines(client: &Client) -> Vec<String> {
+    let name = format!("client {} ({})", client.node.id, client.stream);
+    let revision = client.revision;
+    let state = if client.is_in_force(revision) { "has" } else { "is sent" };
+    let answered = client.subscriptions.iter().filter(|(_, it)| !it.is_due);
+    let refusals = answered.filter_map(|(type_url, it)| match &it.answer {
+        Some(Answer::Nack { version, message }) => {
+            Some(format!("{name} refuses version {version} of {type_url}: {message:?}"))
+        }
+        Some(Answer::Ack) | None => None,
+    });
+    let mut lines = vec![format!("{name} {state} revision {revision}")];
+    lines.extend(refusals);
+    lines
 }

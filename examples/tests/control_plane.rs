@@ -51,5 +51,5 @@ async fn control_plane_serves_and_reloads_a_directory() {
         )
     );
     replace(&text.replace("50051", "50052"));
-    assert_eq!(line(&mut lines).await.unwrap(), "reloaded: 4 resources");
+    assert_eq!(line(&mut lines).await.unwrap(), "reloaded: 4 resources, revision 2");
 }

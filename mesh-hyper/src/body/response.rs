@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -9,14 +10,16 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use mesh_core::cluster::Permit;
+use mesh_core::cluster::{Address, Permit};
 use mesh_core::filter::{End, Passage};
-use tokio::task::AbortHandle;
 
+use crate::client::Target;
 use crate::client::report::Report;
 use crate::error::{Error, Kind};
+use crate::runtime;
 use crate::transport::connection::{Stream, Wire};
 use crate::transport::h1;
+use crate::transport::pump::Pumping;
 use crate::transport::timer::Timer;
 
 /// The body of a response.
@@ -28,6 +31,8 @@ use crate::transport::timer::Timer;
 pub struct ResponseBody {
     source: Source,
     guard: Guard,
+    /// Frames that were there without waiting, since the clock was last looked at.
+    ready: u8,
 }
 
 /// Where the bytes come from.
@@ -44,9 +49,14 @@ pub(crate) struct Guard {
     pub(crate) stream: Option<Stream>,
     pub(crate) permit: Option<Permit>,
     pub(crate) timer: Timer,
-    pub(crate) pump: Option<AbortHandle>,
-    pub(crate) passage: Option<Passage>,
+    pub(crate) pump: Option<Pumping>,
+    /// In a lock that is never taken: it makes the body `Sync`, which filters' state is not.
+    passage: Option<Mutex<Passage>>,
     pub(crate) report: Option<Box<Report>>,
+    /// Keeps the mesh running, which watches the deadline.
+    pub(crate) target: Option<Target>,
+    /// How often the request has been sent.
+    pub(crate) attempts: u32,
 }
 
 impl Guard {
@@ -58,13 +68,30 @@ impl Guard {
             pump: None,
             passage: None,
             report: None,
+            target: None,
+            attempts: 1,
         }
+    }
+
+    /// Where the request was sent to, until that is given back.
+    pub(crate) fn upstream(&self) -> Option<&Address> {
+        self.stream.as_ref().map(|stream| &stream.0.endpoint.address)
+    }
+
+    /// Takes the call's way through its filters along.
+    pub(crate) fn set_passage(&mut self, passage: Option<Passage>) {
+        self.passage = passage.map(Mutex::new);
+    }
+
+    pub(crate) fn passage_mut(&mut self) -> Option<&mut Passage> {
+        let passage = self.passage.as_mut()?;
+        Some(passage.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives everything back; the call ended as `end` says.
     pub(crate) fn release(&mut self, end: End) {
         if let Some(pump) = self.pump.take() {
-            pump.abort();
+            pump.stop();
         }
         if let Some(stream) = self.stream.take() {
             self.timer.cancel(&stream.0.signals.timers);
@@ -73,8 +100,9 @@ impl Guard {
             }
         }
         self.permit = None;
-        if let Some(mut passage) = self.passage.take() {
+        if let Some(passage) = self.passage_mut() {
             passage.finish(end);
+            self.passage = None;
         }
         if let Some(report) = self.report.take() {
             report.finish(end);
@@ -84,12 +112,33 @@ impl Guard {
     /// Lets go of the connection, but not of the call; returns the deadline.
     pub(crate) fn give_back_stream(&mut self) -> Option<Instant> {
         if let Some(pump) = self.pump.take() {
-            pump.abort();
+            pump.stop();
         }
         if let Some(stream) = self.stream.take() {
             self.timer.cancel(&stream.0.signals.timers);
         }
         self.timer.deadline()
+    }
+
+    /// `error`, or the failure of the request body if that is what broke the stream.
+    pub(crate) fn cause(&self, error: Error) -> Error {
+        match self.pump.as_ref().and_then(Pumping::failure) {
+            Some(failure) => Error::body(failure),
+            None => error,
+        }
+    }
+
+    /// That the deadline passed while the call was `waiting`.
+    pub(crate) fn late(&self, waiting: &str) -> Error {
+        let target = self.target.as_ref().map_or("", |target| target.name());
+        let why = match &self.stream {
+            Some(Stream(connection)) => format!(
+                "{target}: the deadline passed {waiting} {} of cluster {}",
+                connection.endpoint.address, connection.signals.cluster
+            ),
+            None => format!("{target}: the deadline passed"),
+        };
+        Error::new(Kind::Deadline, why)
     }
 
     /// Whether the deadline has passed.
@@ -109,13 +158,39 @@ impl Drop for Guard {
 }
 
 impl ResponseBody {
+    /// The body that comes from `source`. If nothing comes, what `guard` holds is given back at once.
     pub(crate) fn new(source: Source, guard: Guard) -> Self {
-        Self { source, guard }
+        let mut body = Self { source, guard, ready: 0 };
+        if body.is_end_stream() {
+            body.end(End::Complete);
+        }
+        body
     }
 
     /// A body that the mesh itself has made.
     pub(crate) fn local(content: Bytes) -> Self {
         Self::new(Source::Local(content), Guard::default())
+    }
+
+    /// The endpoint that answers; `None` when the mesh itself has answered, and once the body has
+    /// been read to its end.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&Address> {
+        self.guard.upstream()
+    }
+
+    /// How often the request was sent to get this response: 1, and more by one for each time that
+    /// it was given back unprocessed or retried; 0 when the mesh itself has answered.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.guard.attempts
+    }
+
+    /// Whether the deadline of a response that never has to be waited for has passed.
+    fn is_overdue(&mut self) -> bool {
+        const PATIENCE: u8 = 64;
+        self.ready = (self.ready + 1) % PATIENCE;
+        self.ready == 0 && self.guard.timer.deadline().is_some_and(|at| at <= runtime::now())
     }
 
     fn end(&mut self, end: End) {
@@ -124,6 +199,8 @@ impl ResponseBody {
     }
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let error = self.guard.cause(error);
+        let error = error.sent(self.guard.upstream(), self.guard.attempts);
         if let Some(report) = &mut self.guard.report {
             report.failed(error.kind());
         }
@@ -155,14 +232,19 @@ impl Body for ResponseBody {
         };
         match polled {
             Poll::Pending if this.guard.is_late(cx) => {
-                this.fail(Error::new(Kind::Deadline, "the deadline passed during the response"))
+                let late = this.guard.late("during the response of");
+                this.fail(late)
             }
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(frame))) => {
-                if let (Some(trailers), Some(report)) =
-                    (frame.trailers_ref(), &mut this.guard.report)
-                {
-                    report.saw(trailers);
+                if let Some(trailers) = frame.trailers_ref() {
+                    if let Some(report) = &mut this.guard.report {
+                        report.saw(trailers);
+                    }
+                    this.end(End::Complete);
+                } else if this.is_overdue() {
+                    let late = this.guard.late("during the response of");
+                    return this.fail(late);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -175,12 +257,7 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::H2 { recv, .. } => recv.is_end_stream(),
-            Source::H1(incoming) => incoming.is_end_stream(),
-            Source::Local(content) => content.is_empty(),
-            Source::Done => true,
-        }
+        self.source.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -189,6 +266,26 @@ impl Body for ResponseBody {
             Source::Local(content) => SizeHint::with_exact(content.len() as u64),
             Source::H2 { .. } => SizeHint::new(),
             Source::Done => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        // Whoever saw `is_end_stream` need not poll for the end.
+        if self.guard.stream.is_some() && self.is_end_stream() {
+            self.end(End::Complete);
+        }
+    }
+}
+
+impl Source {
+    fn is_end(&self) -> bool {
+        match self {
+            Source::H2 { recv, .. } => recv.is_end_stream(),
+            Source::H1(incoming) => incoming.is_end_stream(),
+            Source::Local(content) => content.is_empty(),
+            Source::Done => true,
         }
     }
 }

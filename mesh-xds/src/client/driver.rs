@@ -273,8 +273,9 @@ impl Driver {
                 self.names.publish(id, root);
             }
             for reject in &delta.rejects {
-                tracing::warn!(%reject, "resource rejected");
-                rejects.push(reject.to_string());
+                let resource = &reject.resource;
+                tracing::warn!(%resource, %reject, "resource rejected");
+                rejects.push(format!("{resource}: {reject}"));
             }
             for (kind, name) in delta.removed {
                 if let Some(at) = self.peer_of(&name)
