@@ -165,3 +165,6 @@ impl StdError for Error {
         self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
+
+/// An error of any kind.
+pub type BoxError = Box<dyn StdError + Send + Sync>;

@@ -1,18 +1,45 @@
 //! The HTTP data plane of a proxyless service mesh.
+//!
+//! [`Client`] sends requests to whatever the mesh says their authority is. [`Target`] is the piece
+//! below it, one thing that the mesh is asked for, which `mesh-tonic` builds its channel on.
+//!
+//! ```
+//! use mesh_hyper::{Client, Mesh};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let mesh = Mesh::from_env()?;
+//! let http = Client::new(&mesh);
+//! let page = http.get("http://reviews/1").await?.text().await?;
+//! # drop(page);
+//! # Ok(())
+//! # }
+//! # let mesh = Mesh::disabled().expect("a thread can be started");
+//! # drop(Client::new(&mesh));
+//! ```
+//!
+//! ```text
+//! call ─► plan (routes, filters) ─► pool of the cluster ─► connection (h2, or HTTP/1.1 by hyper)
+//!   └─ whatever has to be waited for is waited for in the call's own future, under its deadline
+//! ```
 
 mod body;
 mod client;
+mod context;
 mod error;
+#[cfg(feature = "reqwest-middleware")]
+mod middleware;
 mod pool;
+mod report;
 mod runtime;
 mod transport;
 mod xds;
-pub use body::{Body, BoxError, Collected, ResponseBody, empty, full};
-#[cfg(feature = "reqwest-middleware")]
-pub use client::MeshMiddleware;
+
+pub use body::{Body, Collected, ResponseBody, empty, full};
 pub use client::{Client, Options, OutboundPolicy, Response, ResponseFuture, Target};
-pub use error::{Error, Kind};
+pub use error::{BoxError, Error, Kind};
 pub use mesh_core::cluster::Address;
 pub use mesh_core::route::Explanation;
+#[cfg(feature = "reqwest-middleware")]
+pub use middleware::MeshMiddleware;
 pub use transport::connect::{Connect, Connecting, Io, Sockets};
 pub use xds::Mesh;

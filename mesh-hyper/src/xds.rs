@@ -8,7 +8,8 @@ use http::uri::Authority;
 pub use mesh_xds::Mesh;
 use mesh_xds::{Demand, RootHandle};
 
-use crate::client::{Client, Context, DemandCluster, Open, Source, Target};
+use crate::client::{Client, DemandCluster, Open, Source, Target};
+use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::transport::connect::Sockets;
 

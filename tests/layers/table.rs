@@ -125,7 +125,7 @@ pub(crate) const CRATES: &[Crate] = &[
                 ],
                 siblings: Siblings::Free,
             },
-            Row { modules: &["lib"], siblings: Siblings::Free },
+            Row { modules: &["lib", "bin"], siblings: Siblings::Free },
         ],
         banned: &[
             ban("mesh_hyper", DOWN),
@@ -138,20 +138,20 @@ pub(crate) const CRATES: &[Crate] = &[
     Crate {
         folder: "mesh-hyper",
         rows: &[
+            Row { modules: &["error", "runtime"], siblings: Siblings::Free },
+            Row { modules: &["transport"], siblings: Siblings::Free },
+            Row { modules: &["context", "report", "pool"], siblings: Siblings::Free },
+            Row { modules: &["body"], siblings: Siblings::Free },
             Row {
                 modules: &[
-                    "error",
-                    "runtime",
-                    "body",
-                    "transport",
-                    "pool",
                     "stage",
                     "layer",
-                    "xds",
-                    "tls",
                     "client",
                     "server",
+                    "tls",
+                    "xds",
                     "testing",
+                    "middleware",
                 ],
                 siblings: Siblings::Free,
             },

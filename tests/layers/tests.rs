@@ -25,7 +25,7 @@ fn a_layered_tree_passes() {
             ("mesh-core/src/lb/ring.rs", "use super::Pick;\nuse crate::cluster::Endpoint;"),
             ("mesh-core/src/cluster.rs", "use crate::{request::RequestHead, rng::Rng};"),
             ("mesh-core/src/rng.rs", ""),
-            ("mesh-core/src/snapshot/cell.rs", "use arc_swap::ArcSwap;"),
+            ("mesh-core/src/cell.rs", "use arc_swap::ArcSwap;"),
             ("mesh-core/src/testing.rs", "use crate::Pick;"),
             ("mesh-xds/src/client/driver.rs", "use tokio::select;\nuse crate::ads::Session;"),
             ("mesh-xds/src/ads/mod.rs", "use mesh_core::route::Table;"),
@@ -107,14 +107,14 @@ fn siblings_are_strangers_but_for_the_named_pairs() {
 fn a_cycle_is_told_once() {
     check(
         &[
-            ("mesh-hyper/src/body.rs", "use crate::stage::A;"),
+            ("mesh-hyper/src/client.rs", "use crate::stage::A;"),
             ("mesh-hyper/src/stage/mod.rs", ""),
-            ("mesh-hyper/src/stage/plan.rs", "\nuse crate::transport::B;"),
-            ("mesh-hyper/src/transport/h2/mod.rs", "\n\nuse super::super::body::C;"),
+            ("mesh-hyper/src/stage/plan.rs", "\nuse crate::layer::B;"),
+            ("mesh-hyper/src/layer/h2/mod.rs", "\n\nuse super::super::client::C;"),
         ],
-        &["mesh-hyper: a cycle: `body` imports `stage` (mesh-hyper/src/body.rs:1), \
-           `stage` imports `transport` (mesh-hyper/src/stage/plan.rs:2), \
-           `transport` imports `body` (mesh-hyper/src/transport/h2/mod.rs:3)"],
+        &["mesh-hyper: a cycle: `client` imports `stage` (mesh-hyper/src/client.rs:1), \
+           `stage` imports `layer` (mesh-hyper/src/stage/plan.rs:2), \
+           `layer` imports `client` (mesh-hyper/src/layer/h2/mod.rs:3)"],
     );
 }
 
@@ -134,7 +134,7 @@ fn only_the_cell_names_arc_swap() {
     check(
         &[("mesh-core/src/snapshot/plan.rs", "use arc_swap::ArcSwap;")],
         &["mesh-core/src/snapshot/plan.rs:1: names `arc_swap`: \
-           the one publish/read cell is snapshot/cell.rs"],
+           the one publish/read cell is cell.rs"],
     );
 }
 

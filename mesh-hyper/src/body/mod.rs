@@ -6,11 +6,9 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 
+use crate::error::BoxError;
 pub use response::{Collected, ResponseBody};
-pub(crate) use response::{Guard, Source};
-
-/// An error of any kind.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) use response::{Guard, Owner};
 
 /// A request body of any kind, for [`Client`](crate::Client).
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;

@@ -1,9 +1,10 @@
 //! The body of a response, and all that a call holds until its response has ended.
 
+use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,13 +14,13 @@ use http_body_util::BodyExt;
 use mesh_core::cluster::{Address, Permit};
 use mesh_core::filter::{End, Passage};
 
-use crate::client::Target;
-use crate::client::report::Report;
 use crate::error::{Error, Kind};
+use crate::report::Report;
 use crate::runtime;
 use crate::transport::connection::{Stream, Wire};
 use crate::transport::h1;
 use crate::transport::pump::Pumping;
+use crate::transport::recv::{Source, poll_h2};
 use crate::transport::timer::Timer;
 
 /// The body of a response.
@@ -35,12 +36,10 @@ pub struct ResponseBody {
     ready: u8,
 }
 
-/// Where the bytes come from.
-pub(crate) enum Source {
-    H2 { recv: h2::RecvStream, data_done: bool },
-    H1(hyper::body::Incoming),
-    Local(Bytes),
-    Done,
+/// What a call was made on: the target, which the data plane's upper floor knows in full.
+pub(crate) trait Owner: Any + fmt::Debug + Send + Sync {
+    /// The target's name.
+    fn name(&self) -> &str;
 }
 
 /// What a call holds from the moment it is sent until its response has ended.
@@ -54,7 +53,7 @@ pub(crate) struct Guard {
     passage: Option<Mutex<Passage>>,
     pub(crate) report: Option<Box<Report>>,
     /// Keeps the mesh running, which watches the deadline.
-    pub(crate) target: Option<Target>,
+    pub(crate) owner: Option<Arc<dyn Owner>>,
     /// How often the request has been sent.
     pub(crate) attempts: u32,
 }
@@ -68,7 +67,7 @@ impl Guard {
             pump: None,
             passage: None,
             report: None,
-            target: None,
+            owner: None,
             attempts: 1,
         }
     }
@@ -134,7 +133,7 @@ impl Guard {
 
     /// That the deadline passed while the call was `waiting`.
     pub(crate) fn late(&self, waiting: &str) -> Error {
-        let target = self.target.as_ref().map_or("", |target| target.name());
+        let target = self.owner.as_ref().map_or("", |owner| owner.name());
         let why = match &self.stream {
             Some(Stream(connection)) => format!(
                 "{target}: the deadline passed {waiting} {} of cluster {}",
@@ -287,47 +286,6 @@ impl Drop for ResponseBody {
             self.end(End::Complete);
         }
     }
-}
-
-impl Source {
-    fn is_end(&self) -> bool {
-        match self {
-            Source::H2 { recv, .. } => recv.is_end_stream(),
-            Source::H1(incoming) => incoming.is_end_stream(),
-            Source::Local(content) => content.is_empty(),
-            Source::Done => true,
-        }
-    }
-}
-
-fn poll_h2(
-    recv: &mut h2::RecvStream,
-    data_done: &mut bool,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-    while !*data_done {
-        match ready!(recv.poll_data(cx)) {
-            Some(Ok(data)) => {
-                // Handing it to the caller is what opens the window again.
-                let _ = recv.flow_control().release_capacity(data.len());
-                if !data.is_empty() || !recv.is_end_stream() {
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
-                }
-            }
-            // The peer has answered in full and wants no more of the request.
-            Some(Err(e)) if e.reason() == Some(h2::Reason::NO_ERROR) && e.is_reset() => {
-                return Poll::Ready(None);
-            }
-            Some(Err(e)) => return Poll::Ready(Some(Err(Error::stream(e)))),
-            None => *data_done = true,
-        }
-    }
-    Poll::Ready(match ready!(recv.poll_trailers(cx)) {
-        Ok(Some(trailers)) => Some(Ok(Frame::trailers(trailers))),
-        Ok(None) => None,
-        Err(e) if e.reason() == Some(h2::Reason::NO_ERROR) && e.is_reset() => None,
-        Err(e) => Some(Err(Error::stream(e))),
-    })
 }
 
 impl fmt::Debug for ResponseBody {

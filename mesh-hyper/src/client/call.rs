@@ -18,12 +18,13 @@ use mesh_core::filter::{self, End, HeaderChanges, Passage, Step};
 use mesh_core::request::{Protocol, RequestHead};
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 
-use super::report::Report;
-use super::target::{Inner, Options, Target};
+use super::target::{Inner, Options};
 use super::{answer, slow};
-use crate::body::{BoxError, Guard, ResponseBody};
+use crate::body::{Guard, ResponseBody};
+use crate::error::BoxError;
 use crate::error::{Error, Kind};
 use crate::pool::{Draw, Miss, Pool};
+use crate::report::Report;
 use crate::runtime;
 use crate::transport::connection::Stream;
 use crate::transport::exchange::{self, Broken, Exchange, Started};
@@ -259,7 +260,7 @@ impl Call {
         let mut guard = Guard::new(permit, self.deadline);
         guard.set_passage(passage);
         guard.report = self.report.take();
-        guard.target = Some(Target(target.clone()));
+        guard.owner = Some(target.clone());
         let authority = self.authority.take();
         let to = authority.as_ref().unwrap_or(&target.authority);
         match exchange::start(&stream, to, self.parts, body) {
@@ -350,7 +351,7 @@ impl ResponseFuture {
 /// The response, with everything that the call holds until its body has ended.
 pub(super) fn answered(
     mut guard: Guard,
-    response: Response<crate::body::Source>,
+    response: Response<crate::transport::recv::Source>,
 ) -> Response<ResponseBody> {
     let (mut parts, source) = response.into_parts();
     if let Some(passage) = guard.passage_mut() {

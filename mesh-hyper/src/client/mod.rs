@@ -7,20 +7,13 @@
 
 mod answer;
 mod call;
-mod context;
 mod http;
-#[cfg(feature = "reqwest-middleware")]
-mod middleware;
-pub(crate) mod report;
 mod side;
 mod slow;
 mod target;
 
 pub use call::ResponseFuture;
-pub(crate) use context::Context;
 pub(crate) use http::Open;
 pub use http::{Client, OutboundPolicy, Response};
-#[cfg(feature = "reqwest-middleware")]
-pub use middleware::MeshMiddleware;
 pub(crate) use target::{DemandCluster, Source};
 pub use target::{Options, Target};

@@ -1,6 +1,7 @@
 //! What a call does when it has to wait: for configuration, a filter, a connection, or because the
 //! peer has given it back.
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +18,8 @@ use super::answer;
 use super::call::{Call, Decided, Stage, answered, fail};
 use super::side::Side;
 use super::target::{Inner, Options};
-use crate::body::{BoxError, Guard, ResponseBody};
+use crate::body::{Guard, ResponseBody};
+use crate::error::BoxError;
 use crate::error::{Error, Kind};
 use crate::pool::{Draw, Pool, Want};
 use crate::runtime;
@@ -225,11 +227,13 @@ pub(super) async fn again(
     patient: bool,
     (mut again, mut why): (Again, Unprocessed),
 ) -> Outcome {
-    let pool = guard.stream.as_ref().and_then(|stream| stream.0.signals.pool());
-    let (Some(pool), Some(target)) = (pool, guard.target.clone()) else {
+    let pool = guard.stream.as_ref().and_then(|stream| stream.0.signals.owner::<Pool>());
+    let owner = guard.owner.clone().map(|owner| owner as Arc<dyn Any + Send + Sync>);
+    let target = owner.and_then(|owner| owner.downcast::<Inner>().ok());
+    let (Some(pool), Some(target)) = (pool, target) else {
         return fail(guard, Error::new(Kind::Transport, "the request was given back"));
     };
-    let to = authority.as_ref().unwrap_or(&target.0.authority);
+    let to = authority.as_ref().unwrap_or(&target.authority);
     let mut refused = 0;
     for _ in 0..MAX_AGAIN {
         refused += u32::from(why == Unprocessed::Refused);
@@ -277,7 +281,7 @@ pub(super) async fn again(
             }
         }
     }
-    let name = target.name();
+    let name = &target.name;
     let error = format!("{name}: the peers gave the request back too often, the last one: {why}");
     fail(guard, Error::new(Kind::Transport, error))
 }

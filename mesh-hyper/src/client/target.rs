@@ -16,9 +16,10 @@ use mesh_core::snapshot::Root;
 use tokio::sync::Notify;
 
 use super::call::{ResponseFuture, own_authority};
-use super::context::Context;
 use super::slow;
-use crate::body::BoxError;
+use crate::body::Owner;
+use crate::context::Context;
+use crate::error::BoxError;
 use crate::error::Error;
 use crate::runtime;
 
@@ -37,6 +38,18 @@ pub(super) struct Inner {
     pub(super) demand: Option<Arc<dyn DemandCluster>>,
     /// What lives as long as the target: the subscription, and the mesh.
     _keep: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Owner for Inner {
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// Asks the control side for a cluster that only a request has named.
@@ -169,6 +182,6 @@ impl Target {
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target").field("name", &self.0.name).finish_non_exhaustive()
+        self.0.fmt(f)
     }
 }

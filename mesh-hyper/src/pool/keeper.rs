@@ -11,12 +11,12 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::signals::Event;
-use super::{Picks, Pool, Signals, supervise};
-use crate::client::Context;
+use super::{Picks, Pool, supervise};
+use crate::context::Context;
 use crate::runtime;
 use crate::transport::connect::Connect;
 use crate::transport::connection::{Connection, End};
+use crate::transport::signals::{Event, Signals};
 
 /// Events taken in before the picks are rebuilt once for all of them.
 const BATCH: usize = 256;

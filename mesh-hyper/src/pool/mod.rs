@@ -12,7 +12,6 @@
 
 mod keeper;
 mod picks;
-mod signals;
 mod supervise;
 
 use std::fmt;
@@ -26,12 +25,12 @@ use mesh_core::cluster::{Cluster, Permit};
 use mesh_core::rng::Rng;
 
 pub(crate) use picks::{Miss, Picks};
-pub(crate) use signals::Signals;
 
-use crate::client::Context;
+use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::runtime;
 use crate::transport::connection::Stream;
+use crate::transport::signals::Signals;
 
 /// How long a call without a deadline waits for a connection (the connect timeout of gRPC, A6 era
 /// default: 20 s).
@@ -80,7 +79,8 @@ impl Pool {
     }
 
     fn start(cluster: &Arc<Cluster>, context: &Arc<Context>) -> Arc<Self> {
-        let (signals, events) = Signals::new(cluster.name().clone(), context);
+        let (signals, events) =
+            Signals::new(cluster.name().clone(), context.timers.clone(), context.recorder.clone());
         let limits = cluster.version().load().as_ref().map(|version| version.config.limits);
         let picks = ArcSwap::from_pointee(Picks::none(limits.unwrap_or_default()));
         let pool = Arc::new(Self { picks, signals });

@@ -6,10 +6,10 @@ use std::sync::{Arc, Weak};
 use mesh_core::balance::{Closed, ConnectionId};
 use mesh_core::cluster::{Config, Connections, Endpoint, Upstream};
 
-use super::Signals;
 use crate::runtime;
 use crate::transport::connect::{self, Connect};
 use crate::transport::connection::{Connection, End, Gauge, Wire};
+use crate::transport::signals::Signals;
 use crate::transport::{h1, h2};
 
 pub(super) struct Attempt {

@@ -10,7 +10,7 @@ use mesh_core::balance::{Closed, ConnectionId};
 use mesh_core::cluster::Endpoint;
 
 use super::h1;
-use crate::pool::Signals;
+use super::signals::Signals;
 use crate::runtime;
 
 /// A connection that held for so long was worth opening, whether it answered a call or not.

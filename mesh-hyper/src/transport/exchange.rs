@@ -14,8 +14,9 @@ use http_body::Body;
 use super::connection::{End, Stream, Wire};
 use super::h1;
 use super::pump::{Look, Pump, Pumping, Rest, look};
+use super::recv::Source;
 use super::replay::{Again, Head, Kept, MAX_BODY, absolute};
-use crate::body::{BoxError, Source};
+use crate::error::BoxError;
 use crate::error::{Error, Kind};
 
 /// A request on its way, until the head of its response arrives.

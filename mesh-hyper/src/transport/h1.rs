@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 
 use super::connect::Io;
 use super::connection::{Connection, End, Gauge, Stream, Wire};
-use crate::body::BoxError;
+use crate::error::BoxError;
 
 /// A request body of any kind.
 pub(crate) type Outgoing = UnsyncBoxBody<Bytes, BoxError>;

@@ -13,7 +13,7 @@ use mesh_core::cluster::{Connections, Keepalive};
 
 use super::connect::Io;
 use super::connection::Gauge;
-use crate::pool::Signals;
+use super::signals::Signals;
 
 /// Streams assumed to be allowed where the peer sets no limit (RFC 9113 §6.5.2 recommends it).
 const DEFAULT_STREAMS: u32 = 100;

@@ -15,7 +15,9 @@ pub(crate) mod exchange;
 pub(crate) mod h1;
 pub(crate) mod h2;
 pub(crate) mod pump;
+pub(crate) mod recv;
 pub(crate) mod replay;
+pub(crate) mod signals;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timer;

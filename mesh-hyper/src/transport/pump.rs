@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 
 use super::h1::{Outgoing, outgoing};
 use super::replay::MAX_BODY;
-use crate::body::BoxError;
+use crate::error::BoxError;
 
 /// What the first look at a body has found.
 pub(crate) enum Look {

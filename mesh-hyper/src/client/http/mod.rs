@@ -24,7 +24,8 @@ pub(crate) use self::targets::Open;
 use self::targets::{Entry, Targets};
 use super::call::ResponseFuture;
 use super::target::Options;
-use crate::body::{BoxError, ResponseBody, empty, full};
+use crate::body::{ResponseBody, empty, full};
+use crate::error::BoxError;
 use crate::error::{Error, Kind};
 
 /// An HTTP client for everything in the mesh.

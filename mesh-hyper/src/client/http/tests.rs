@@ -47,7 +47,7 @@ fn forwarding(name: &str, address: Address) -> Snapshot {
 /// A client whose targets all have the configuration in `cell`, and how many it has made.
 fn client(cell: &Arc<Cell<Root>>) -> (Client, Arc<AtomicUsize>) {
     let handle = tokio::runtime::Handle::current();
-    let context = crate::client::Context::new(handle, Arc::new(Sockets), None);
+    let context = crate::context::Context::new(handle, Arc::new(Sockets), None);
     let (root, made) = (cell.clone(), Arc::new(AtomicUsize::new(0)));
     let count = made.clone();
     let open = move |authority: &str| {

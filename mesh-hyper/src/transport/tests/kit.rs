@@ -26,8 +26,9 @@ use tokio::io::DuplexStream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::body::BoxError;
-use crate::client::{Context, Source, Target};
+use crate::client::{Source, Target};
+use crate::context::Context;
+use crate::error::BoxError;
 use crate::pool::Pool;
 use crate::transport::connect::{Connect, Connecting, Io};
 

@@ -5,8 +5,7 @@ use http::Extensions;
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 
-use super::http::Client;
-use super::target::Options;
+use crate::client::{Client, Options};
 use crate::xds::Mesh;
 
 /// Sends the requests of a reqwest client through the mesh.

@@ -1,5 +1,6 @@
 //! What calls, connections and the keeper of a pool tell each other.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -12,11 +13,9 @@ use tokio::runtime::Handle;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc};
 
-use super::Pool;
-use crate::client::Context;
+use super::connection::Connection;
+use super::timer::Timers;
 use crate::runtime;
-use crate::transport::connection::Connection;
-use crate::transport::timer::Timers;
 
 /// Something for the keeper.
 pub(crate) enum Event {
@@ -58,41 +57,44 @@ pub(crate) struct Signals {
     published: AtomicBool,
     saturated: AtomicBool,
     recorder: Option<Arc<dyn Recorder>>,
-    pool: OnceLock<Weak<Pool>>,
+    /// The pool that all of this belongs to; what it is does not show on this floor.
+    owner: OnceLock<Weak<dyn Any + Send + Sync>>,
 }
 
 impl Signals {
-    pub(super) fn new(
+    pub(crate) fn new(
         cluster: Arc<str>,
-        context: &Context,
+        timers: Arc<Timers>,
+        recorder: Option<Arc<dyn Recorder>>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
         let (events, receiver) = mpsc::unbounded_channel();
         let signals = Self {
             cluster,
-            timers: context.timers.clone(),
+            timers,
             waiting: AtomicU32::new(0),
             freed: Notify::new(),
             events,
             demanded: AtomicBool::new(false),
             published: AtomicBool::new(false),
             saturated: AtomicBool::new(false),
-            recorder: context.recorder.clone(),
-            pool: OnceLock::new(),
+            recorder,
+            owner: OnceLock::new(),
         };
         (Arc::new(signals), receiver)
     }
 
-    pub(super) fn belong_to(&self, pool: &Arc<Pool>) {
-        self.pool.set(Arc::downgrade(pool)).ok();
+    pub(crate) fn belong_to<T: Any + Send + Sync>(&self, owner: &Arc<T>) {
+        let owner: Weak<T> = Arc::downgrade(owner);
+        self.owner.set(owner).ok();
     }
 
     /// The pool, if anybody still holds its cluster.
-    pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
-        self.pool.get()?.upgrade()
+    pub(crate) fn owner<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.owner.get()?.upgrade()?.downcast().ok()
     }
 
     /// Resolves when a stream is free or the picks have changed.
-    pub(super) fn freed(&self) -> Notified<'_> {
+    pub(crate) fn freed(&self) -> Notified<'_> {
         self.freed.notified()
     }
 
@@ -110,26 +112,26 @@ impl Signals {
     }
 
     /// Calls that wait look again, if there are any.
-    pub(super) fn look_again(&self) {
+    pub(crate) fn look_again(&self) {
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.changed();
         }
     }
 
-    pub(super) fn demand(&self) {
+    pub(crate) fn demand(&self) {
         if !self.demanded.swap(true, Ordering::AcqRel) {
             self.send(Event::Demand(runtime::current()));
         }
     }
 
-    pub(super) fn saturated(&self, endpoint: &Arc<Endpoint>) {
+    pub(crate) fn saturated(&self, endpoint: &Arc<Endpoint>) {
         if !self.saturated.swap(true, Ordering::AcqRel) {
             self.send(Event::Saturated(endpoint.clone(), runtime::current()));
         }
     }
 
     /// From now on demands, saturation and publications are reported again.
-    pub(super) fn rearm(&self, event: &Event) {
+    pub(crate) fn rearm(&self, event: &Event) {
         match event {
             Event::Demand(_) => self.demanded.store(false, Ordering::Release),
             Event::Saturated(..) => self.saturated.store(false, Ordering::Release),
@@ -157,16 +159,16 @@ impl Signals {
         self.send(Event::Closed { id, closed, runtime_gone: gone });
     }
 
-    pub(super) fn aged(&self, id: ConnectionId) {
+    pub(crate) fn aged(&self, id: ConnectionId) {
         self.send(Event::Aged(id));
     }
 
     /// Whether the keeper is gone, and nothing will ever be connected again.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.events.is_closed()
     }
 
-    pub(super) fn shut_down(&self) {
+    pub(crate) fn shut_down(&self) {
         self.send(Event::ShutDown);
     }
 
