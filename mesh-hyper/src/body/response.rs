@@ -154,11 +154,10 @@ impl Drop for Guard {
 }
 
 impl ResponseBody {
-    /// The body that comes from `source`, which holds what `guard` does until it ends.
+    /// The body that comes from `source`. If nothing comes, what `guard` holds is given back at once.
     #[inline]
     pub(crate) fn new(source: Source, guard: Guard) -> Self {
-        // Over HTTP/2 it would cost every call a lock to know; there it shows at the first poll.
-        if matches!(&source, Source::H1(incoming) if incoming.is_end_stream()) {
+        if source.is_end() {
             return Self::ended(guard);
         }
         Self { source, guard, ready: 0 }

@@ -121,9 +121,8 @@ async fn responses_of_all_shapes_arrive() {
             let response = call(method, path).await.unwrap();
             assert_eq!(response.status(), status, "{path}");
             assert_eq!(response.headers()["x-bin"], "AAEC/w");
-            assert!(response.body().is_end_stream());
-            drop(response);
-            assert!(lab.is_at_rest(), "{path}");
+            // Nothing is held for a body that has nothing in it.
+            assert!(response.body().is_end_stream() && lab.is_at_rest(), "{path}");
         }
     }
     let error = call(Method::GET, "/huge").await.unwrap_err();
