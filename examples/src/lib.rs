@@ -1,1 +1,3 @@
-//! examples
+//! What the examples and tools share.
+
+pub mod echo;

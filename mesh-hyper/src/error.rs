@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::StatusCode;
+use mesh_core::cluster::Address;
 
 /// A call that the mesh could not complete.
 ///
@@ -16,6 +17,8 @@ struct Inner {
     kind: Kind,
     message: Arc<str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    upstream: Option<Address>,
+    attempts: u32,
 }
 
 /// What kind of failure it was.
@@ -24,6 +27,8 @@ struct Inner {
 pub enum Kind {
     /// There is no configuration for the target: not yet, not any more, or refused.
     NoConfig,
+    /// The authority is not in the mesh, and the outbound policy lets nothing else out.
+    Outside,
     /// No virtual host or route matches, or the route cannot serve a client.
     NoRoute,
     /// The route's cluster does not exist or is broken.
@@ -48,7 +53,7 @@ pub enum Kind {
 
 impl Error {
     pub(crate) fn new(kind: Kind, message: impl Into<Arc<str>>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), source: None }))
+        Self::assemble(kind, message.into(), None)
     }
 
     pub(crate) fn with(
@@ -56,7 +61,22 @@ impl Error {
         message: impl Into<Arc<str>>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), source: Some(source.into()) }))
+        Self::assemble(kind, message.into(), Some(source.into()))
+    }
+
+    fn assemble(
+        kind: Kind,
+        message: Arc<str>,
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self(Box::new(Inner { kind, message, source, upstream: None, attempts: 0 }))
+    }
+
+    /// The same for a request that has been sent `attempts` times, at last to `upstream`.
+    pub(crate) fn sent(mut self, upstream: Option<&Address>, attempts: u32) -> Self {
+        self.0.upstream = upstream.cloned();
+        self.0.attempts = attempts;
+        self
     }
 
     /// The failure of an HTTP/2 stream.
@@ -86,6 +106,18 @@ impl Error {
         self.0.kind
     }
 
+    /// The endpoint that the request was last sent to, if it was sent at all.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&Address> {
+        self.0.upstream.as_ref()
+    }
+
+    /// How often the request was sent; 0 if it never left.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
     /// Whether the deadline passed.
     #[must_use]
     pub fn is_deadline(&self) -> bool {
@@ -97,6 +129,7 @@ impl Error {
     pub fn status(&self) -> StatusCode {
         match self.kind() {
             Kind::NoRoute => StatusCode::NOT_FOUND,
+            Kind::Outside => StatusCode::BAD_GATEWAY,
             Kind::Deadline => StatusCode::GATEWAY_TIMEOUT,
             Kind::Request => StatusCode::BAD_REQUEST,
             Kind::NoConfig

@@ -1,11 +1,14 @@
 //! The data plane's side of [`Mesh`]: one context per mesh, and targets from their names.
 
 use std::sync::Arc;
+#[cfg(feature = "xds")]
+use std::sync::OnceLock;
 
 use http::uri::Authority;
-use mesh_xds::{Demand, Mesh, RootHandle};
+pub use mesh_xds::Mesh;
+use mesh_xds::{Demand, RootHandle};
 
-use crate::client::{Context, DemandCluster, Source, Target};
+use crate::client::{Client, Context, DemandCluster, Open, Source, Target};
 use crate::error::{Error, Kind};
 use crate::transport::connect::Sockets;
 
@@ -28,6 +31,45 @@ impl Target {
         let source = Source { root: cell, demand, keep: Some(Box::new(keep)) };
         Ok(Self::new(name, authority, source, context(mesh)?))
     }
+}
+
+impl Client {
+    /// A client for what is in `mesh`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run(mesh: mesh_hyper::Mesh) -> Result<(), mesh_hyper::Error> {
+    /// let http = mesh_hyper::Client::new(&mesh);
+    /// let page = http.get("http://reviews/1").await?.text().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn new(mesh: &Mesh) -> Self {
+        let mesh = mesh.clone();
+        let inside = move |authority: &str| Target::of(&mesh, &format!("xds:///{authority}"));
+        Self::with(Box::new(inside), outside())
+    }
+}
+
+/// Makes targets that are dialed by their names; whatever that takes is started at the first one.
+#[cfg(feature = "xds")]
+fn outside() -> Open {
+    let plain: OnceLock<Result<Mesh, Arc<str>>> = OnceLock::new();
+    Box::new(move |authority| {
+        let plain = plain.get_or_init(|| Mesh::disabled().map_err(|e| e.to_string().into()));
+        match plain {
+            Ok(mesh) => Target::of(mesh, &format!("xds:///{authority}")),
+            Err(why) => Err(Error::new(Kind::Outside, why.clone())),
+        }
+    })
+}
+
+/// Without the control side there is nothing that finds hosts by DNS.
+#[cfg(not(feature = "xds"))]
+fn outside() -> Open {
+    Box::new(|_| Err(Error::new(Kind::Outside, "hosts cannot be found by DNS")))
 }
 
 /// The context of `mesh`, made at the first target.

@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use mesh_hyper::{Mesh, Options, Target};
+use mesh_hyper::{Address, Mesh, Options, Target};
 use tonic::Status;
 use tower_service::Service;
 
@@ -35,7 +36,7 @@ impl Channel {
     pub fn new(mesh: &Mesh, target: &str) -> Result<Self, Status> {
         let target = Target::of(mesh, target);
         let target = target.map_err(|error| Status::invalid_argument(error.to_string()))?;
-        Ok(Self { target, wait_for_ready: false })
+        Ok(Self::from(target))
     }
 
     /// Whether calls wait for configuration and endpoints until their deadline, instead of failing
@@ -67,6 +68,13 @@ impl Channel {
     }
 }
 
+impl From<Target> for Channel {
+    /// A channel that shares a target's configuration.
+    fn from(target: Target) -> Self {
+        Self { target, wait_for_ready: false }
+    }
+}
+
 impl Service<Request<tonic::body::Body>> for Channel {
     type Response = Response<ResponseBody>;
     type Error = Status;
@@ -79,7 +87,7 @@ impl Service<Request<tonic::body::Body>> for Channel {
 
     fn call(&mut self, request: Request<tonic::body::Body>) -> ResponseFuture {
         let options = self.options(request.headers());
-        ResponseFuture(self.target.call(request, options))
+        ResponseFuture { call: self.target.call(request, options), deadline: options.deadline }
     }
 }
 
@@ -89,14 +97,31 @@ impl Service<Request<tonic::body::Body>> for Channel {
 /// Dropping it resets the stream and gives everything back.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture(mesh_hyper::ResponseFuture);
+pub struct ResponseFuture {
+    call: mesh_hyper::ResponseFuture,
+    deadline: Option<Instant>,
+}
 
 impl Future for ResponseFuture {
     type Output = Result<Response<ResponseBody>, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = Pin::new(&mut self.0).poll(cx);
-        polled.map(|done| done.map(|response| response.map(ResponseBody)).map_err(status))
+        let done = std::task::ready!(Pin::new(&mut self.call).poll(cx));
+        Poll::Ready(match done {
+            // A server that watches the same deadline gives up at the same moment, and not every
+            // one says so by the right code. To the caller it is one thing.
+            Ok(response) if response.body().is_end_stream() && self.is_late() => {
+                Err(Status::deadline_exceeded("the deadline has passed"))
+            }
+            Ok(response) => Ok(response.map(ResponseBody)),
+            Err(error) => Err(status(error)),
+        })
+    }
+}
+
+impl ResponseFuture {
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|at| at <= tokio::time::Instant::now().into_std())
     }
 }
 
@@ -106,6 +131,21 @@ impl Future for ResponseFuture {
 /// Dropping it before its end cancels the call.
 #[derive(Debug)]
 pub struct ResponseBody(mesh_hyper::ResponseBody);
+
+impl ResponseBody {
+    /// The endpoint that answers; `None` when the mesh itself has answered, and once the body has
+    /// been read to its end.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&Address> {
+        self.0.upstream()
+    }
+
+    /// How often the request was sent to get this response; 0 when the mesh itself has answered.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts()
+    }
+}
 
 impl Body for ResponseBody {
     type Data = Bytes;

@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 pub(crate) fn status(error: Error) -> Status {
     let code = match error.kind() {
         Kind::NoConfig
+        | Kind::Outside
         | Kind::NoRoute
         | Kind::NoCluster
         | Kind::NoEndpoint

@@ -25,6 +25,7 @@ pub enum Kind {
 }
 
 impl Error {
+    #[cfg(feature = "mesh")]
     pub(crate) fn with(
         kind: Kind,
         message: impl Into<String>,
@@ -36,6 +37,21 @@ impl Error {
     #[cfg(feature = "mesh")]
     pub(crate) fn thread(source: std::io::Error) -> Self {
         Self::with(Kind::Thread, "the control thread cannot be started", Some(source.into()))
+    }
+
+    #[cfg(feature = "ads")]
+    pub(crate) fn bootstrap(source: crate::bootstrap::BootstrapError) -> Self {
+        Self::with(Kind::Bootstrap, source.to_string(), Some(source.into()))
+    }
+
+    #[cfg(all(feature = "ads", feature = "file"))]
+    pub(crate) fn file(source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::with(Kind::File, source.to_string(), Some(source.into()))
+    }
+
+    #[cfg(feature = "ads")]
+    pub(crate) fn target(target: &str, source: crate::bootstrap::TargetError) -> Self {
+        Self::with(Kind::Target, format!("target {target}: {source}"), Some(source.into()))
     }
 
     /// What kind of failure it was.

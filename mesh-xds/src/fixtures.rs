@@ -3,6 +3,13 @@
 use envoy_types::pb::envoy::config::cluster::v3 as cds;
 use envoy_types::pb::envoy::config::core::v3 as core;
 use envoy_types::pb::envoy::config::endpoint::v3 as eds;
+use envoy_types::pb::envoy::config::listener::v3 as lds;
+use envoy_types::pb::envoy::config::route::v3 as rds;
+use envoy_types::pb::envoy::config::route::v3::route_action::ClusterSpecifier;
+use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
+use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
 use envoy_types::pb::google::protobuf::{Any, UInt32Value};
 use prost::Message;
 
@@ -79,4 +86,109 @@ pub(crate) fn cluster(name: &str, service: &str) -> cds::Cluster {
         }),
         ..Default::default()
     }
+}
+
+/// An aggregate of `children`.
+pub(crate) fn aggregate(name: &str, children: &[&str]) -> cds::Cluster {
+    let config = ClusterConfig { clusters: children.iter().map(|c| (*c).to_owned()).collect() };
+    cds::Cluster {
+        name: name.into(),
+        lb_policy: cds::cluster::LbPolicy::ClusterProvided.into(),
+        cluster_discovery_type: Some(cds::cluster::ClusterDiscoveryType::ClusterType(
+            cds::cluster::CustomClusterType {
+                name: "envoy.clusters.aggregate".into(),
+                typed_config: Some(any(
+                    "envoy.extensions.clusters.aggregate.v3.ClusterConfig",
+                    &config,
+                )),
+            },
+        )),
+        ..Default::default()
+    }
+}
+
+/// A cluster of type `kind` with a `load_assignment` of its own.
+pub(crate) fn inline_cluster(
+    name: &str,
+    kind: cds::cluster::DiscoveryType,
+    localities: Vec<eds::LocalityLbEndpoints>,
+) -> cds::Cluster {
+    cds::Cluster {
+        name: name.into(),
+        cluster_discovery_type: Some(cds::cluster::ClusterDiscoveryType::Type(kind.into())),
+        load_assignment: Some(assignment(name, localities)),
+        ..Default::default()
+    }
+}
+
+/// A route for everything below `prefix`.
+pub(crate) fn route(prefix: &str, specifier: ClusterSpecifier) -> rds::Route {
+    rds::Route {
+        r#match: Some(rds::RouteMatch {
+            path_specifier: Some(rds::route_match::PathSpecifier::Prefix(prefix.into())),
+            ..Default::default()
+        }),
+        action: Some(rds::route::Action::Route(rds::RouteAction {
+            cluster_specifier: Some(specifier),
+            ..Default::default()
+        })),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn to(cluster: &str) -> ClusterSpecifier {
+    ClusterSpecifier::Cluster(cluster.into())
+}
+
+/// Routes `routes` for every host.
+pub(crate) fn routes(name: &str, routes: Vec<rds::Route>) -> rds::RouteConfiguration {
+    rds::RouteConfiguration {
+        name: name.into(),
+        virtual_hosts: vec![rds::VirtualHost {
+            name: "all".into(),
+            domains: vec!["*".into()],
+            routes,
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+/// `/<cluster>` to each of `clusters`.
+pub(crate) fn routes_to(name: &str, clusters: &[&str]) -> rds::RouteConfiguration {
+    routes(name, clusters.iter().map(|c| route(&format!("/{c}"), to(c))).collect())
+}
+
+/// A filter that is configured by `any`.
+pub(crate) fn http_filter(name: &str, any: Any) -> hcm::HttpFilter {
+    hcm::HttpFilter {
+        name: name.into(),
+        config_type: Some(hcm::http_filter::ConfigType::TypedConfig(any)),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn router() -> hcm::HttpFilter {
+    let any = any("envoy.extensions.filters.http.router.v3.Router", &Router::default());
+    http_filter("router", any)
+}
+
+/// A connection manager with only the router.
+pub(crate) fn manager(specifier: RouteSpecifier) -> hcm::HttpConnectionManager {
+    hcm::HttpConnectionManager {
+        http_filters: vec![router()],
+        route_specifier: Some(specifier),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn rds(name: &str) -> RouteSpecifier {
+    RouteSpecifier::Rds(hcm::Rds { config_source: Some(ads()), route_config_name: name.into() })
+}
+
+/// A listener for clients.
+pub(crate) fn listener(name: &str, manager: &hcm::HttpConnectionManager) -> lds::Listener {
+    let kind = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+    let api = lds::ApiListener { api_listener: Some(any(kind, manager)) };
+    lds::Listener { name: name.into(), api_listener: Some(api), ..Default::default() }
 }

@@ -1,1 +1,9 @@
 //! The in-process kit that the tests of the whole mesh are written with.
+
+mod backend;
+mod control;
+mod echo;
+
+pub use backend::Backend;
+pub use control::{Control, resources};
+pub use echo::{EchoClient, Message};

@@ -11,8 +11,8 @@ pub enum Slot {
     Empty,
     /// A few bits, without an allocation.
     Bits(u64),
-    /// Anything.
-    Boxed(Box<dyn Any + Send>),
+    /// Anything. `Sync`, because response bodies are (HTTP clients and SDKs ask for it).
+    Boxed(Box<dyn Any + Send + Sync>),
 }
 
 impl fmt::Debug for Slot {

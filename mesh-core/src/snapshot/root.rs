@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 pub enum Root {
     /// There has been no complete configuration yet.
     Waiting {
-        /// What is waited for.
+        /// What was waited for when this was published. Not republished for each part that arrives.
         why: Arc<str>,
         /// Since when.
         since: SystemTime,

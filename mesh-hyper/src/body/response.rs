@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use mesh_core::cluster::Permit;
+use mesh_core::cluster::{Address, Permit};
 use mesh_core::filter::{End, Passage};
 
 use crate::client::Target;
@@ -55,6 +55,8 @@ pub(crate) struct Guard {
     pub(crate) report: Option<Box<Report>>,
     /// Keeps the mesh running, which watches the deadline.
     pub(crate) target: Option<Target>,
+    /// How often the request has been sent.
+    pub(crate) attempts: u32,
 }
 
 impl Guard {
@@ -67,7 +69,13 @@ impl Guard {
             passage: None,
             report: None,
             target: None,
+            attempts: 1,
         }
+    }
+
+    /// Where the request was sent to, until that is given back.
+    pub(crate) fn upstream(&self) -> Option<&Address> {
+        self.stream.as_ref().map(|stream| &stream.0.endpoint.address)
     }
 
     /// Takes the call's way through its filters along.
@@ -174,6 +182,20 @@ impl ResponseBody {
         Self::new(Source::Local(content), Guard::default())
     }
 
+    /// The endpoint that answers; `None` when the mesh itself has answered, and once the body has
+    /// been read to its end.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&Address> {
+        self.guard.upstream()
+    }
+
+    /// How often the request was sent to get this response: 1, and more by one for each time that
+    /// it was given back unprocessed or retried; 0 when the mesh itself has answered.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.guard.attempts
+    }
+
     /// Whether the deadline of a response that never has to be waited for has passed.
     fn is_overdue(&mut self) -> bool {
         const PATIENCE: u8 = 64;
@@ -188,6 +210,7 @@ impl ResponseBody {
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let error = self.guard.cause(error);
+        let error = error.sent(self.guard.upstream(), self.guard.attempts);
         if let Some(report) = &mut self.guard.report {
             report.failed(error.kind());
         }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, Uri};
 use http_body::Body;
 use mesh_core::filter::{self, End, HeaderChanges, Passage, Step};
 use mesh_core::request::{Protocol, RequestHead};
@@ -85,7 +85,7 @@ impl ResponseFuture {
         B::Error: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
-        let authority = own_authority(&parts);
+        let authority = own_authority(&parts.uri, &parts.headers);
         let mut call = Call {
             authority,
             deadline: options.deadline,
@@ -129,8 +129,15 @@ impl ResponseFuture {
         Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
     }
 
-    fn decided(result: Result<Response<ResponseBody>, Error>) -> Self {
+    pub(super) fn decided(result: Result<Response<ResponseBody>, Error>) -> Self {
         Self(State::Decided(Box::new(result)))
+    }
+
+    /// A call that is made only when something else has come.
+    pub(super) fn later(
+        future: impl Future<Output = Result<Response<ResponseBody>, Error>> + Send + 'static,
+    ) -> Self {
+        Self(State::Slow(Box::pin(future)))
     }
 }
 
@@ -357,6 +364,7 @@ pub(super) fn answered(
 
 pub(super) fn fail(mut guard: Guard, error: Error) -> Result<Response<ResponseBody>, Error> {
     let error = guard.cause(error);
+    let error = error.sent(guard.upstream(), guard.attempts);
     if let Some(report) = &mut guard.report {
         report.failed(error.kind());
     }
@@ -375,10 +383,10 @@ fn report(target: &Inner) -> Option<Box<Report>> {
 }
 
 /// The authority that the request itself names: in its URI, or else in `host`.
-fn own_authority(parts: &Parts) -> Option<Authority> {
-    match parts.uri.authority() {
+pub(super) fn own_authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    match uri.authority() {
         Some(authority) => Some(authority.clone()),
-        None => host(&parts.headers),
+        None => host(headers),
     }
 }
 

@@ -8,6 +8,9 @@
 mod answer;
 mod call;
 mod context;
+mod http;
+#[cfg(feature = "reqwest-middleware")]
+mod middleware;
 pub(crate) mod report;
 mod side;
 mod slow;
@@ -15,5 +18,9 @@ mod target;
 
 pub use call::ResponseFuture;
 pub(crate) use context::Context;
+pub(crate) use http::Open;
+pub use http::{Client, OutboundPolicy, Response};
+#[cfg(feature = "reqwest-middleware")]
+pub use middleware::MeshMiddleware;
 pub(crate) use target::{DemandCluster, Source};
 pub use target::{Options, Target};

@@ -68,7 +68,7 @@ impl std::fmt::Debug for Report {
 
 fn reason(kind: Kind) -> Option<Reason> {
     Some(match kind {
-        Kind::NoConfig => Reason::NoConfig,
+        Kind::NoConfig | Kind::Outside => Reason::NoConfig,
         Kind::NoRoute => Reason::NoRoute,
         Kind::NoCluster => Reason::NoCluster,
         Kind::NoEndpoint => Reason::NoEndpoint,

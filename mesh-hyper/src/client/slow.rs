@@ -247,6 +247,7 @@ pub(super) async fn again(
         };
         guard.stream = Some(stream);
         guard.pump = pump;
+        guard.attempts = guard.attempts.saturating_add(1);
         let answer = poll_fn(|cx| match &guard.stream {
             Some(stream) => exchange.poll(stream, guard.pump.as_ref(), cx),
             None => std::task::Poll::Pending,

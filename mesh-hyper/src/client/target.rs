@@ -10,10 +10,12 @@ use http::Request;
 use http::uri::Authority;
 use http_body::Body;
 use mesh_core::cell::{Cell, Listen};
+use mesh_core::request::RequestHead;
+use mesh_core::route::Explanation;
 use mesh_core::snapshot::Root;
 use tokio::sync::Notify;
 
-use super::call::ResponseFuture;
+use super::call::{ResponseFuture, own_authority};
 use super::context::Context;
 use super::slow;
 use crate::body::BoxError;
@@ -65,7 +67,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Ends the call `timeout` from now.
+    /// Ends the call `timeout` from now; no bound if that is beyond what the clock can tell.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.deadline = Some(runtime::after(timeout));
@@ -131,6 +133,25 @@ impl Target {
         B::Error: Into<BoxError>,
     {
         ResponseFuture::start(&self.0, request, options)
+    }
+
+    /// Whether requests can be decided at once.
+    #[inline]
+    pub(super) fn is_configured(&self) -> bool {
+        matches!(self.0.root.load().as_deref(), Some(Root::Ready(_)))
+    }
+
+    /// Why `request` would go where it would go now, in words for people; `None` while there is no
+    /// configuration.
+    #[must_use]
+    pub fn explain<B>(&self, request: &Request<B>) -> Option<Explanation> {
+        let root = self.0.root.load();
+        let snapshot = root.as_ref()?.snapshot()?;
+        let own = own_authority(request.uri(), request.headers());
+        let authority = own.as_ref().unwrap_or(&self.0.authority).as_str();
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let head = RequestHead::from_pieces(method, uri, headers, authority);
+        Some(snapshot.table().explain(&head))
     }
 
     /// Resolves when the target has configuration.

@@ -30,6 +30,11 @@ use self::json::Field;
 use self::target::Template;
 use crate::name::ResourceName;
 
+#[cfg(feature = "ads")]
+pub(crate) use self::target::data_plane_authority;
+#[cfg(all(feature = "ads", feature = "file"))]
+pub(crate) use self::target::own_listener;
+
 pub use self::certificate::{CertificateProvider, Files, Identity};
 pub use self::credentials::{CallCredentials, ChannelCredentials};
 pub use self::error::{BootstrapError, Fault};

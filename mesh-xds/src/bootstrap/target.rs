@@ -69,6 +69,45 @@ impl Template {
     }
 }
 
+/// What requests to `target` have as `:authority`, which no bootstrap changes.
+#[cfg(feature = "ads")]
+pub(crate) fn data_plane_authority(target: &str) -> Result<String, TargetError> {
+    parts(target).map(|(_, service)| percent::encode_authority(&service))
+}
+
+/// The Listener that `target` asks for where no bootstrap says otherwise: the one that is called
+/// like the service, in the authority if there is one.
+#[cfg(all(feature = "ads", feature = "file"))]
+pub(crate) fn own_listener(target: &str) -> Result<ResourceName, TargetError> {
+    let (authority, service) = parts(target)?;
+    let template = match &*authority {
+        "" => "%s".to_owned(),
+        authority => {
+            let authority = percent::encode_authority(authority);
+            format!("xdstp://{authority}/{}/%s", ResourceType::Listener.message_name())
+        }
+    };
+    Template(template).fill(&service)
+}
+
+/// The authority and the service of a target, decoded.
+fn parts(target: &str) -> Result<(String, String), TargetError> {
+    let rest = target.strip_prefix("xds:").ok_or(TargetError::Scheme)?;
+    if rest.contains(['?', '#']) {
+        return Err(TargetError::Query);
+    }
+    let (authority, path) = match rest.strip_prefix("//") {
+        Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+        None => ("", rest.strip_prefix('/').unwrap_or(rest)),
+    };
+    let authority = percent::decode(authority).ok_or(TargetError::Escape)?;
+    let service = percent::decode(path).ok_or(TargetError::Escape)?;
+    if service.is_empty() {
+        return Err(TargetError::Empty);
+    }
+    Ok((authority, service))
+}
+
 impl Bootstrap {
     /// The Listener that `target` asks for: `xds:///service`, `xds:service` or
     /// `xds://authority/service`.
@@ -92,19 +131,7 @@ impl Bootstrap {
     /// # }
     /// ```
     pub fn listener_name(&self, target: &str) -> Result<ListenerTarget, TargetError> {
-        let rest = target.strip_prefix("xds:").ok_or(TargetError::Scheme)?;
-        if rest.contains(['?', '#']) {
-            return Err(TargetError::Query);
-        }
-        let (authority, path) = match rest.strip_prefix("//") {
-            Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
-            None => ("", rest.strip_prefix('/').unwrap_or(rest)),
-        };
-        let authority = percent::decode(authority).ok_or(TargetError::Escape)?;
-        let service = percent::decode(path).ok_or(TargetError::Escape)?;
-        if service.is_empty() {
-            return Err(TargetError::Empty);
-        }
+        let (authority, service) = parts(target)?;
         let template = if authority.is_empty() {
             &self.client_listener
         } else {

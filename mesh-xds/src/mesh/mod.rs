@@ -1,8 +1,9 @@
 //! The mesh as a program sees it: one handle for configuration, status and lifetime.
 
+#[cfg(feature = "ads")]
+mod builder;
 mod control;
 mod fixed;
-mod roots;
 
 use std::any::Any;
 use std::fmt;
@@ -12,10 +13,13 @@ use mesh_core::record::Recorder;
 use mesh_core::snapshot::Snapshot;
 use tokio::runtime::Handle;
 
+#[cfg(feature = "ads")]
+pub use builder::Builder;
 use control::Control;
-pub use roots::{Demand, RootHandle, Roots};
 
 use crate::error::Error;
+use crate::roots::{RootHandle, Roots};
+use crate::status::Status;
 
 /// A service mesh that this program is a member of.
 ///
@@ -56,6 +60,15 @@ impl Mesh {
     /// When the target's name is malformed, or names an authority that the bootstrap does not know.
     pub fn root(&self, target: &str) -> Result<RootHandle, Error> {
         self.0.roots.root(target)
+    }
+
+    /// What is known, waited for and refused, and why. Prints as text for people.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn status(&self) -> Status {
+        // The control side ends only after the last handle, of which this is one.
+        self.0.roots.status().await.unwrap_or_default()
     }
 
     /// The runtime of the control side.

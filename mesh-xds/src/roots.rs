@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use mesh_core::cell::Cell;
 use mesh_core::snapshot::Root;
+use tokio::sync::oneshot;
 
 use crate::error::Error;
+use crate::status::Status;
 
 /// Where targets get their configuration from: a management server, files, or code.
 pub trait Roots: Send + Sync {
@@ -16,6 +18,9 @@ pub trait Roots: Send + Sync {
     /// # Errors
     /// When there can never be such a target.
     fn root(&self, target: &str) -> Result<RootHandle, Error>;
+
+    /// What is known, waited for and refused; the sender is dropped when the control side is gone.
+    fn status(&self) -> oneshot::Receiver<Status>;
 }
 
 /// Asks for a cluster that only a request has named.

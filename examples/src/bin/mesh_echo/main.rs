@@ -1,0 +1,42 @@
+//! A backend that tells what it was asked, for trying a mesh out; see [`mesh_examples::echo`].
+//!
+//! ```text
+//! cargo run -p mesh-examples --bin mesh-echo -- --listen 127.0.0.1:50051 --name v1
+//! ```
+
+use std::{error::Error, net::SocketAddr, path::PathBuf};
+
+use clap::Parser;
+use mesh_xds::bootstrap::Bootstrap;
+use tokio::net::TcpListener;
+
+/// Answers every gRPC and HTTP request with JSON that describes it.
+///
+/// Speaks gRPC, HTTP/1.1 and HTTP/2 with prior knowledge on one port. The first line on stdout is
+/// the address that it listens on.
+#[derive(Debug, Parser)]
+#[command(name = "mesh-echo", version)]
+struct Arguments {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// A gRPC bootstrap file to check. Nothing of it is acted on yet.
+    #[arg(long, value_name = "FILE")]
+    bootstrap: Option<PathBuf>,
+    /// What `name` and `x-backend` say in answers. Default: the address it listens on.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    if let Some(path) = &arguments.bootstrap {
+        Bootstrap::from_file(path)?;
+    }
+    let listener = TcpListener::bind(arguments.listen).await?;
+    let address = listener.local_addr()?;
+    println!("{address}");
+    let name = arguments.name.unwrap_or_else(|| address.to_string());
+    Ok(mesh_examples::echo::serve(listener, &name).await?)
+}

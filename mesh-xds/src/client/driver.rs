@@ -1,0 +1,397 @@
+//! The task that owns the graph: takes news in, publishes what follows, then answers the server.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mesh_core::rng::XorShift;
+use tokio::sync::mpsc;
+
+#[cfg(feature = "file")]
+use super::files::Files;
+use super::handle::Command;
+use super::link::News;
+use super::local::Local;
+use super::names::Names;
+use super::peers::{Peers, wall};
+use super::resolve::{self, Resolution, Resolved};
+use crate::ads::{self, Verdict};
+use crate::bootstrap::Bootstrap;
+use crate::graph::{Delta, Event, Graph, Update};
+use crate::name::{ResourceName, ResourceType};
+use crate::parse::Registry;
+use crate::status::Status;
+
+/// Where the bootstrap comes from.
+pub(crate) enum Source {
+    /// It is there.
+    Bootstrap(Box<Bootstrap>),
+    /// From a file that may come later.
+    File(PathBuf),
+    /// There is none: resources are in files.
+    #[cfg(feature = "file")]
+    Files(Box<Files>),
+    /// There is none: targets are hosts and ports.
+    Plain,
+}
+
+/// How often a file that is waited for is looked for.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Whom resources are asked for.
+enum Origin {
+    /// The management servers of a bootstrap.
+    Servers(Box<Bootstrap>),
+    Local(Local),
+}
+
+struct Driver {
+    origin: Origin,
+    peers: Peers,
+    graph: Graph,
+    names: Names,
+    resolutions: HashMap<ResourceName, Resolution>,
+    answers: mpsc::Sender<Resolved>,
+    rng: XorShift,
+}
+
+/// Runs until nobody holds the commands' sender any more.
+pub(super) async fn run(
+    source: Source,
+    registry: Registry,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) {
+    let mut names = Names::default();
+    let origin = match source {
+        Source::Bootstrap(bootstrap) => Origin::Servers(bootstrap),
+        Source::File(path) => match wait_for(&path, &mut names, &mut commands).await {
+            Some(bootstrap) => Origin::Servers(bootstrap),
+            None => return,
+        },
+        #[cfg(feature = "file")]
+        Source::Files(files) => Origin::Local(Local::Files(files)),
+        Source::Plain => Origin::Local(Local::Plain),
+    };
+    let (news, mut heard) = mpsc::channel::<News>(1);
+    let (answers, mut resolved) = mpsc::channel::<Resolved>(16);
+    let mut driver = Driver {
+        peers: origin.bootstrap().map(Peers::new).unwrap_or_default(),
+        origin,
+        graph: Graph::new(registry),
+        names,
+        resolutions: HashMap::new(),
+        answers,
+        rng: XorShift::new(seed()),
+    };
+    driver.adopt();
+    let taken = driver.peers.taken();
+    loop {
+        driver.settle();
+        driver.leave();
+        driver.peers.turn(&news, now());
+        let wake = driver.peers.poll_timeout();
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(command) => {
+                    driver.command(command);
+                    // Whatever else was said by now goes out in the same requests.
+                    while let Ok(command) = commands.try_recv() {
+                        driver.command(command);
+                    }
+                }
+                None => return,
+            },
+            Some(news) = heard.recv() => driver.peers.handle(news, now(), &mut driver.rng),
+            Some(answer) = resolved.recv() => {
+                let Resolved { cluster, host, result } = answer;
+                let delta = driver.graph.handle_resolved(&cluster, host, result, wall());
+                driver.follow(delta);
+            }
+            () = taken.notified() => {}
+            updates = driver.origin.changed() => driver.change(updates),
+            () = until(wake) => {
+                let now = now();
+                driver.peers.list.iter_mut().for_each(|peer| peer.session.handle_timeout(now));
+            }
+        }
+    }
+}
+
+/// The bootstrap in the file at `path`, once it is there and good. Targets are told what is wrong.
+async fn wait_for(
+    path: &PathBuf,
+    names: &mut Names,
+    commands: &mut mpsc::UnboundedReceiver<Command>,
+) -> Option<Box<Bootstrap>> {
+    let mut said: Option<String> = None;
+    loop {
+        let why: Arc<str> = match Bootstrap::from_file(path) {
+            Ok(bootstrap) => return Some(Box::new(bootstrap)),
+            Err(error) => format!("the bootstrap is not there yet: {error}").into(),
+        };
+        if said.as_deref() != Some(&*why) {
+            tracing::warn!(%why, "waiting for the bootstrap");
+            said = Some(why.to_string());
+        }
+        names.wait(&why);
+        let look = tokio::time::sleep(LOOK);
+        tokio::pin!(look);
+        loop {
+            tokio::select! {
+                command = commands.recv() => match command? {
+                    Command::Add { key, target, cell } => {
+                        names.add(key, target, cell);
+                        names.wait(&why);
+                    }
+                    Command::Remove { key } => drop(names.remove(key)),
+                    // Demands are made by requests, and those wait for configuration first.
+                    Command::Demand { .. } => {}
+                    Command::Status(answer) => drop(answer.send(Status::waiting(&why))),
+                },
+                () = &mut look => break,
+            }
+        }
+    }
+}
+
+impl Origin {
+    fn bootstrap(&self) -> Option<&Bootstrap> {
+        match self {
+            Self::Servers(bootstrap) => Some(bootstrap),
+            Self::Local(_) => None,
+        }
+    }
+
+    /// Waits for local resources to change.
+    async fn changed(&mut self) -> Vec<Update> {
+        match self {
+            Self::Servers(_) => std::future::pending().await,
+            Self::Local(local) => local.changed().await,
+        }
+    }
+}
+
+impl Driver {
+    /// Makes roots of the targets that were there before the bootstrap.
+    fn adopt(&mut self) {
+        let targets: Vec<_> = self.names.iter().map(|(key, t)| (key, t.name.clone())).collect();
+        for (key, target) in targets {
+            self.add_root(key, &target);
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Add { key, target, cell } => {
+                self.names.add(key, target.clone(), cell);
+                self.add_root(key, &target);
+            }
+            Command::Remove { key } => {
+                if let Some(id) = self.names.remove(key) {
+                    let delta = self.graph.remove_root(id, wall());
+                    self.follow(delta);
+                }
+            }
+            Command::Demand { key, cluster } => {
+                let Some(id) = self.names.id(key) else { return };
+                match self.graph.demand_cluster(id, &cluster, wall()) {
+                    Ok(delta) => drop(self.follow(delta)),
+                    Err(error) => tracing::debug!(%error, cluster, "cluster not demanded"),
+                }
+            }
+            Command::Status(answer) => {
+                let sessions = self.peers.list.iter();
+                let servers = sessions
+                    .map(|peer| (peer.server.uri.as_str().to_owned(), peer.session.status()));
+                let mut status = Status::new(self.graph.status(), servers.collect());
+                if let Origin::Local(local) = &self.origin {
+                    status.files = local.status();
+                }
+                // Whoever asked may have gone.
+                drop(answer.send(status));
+            }
+        }
+    }
+
+    fn add_root(&mut self, key: u64, target: &Arc<str>) {
+        let listener = match &self.origin {
+            Origin::Servers(bootstrap) => bootstrap.listener_name(target).map(|l| l.resource),
+            Origin::Local(local) => local.listener_name(target),
+        };
+        match listener {
+            Ok(listener) => {
+                let (id, delta) = self.graph.add_root(target.clone(), listener, wall());
+                self.names.settle(key, id);
+                self.follow(delta);
+            }
+            Err(error) => self.names.fail(key, error.to_string().into()),
+        }
+    }
+
+    /// Takes in all that the sessions have to say.
+    fn settle(&mut self) {
+        for at in 0..self.peers.list.len() {
+            while let Some(event) =
+                self.peers.list.get_mut(at).and_then(|peer| peer.session.poll_event())
+            {
+                self.event(at, event);
+            }
+        }
+    }
+
+    fn event(&mut self, at: usize, event: ads::Event) {
+        let Some(peer) = self.peers.list.get_mut(at) else { return };
+        let update = match event {
+            ads::Event::Update(update) => return self.update(at, update),
+            ads::Event::Missing { kind, name, transient } => {
+                let server = peer.server.uri.as_str();
+                let why: Arc<str> = format!("{server} has not sent it in time").into();
+                let event = if transient { Event::Unreachable(why) } else { Event::Timeout(why) };
+                peer.one(kind, name, event)
+            }
+            ads::Event::Expired { kind, name } => {
+                let event = Event::DoesNotExist("its time to live has run out".into());
+                peer.one(kind, name, event)
+            }
+            ads::Event::Reachable => return peer.unreachable = None,
+            ads::Event::Unreachable { why } => {
+                tracing::warn!(server = peer.server.uri.as_str(), %why, "management server unreachable");
+                peer.unreachable = Some(why.clone());
+                return self.unreachable(at, &why);
+            }
+            ads::Event::Ignored { type_url, reason } => {
+                return tracing::debug!(type_url, ?reason, "response ignored");
+            }
+        };
+        let delta = self.graph.apply(update, wall());
+        self.follow(delta);
+    }
+
+    /// Applies a response, publishes what follows, and only then accepts or rejects it.
+    fn update(&mut self, at: usize, update: ads::Update) {
+        let Some(peer) = self.peers.list.get(at) else { return };
+        let ticket = update.ticket;
+        let delta = self.graph.apply(peer.update(update), wall());
+        let rejects = self.follow(delta);
+        let verdict = match rejects.is_empty() {
+            true => Verdict::Accept,
+            false => Verdict::Reject { message: rejects.join("\n") },
+        };
+        if let Some(peer) = self.peers.list.get_mut(at) {
+            peer.session.finish(ticket, verdict);
+        }
+    }
+
+    /// Applies changes of local resources.
+    fn change(&mut self, updates: Vec<Update>) {
+        for update in updates {
+            let delta = self.graph.apply(update, wall());
+            self.follow(delta);
+        }
+    }
+
+    /// Lets go of local resources that are gone, once no target is about to do without them.
+    fn leave(&mut self) {
+        let Origin::Local(local) = &mut self.origin else { return };
+        if local.is_leaving() && self.graph.status().roots.iter().all(|r| r.waiting.is_empty()) {
+            let updates = local.leave();
+            self.change(updates);
+        }
+    }
+
+    /// Tells the graph that nothing new can come from a server at the moment.
+    fn unreachable(&mut self, at: usize, why: &Arc<str>) {
+        let status = self.graph.status();
+        let mut by_kind: HashMap<ResourceType, Vec<(ResourceName, Event)>> = HashMap::new();
+        for resource in status.resources {
+            if self.peer_of(&resource.name) == Some(at) {
+                let news = (resource.name, Event::Unreachable(why.clone()));
+                by_kind.entry(resource.kind).or_default().push(news);
+            }
+        }
+        for (kind, events) in by_kind {
+            let update = Update { kind, fail_on_data_errors: false, events };
+            let delta = self.graph.apply(update, wall());
+            self.follow(delta);
+        }
+    }
+
+    /// Does what a change asks for, and returns what was rejected.
+    fn follow(&mut self, delta: Delta) -> Vec<String> {
+        let mut rejects = Vec::new();
+        let mut open = vec![delta];
+        while let Some(delta) = open.pop() {
+            for (id, root) in delta.roots {
+                self.names.publish(id, root);
+            }
+            for reject in &delta.rejects {
+                let resource = &reject.resource;
+                tracing::warn!(%resource, %reject, "resource rejected");
+                rejects.push(format!("{resource}: {reject}"));
+            }
+            for (kind, name) in delta.removed {
+                if let Origin::Local(local) = &mut self.origin {
+                    local.forget(kind, &name);
+                }
+                if let Some(at) = self.peer_of(&name)
+                    && let Some(peer) = self.peers.list.get_mut(at)
+                {
+                    peer.session.unsubscribe(kind, &name);
+                }
+            }
+            for (kind, name) in delta.added {
+                open.extend(self.want(kind, name));
+            }
+            for cluster in &delta.resolved_no_more {
+                self.resolutions.remove(cluster);
+            }
+            for resolve in delta.resolve {
+                let cluster = resolve.cluster.clone();
+                let resolution = resolve::start(resolve, self.answers.clone());
+                self.resolutions.insert(cluster, resolution);
+            }
+        }
+        rejects
+    }
+
+    fn peer_of(&self, name: &ResourceName) -> Option<usize> {
+        self.peers.of(self.origin.bootstrap()?, name)
+    }
+
+    /// Subscribes to a resource; what follows at once is that nobody has it, or can be asked.
+    fn want(&mut self, kind: ResourceType, name: ResourceName) -> Option<Delta> {
+        let at = self.peer_of(&name);
+        let event = match (&mut self.origin, at.and_then(|at| self.peers.list.get_mut(at))) {
+            (Origin::Local(local), _) => local.want(kind, &name),
+            (Origin::Servers(_), Some(peer)) => {
+                peer.session.subscribe(kind, name.clone());
+                Event::Unreachable(peer.unreachable.clone()?)
+            }
+            (Origin::Servers(_), None) => {
+                let authority = name.authority().unwrap_or_default();
+                let why = format!("authority {authority:?} is not in the bootstrap");
+                Event::DoesNotExist(why.into())
+            }
+        };
+        let update = Update { kind, fail_on_data_errors: false, events: vec![(name, event)] };
+        Some(self.graph.apply(update, wall()))
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Different in each process and mesh, so that many do not retry in step.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}

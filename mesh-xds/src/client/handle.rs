@@ -1,0 +1,109 @@
+//! What the rest of the program says to the driver.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::SystemTime;
+
+use mesh_core::cell::Cell;
+use mesh_core::snapshot::Root;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use super::driver::{self, Source};
+use crate::bootstrap::data_plane_authority;
+use crate::error::Error;
+use crate::parse::Registry;
+use crate::roots::{RootHandle, Roots};
+use crate::status::Status;
+
+/// Something for the driver.
+pub(super) enum Command {
+    /// Wants a target; its state goes into the cell.
+    Add { key: u64, target: Arc<str>, cell: Arc<Cell<Root>> },
+    /// A target that nobody holds any more.
+    Remove { key: u64 },
+    /// A request of a target has named a cluster.
+    Demand { key: u64, cluster: String },
+    /// Tells what is known.
+    Status(oneshot::Sender<Status>),
+}
+
+/// The handle of a driver. The driver ends when the last one is dropped.
+pub(crate) struct Client {
+    commands: mpsc::UnboundedSender<Command>,
+    /// Targets that somebody holds: asked for twice, subscribed once.
+    targets: Mutex<HashMap<Arc<str>, Weak<Subscription>>>,
+    next: AtomicU64,
+}
+
+/// A wanted target. Dropping it ends the subscription.
+struct Subscription {
+    key: u64,
+    cell: Arc<Cell<Root>>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        // Without a driver there is nothing left to end.
+        self.commands.send(Command::Remove { key: self.key }).ok();
+    }
+}
+
+impl Client {
+    /// Starts a driver on `handle`.
+    pub(crate) fn start(handle: &Handle, source: Source, registry: Registry) -> Self {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        handle.spawn(driver::run(source, registry, receiver));
+        Self { commands, targets: Mutex::default(), next: AtomicU64::new(0) }
+    }
+
+    fn subscribe(&self, target: &str) -> Arc<Subscription> {
+        // Short, without a callback under it; a panic cannot leave the map half-changed.
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = targets.get(target).and_then(Weak::upgrade) {
+            return known;
+        }
+        targets.retain(|_, subscription| subscription.strong_count() > 0);
+        let target: Arc<str> = target.into();
+        let waiting = Root::Waiting {
+            why: "nothing has been heard of its listener yet".into(),
+            since: SystemTime::now(),
+        };
+        let cell = Arc::new(Cell::new(Arc::new(waiting)));
+        let key = self.next.fetch_add(1, Ordering::Relaxed);
+        let commands = self.commands.clone();
+        let add = Command::Add { key, target: target.clone(), cell: cell.clone() };
+        commands.send(add).ok();
+        let subscription = Arc::new(Subscription { key, cell, commands });
+        targets.insert(target, Arc::downgrade(&subscription));
+        subscription
+    }
+}
+
+impl Roots for Client {
+    fn root(&self, target: &str) -> Result<RootHandle, Error> {
+        let authority = data_plane_authority(target).map_err(|e| Error::target(target, e))?;
+        let subscription = self.subscribe(target);
+        let weak = Arc::downgrade(&subscription);
+        let demand = move |cluster: &str| {
+            if let Some(subscription) = weak.upgrade() {
+                let (key, cluster) = (subscription.key, cluster.to_owned());
+                subscription.commands.send(Command::Demand { key, cluster }).ok();
+            }
+        };
+        Ok(RootHandle {
+            authority: authority.into(),
+            cell: subscription.cell.clone(),
+            demand: Some(Arc::new(demand)),
+            subscription: Some(Box::new(subscription)),
+        })
+    }
+
+    fn status(&self) -> oneshot::Receiver<Status> {
+        let (answer, status) = oneshot::channel();
+        self.commands.send(Command::Status(answer)).ok();
+        status
+    }
+}

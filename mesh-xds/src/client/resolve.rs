@@ -1,0 +1,76 @@
+//! Resolves the names of `STRICT_DNS` and `LOGICAL_DNS` clusters, again and again.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::graph::Resolve;
+use crate::name::ResourceName;
+
+/// The shortest time between two resolutions of a name that fails.
+const MIN_RETRY: Duration = Duration::from_secs(1);
+
+/// Bound on one resolution.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// An answer for one of a cluster's names.
+pub(super) struct Resolved {
+    pub(super) cluster: ResourceName,
+    pub(super) host: usize,
+    pub(super) result: Result<Vec<IpAddr>, Arc<str>>,
+}
+
+/// Stops the resolution when it is dropped.
+pub(super) struct Resolution(AbortHandle);
+
+impl Drop for Resolution {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Resolves until the [`Resolution`] is dropped.
+pub(super) fn start(resolve: Resolve, answers: mpsc::Sender<Resolved>) -> Resolution {
+    Resolution(tokio::spawn(run(resolve, answers)).abort_handle())
+}
+
+async fn run(resolve: Resolve, answers: mpsc::Sender<Resolved>) {
+    let mut names = JoinSet::new();
+    for (host, name) in resolve.hosts.iter().enumerate() {
+        let (cluster, answers) = (resolve.cluster.clone(), answers.clone());
+        let (name, refresh) = (name.host.clone(), resolve.refresh);
+        names.spawn(async move {
+            loop {
+                let result = look_up(&name).await;
+                let pause = if result.is_ok() { refresh } else { refresh.max(MIN_RETRY) };
+                let resolved = Resolved { cluster: cluster.clone(), host, result };
+                if answers.send(resolved).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
+            }
+        });
+    }
+    while names.join_next().await.is_some() {}
+}
+
+async fn look_up(name: &str) -> Result<Vec<IpAddr>, Arc<str>> {
+    let failed = |why: String| Arc::from(format!("cannot resolve {name}: {why}"));
+    match tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((name, 0))).await {
+        Ok(Ok(addresses)) => {
+            let mut addresses: Vec<IpAddr> = addresses.map(|a| a.ip()).collect();
+            // The resolver rotates its answers; endpoints keep their order.
+            addresses.sort_unstable();
+            addresses.dedup();
+            match addresses.is_empty() {
+                true => Err(failed("it has no addresses".into())),
+                false => Ok(addresses),
+            }
+        }
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed(format!("no answer within {TIMEOUT:?}"))),
+    }
+}

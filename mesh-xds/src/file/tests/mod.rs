@@ -1,0 +1,6 @@
+mod check;
+mod errors;
+mod print;
+mod read;
+mod tree;
+mod watch;

@@ -1,0 +1,76 @@
+//! What goes into the graph and what comes out of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_core::cluster::HostPort;
+use mesh_core::snapshot::Root;
+
+use crate::name::{ResourceName, ResourceType};
+use crate::parse::Reject;
+
+/// News of resources of one type. Applied as a whole.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The type of all of them.
+    pub kind: ResourceType,
+    /// Whether bad news takes a resource away that is in use (gRFC A88, `fail_on_data_errors`).
+    pub fail_on_data_errors: bool,
+    /// What happened to each.
+    pub events: Vec<(ResourceName, Event)>,
+}
+
+/// What happened to a resource.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server sent it.
+    Value {
+        /// The message. Kept as long as the resource is, so it should not be a slice of much more.
+        raw: Bytes,
+        /// The server's version of it.
+        version: Arc<str>,
+    },
+    /// The server says that it does not exist, or has deleted it. A data error (gRFC A88).
+    DoesNotExist(Arc<str>),
+    /// The server has not sent it in time. Only of a resource that was never there.
+    Timeout(Arc<str>),
+    /// The server reports an error with it (`resource_errors`). A data error (gRFC A88).
+    Refused(Arc<str>),
+    /// The server cannot be reached or reports an error that will pass. Takes nothing away.
+    Unreachable(Arc<str>),
+}
+
+/// A target or server in the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RootId(pub(super) u64);
+
+/// What follows from a change.
+#[derive(Debug, Default)]
+pub struct Delta {
+    /// Names that are wanted now and were not before.
+    pub added: Vec<(ResourceType, ResourceName)>,
+    /// Names that are not wanted any more.
+    pub removed: Vec<(ResourceType, ResourceName)>,
+    /// Roots in a new state, each once: to be published before the ACK goes out.
+    pub roots: Vec<(RootId, Arc<Root>)>,
+    /// Resources that were refused: the text of the NACK.
+    pub rejects: Vec<Reject>,
+    /// Names to resolve from now on, and again after each `refresh`; replaces what was said of the
+    /// same cluster before.
+    pub resolve: Vec<Resolve>,
+    /// Clusters whose names need no resolving any more.
+    pub resolved_no_more: Vec<ResourceName>,
+}
+
+/// Names that a cluster's endpoints stand behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolve {
+    /// The cluster.
+    pub cluster: ResourceName,
+    /// The names. Answers refer to them by their index.
+    pub hosts: Arc<[HostPort]>,
+    /// Time between resolutions.
+    pub refresh: Duration,
+}

@@ -1,0 +1,310 @@
+//! The whole walk: what [`Graph`] must have come to, computed from the resources alone.
+//!
+//! The oracle of the law in the tests: after every step of any sequence, the incremental graph is
+//! where this is. It knows no counts, no keys and no pending work, only the resources, the roots and
+//! what was complete before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mesh_core::cluster::{Assignment, Cluster, Discovery};
+use mesh_core::route::Table;
+use mesh_core::snapshot::{ClusterSlot, Root};
+
+use super::node::Settled;
+use super::resource::Resource;
+use super::{Graph, RootId};
+use crate::name::{ResourceName, ResourceType};
+use crate::parse::endpoints;
+use crate::parse::listener::{Listener, RouteSource};
+
+/// What can be seen of a graph.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct View {
+    pub(super) wanted: BTreeSet<(ResourceType, String)>,
+    /// Complete states, without those of aggregates that no root needs itself.
+    pub(super) clusters: BTreeMap<String, ClusterView>,
+    pub(super) roots: BTreeMap<RootId, RootView>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ClusterView {
+    /// Connect timeout in milliseconds, which tells configurations apart; priority and address of
+    /// each endpoint; whether something is noted.
+    Ready(u128, Vec<(u32, String)>, bool),
+    Broken,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum RootView {
+    Waiting,
+    Failed,
+    Ready { set: Set, slots: Vec<(String, bool)> },
+}
+
+pub(super) type Set = (Arc<Listener>, Arc<Table>);
+
+impl PartialEq for RootView {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Waiting, Self::Waiting) | (Self::Failed, Self::Failed) => true,
+            (Self::Ready { set: a, slots: x }, Self::Ready { set: b, slots: y }) => {
+                Arc::ptr_eq(&a.1, &b.1) && x == y
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A root as it was added.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    pub(super) listener: String,
+    pub(super) demands: BTreeSet<String>,
+}
+
+fn named(kind: ResourceType, name: &str) -> ResourceName {
+    ResourceName::parse(kind, name).unwrap()
+}
+
+struct Walk<'a> {
+    store: &'a Graph,
+    before: &'a View,
+}
+
+impl<'a> Walk<'a> {
+    fn cluster(&self, name: &str) -> Option<&'a Resource<Arc<mesh_core::cluster::Config>>> {
+        let key = self.store.clusters.find(&named(ResourceType::Cluster, name))?;
+        self.store.clusters.get(key).map(|node| &node.resource)
+    }
+
+    fn children(&self, name: &str) -> Option<Arc<[Arc<str>]>> {
+        let Discovery::Aggregate(children) = &self.cluster(name)?.good.as_ref()?.discovery else {
+            return None;
+        };
+        Some(children.clone())
+    }
+
+    /// What can be reached from an aggregate in order, and whether it is too deep.
+    fn members(&self, name: &str) -> (Vec<String>, bool) {
+        fn go(walk: &Walk<'_>, name: &str, depth: usize, into: &mut Vec<String>) -> bool {
+            let children = walk.children(name);
+            let mut is_too_deep = false;
+            for child in children.iter().flat_map(|c| c.iter()) {
+                if depth == 15 {
+                    return true;
+                }
+                if !into.iter().any(|n| **n == **child) {
+                    into.push(child.to_string());
+                    is_too_deep |= go(walk, child, depth + 1, into);
+                }
+            }
+            is_too_deep
+        }
+        let mut members = vec![name.to_owned()];
+        let is_too_deep = go(self, name, 0, &mut members);
+        members.remove(0);
+        (members, is_too_deep)
+    }
+
+    /// The complete state of a cluster; `is_root` if a root needs it itself.
+    fn settled(&self, name: &str, is_root: bool) -> Option<ClusterView> {
+        let before = self.before.clusters.get(name).cloned();
+        let resource = self.cluster(name)?;
+        let Some(config) = &resource.good else {
+            return if resource.error.is_some() { Some(ClusterView::Broken) } else { before };
+        };
+        let timeout = config.connections.connect_timeout.as_millis();
+        let note = resource.error.is_some();
+        match &config.discovery {
+            Discovery::Static(assignment) => {
+                Some(ClusterView::Ready(timeout, list(assignment), note))
+            }
+            Discovery::Eds { service } => {
+                let name = named(ResourceType::ClusterLoadAssignment, service);
+                let node = self.store.endpoints.find(&name);
+                let resource = &self.store.endpoints.get(node?)?.resource;
+                let failed = resource.error.is_some();
+                if resource.good.is_some() {
+                    let model = endpoints::update(None, &resource.raw).unwrap();
+                    Some(ClusterView::Ready(timeout, list(&model), note || failed))
+                } else if failed {
+                    Some(ClusterView::Ready(timeout, Vec::new(), true))
+                } else {
+                    before
+                }
+            }
+            Discovery::Aggregate(_) if is_root => {
+                self.aggregate(name, timeout, note).unwrap_or(before)
+            }
+            // Answers of resolvers are no resources: names are tested in tables.
+            Discovery::Aggregate(_)
+            | Discovery::StrictDns { .. }
+            | Discovery::LogicalDns { .. }
+            | _ => None,
+        }
+    }
+
+    /// `None` while parts are missing.
+    fn aggregate(&self, name: &str, timeout: u128, note: bool) -> Option<Option<ClusterView>> {
+        let (members, is_too_deep) = self.members(name);
+        if is_too_deep {
+            return Some(Some(ClusterView::Broken));
+        }
+        let (mut all, mut first, mut leaves) = (Vec::new(), 0, 0);
+        for member in members.iter().filter(|m| self.children(m).is_none()) {
+            match self.settled(member, false)? {
+                ClusterView::Ready(_, endpoints, _) => {
+                    leaves += 1;
+                    let next = endpoints.iter().map(|(p, _)| first + p + 1).max();
+                    all.extend(endpoints.into_iter().map(|(p, a)| (first + p, a)));
+                    first = next.unwrap_or(first);
+                }
+                ClusterView::Broken => {}
+            }
+        }
+        let view = ClusterView::Ready(timeout, all, note);
+        Some(Some(if leaves == 0 { ClusterView::Broken } else { view }))
+    }
+
+    /// `Err(true)` for failed, `Err(false)` for waiting.
+    fn routes(&self, listener: &str) -> Result<Set, bool> {
+        let listeners = &self.store.listeners;
+        let key = listeners.find(&named(ResourceType::Listener, listener)).ok_or(false)?;
+        let resource = &listeners.get(key).unwrap().resource;
+        let good = resource.good.clone().ok_or(resource.error.is_some())?;
+        match &good.routes {
+            RouteSource::Inline(table) => Ok((good.clone(), table.clone())),
+            RouteSource::Rds(name) => {
+                let key = self.store.routes.find(name).ok_or(false)?;
+                let resource = &self.store.routes.get(key).unwrap().resource;
+                Ok((good.clone(), resource.good.clone().ok_or(resource.error.is_some())?))
+            }
+        }
+    }
+}
+
+/// What the graph whose resources `store` has must have come to.
+pub(super) fn resolve(store: &Graph, wishes: &BTreeMap<RootId, Wish>, before: &View) -> View {
+    let walk = Walk { store, before };
+    let mut view = View::default();
+    let mut direct = BTreeSet::new();
+    let mut want = |kind, name: &str| view.wanted.insert((kind, name.to_owned()));
+    for (id, wish) in wishes {
+        want(ResourceType::Listener, &wish.listener);
+        let current = match before.roots.get(id) {
+            Some(RootView::Ready { set, .. }) => Some(set.clone()),
+            _ => None,
+        };
+        let found = walk.routes(&wish.listener);
+        let (current, candidate) = match found {
+            Err(true) => (None, None),
+            Err(false) => (current, None),
+            Ok(set) => {
+                let mut names = set.1.clusters().iter();
+                let is_complete = names.all(|name| walk.settled(name, true).is_some());
+                if is_complete { (Some(set), None) } else { (current, Some(set)) }
+            }
+        };
+        for set in current.iter().chain(&candidate) {
+            direct.extend(set.1.clusters().iter().map(|name| name.to_string()));
+        }
+        direct.extend(wish.demands.iter().cloned());
+        let listener = named(ResourceType::Listener, &wish.listener);
+        let listener = store.listeners.find(&listener).and_then(|key| store.listeners.get(key));
+        if let Some(RouteSource::Rds(name)) =
+            listener.and_then(|node| node.resource.good.as_ref()).map(|good| &good.routes)
+        {
+            want(ResourceType::RouteConfiguration, name.as_str());
+        }
+        let root = match current {
+            None if found_failed(&walk, wish) => RootView::Failed,
+            None => RootView::Waiting,
+            Some(set) => {
+                let is_ready = |name: &str| {
+                    walk.settled(name, true).map(|view| matches!(view, ClusterView::Ready(..)))
+                };
+                let slots = set
+                    .1
+                    .clusters()
+                    .iter()
+                    .map(|name| (name.to_string(), is_ready(name).unwrap_or(false)));
+                let slots = slots.collect();
+                RootView::Ready { set, slots }
+            }
+        };
+        view.roots.insert(*id, root);
+    }
+    let mut clusters = direct.clone();
+    for name in &direct {
+        clusters.extend(walk.members(name).0);
+    }
+    for name in clusters {
+        want(ResourceType::Cluster, &name);
+        if let Some(Discovery::Eds { service }) =
+            walk.cluster(&name).and_then(|r| r.good.as_ref()).map(|config| &config.discovery)
+        {
+            want(ResourceType::ClusterLoadAssignment, service);
+        }
+        if walk.children(&name).is_none() || direct.contains(&name) {
+            let settled = walk.settled(&name, direct.contains(&name));
+            view.clusters.extend(settled.map(|view| (name, view)));
+        }
+    }
+    view
+}
+
+fn found_failed(walk: &Walk<'_>, wish: &Wish) -> bool {
+    matches!(walk.routes(&wish.listener), Err(true))
+}
+
+/// What the graph has come to.
+pub(super) fn view(graph: &Graph) -> View {
+    let wanted = graph.status().resources.into_iter().map(|r| (r.kind, r.name.to_string()));
+    let mut clusters = BTreeMap::new();
+    for (name, node) in graph.clusters.iter() {
+        if node.aggregate().is_some() && node.users.is_empty() {
+            continue;
+        }
+        let view = match &node.settled {
+            Settled::Waiting => continue,
+            Settled::Broken(_) => ClusterView::Broken,
+            Settled::Ready => ready(node.live.as_ref().unwrap()),
+        };
+        clusters.insert(name.to_string(), view);
+    }
+    let root = |(id, root): (&RootId, &super::root::RootNode)| {
+        let view = match &*root.state {
+            Root::Waiting { .. } => RootView::Waiting,
+            Root::Failed { .. } => RootView::Failed,
+            Root::Ready(snapshot) => {
+                let names = snapshot.table().clusters().iter();
+                let slots = names
+                    .zip(snapshot.clusters())
+                    .map(|(name, slot)| (name.to_string(), matches!(slot, ClusterSlot::Ready(_))));
+                let listener = graph.listeners.get(root.listener).unwrap();
+                let listener = listener.resource.good.clone();
+                let slots = slots.collect();
+                RootView::Ready { set: (listener.unwrap(), snapshot.table().clone()), slots }
+            }
+        };
+        (*id, view)
+    };
+    View { wanted: wanted.collect(), clusters, roots: graph.roots.iter().map(root).collect() }
+}
+
+fn ready(live: &Cluster) -> ClusterView {
+    let version = live.version().load_full().unwrap();
+    let timeout = version.config.connections.connect_timeout.as_millis();
+    ClusterView::Ready(timeout, list(&version.assignment), version.note.is_some())
+}
+
+/// Priority and address of each endpoint, and each priority by itself: it counts without endpoints.
+fn list(assignment: &Assignment) -> Vec<(u32, String)> {
+    let each = |l: &mesh_core::cluster::Locality| {
+        let addresses = l.endpoints.iter().map(|e| e.address.to_string());
+        let all = std::iter::once(String::new()).chain(addresses);
+        all.map(|address| (l.priority, address)).collect::<Vec<_>>()
+    };
+    assignment.localities.iter().flat_map(each).collect()
+}

@@ -1,0 +1,344 @@
+//! Roots: what a target's requests are decided by, and when that is complete.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use mesh_core::route::Table;
+use mesh_core::snapshot::{Chains, ClusterSlot, Root, Snapshot, Stamp};
+
+use super::arena::Key;
+use super::node::{Settled, User, take_one};
+use super::{Delta, Graph, RootId};
+use crate::name::{NameError, ResourceName, ResourceType};
+use crate::parse::listener::{Listener, RouteSource};
+
+/// Clusters that requests of one root may demand. They come from header values, so there must be a
+/// bound.
+const DEMANDS: usize = 1024;
+
+/// Why a cluster cannot be demanded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DemandError {
+    /// There is no such root, or no more.
+    #[error("the target is gone")]
+    UnknownRoot,
+    /// No cluster can be called that.
+    #[error("invalid cluster name")]
+    Name(#[from] NameError),
+    /// Requests have named too many clusters.
+    #[error("more than {DEMANDS} clusters were demanded")]
+    TooMany,
+}
+
+/// A root.
+#[derive(Debug)]
+pub(super) struct RootNode {
+    pub(super) target: Arc<str>,
+    pub(super) listener: Key,
+    /// Clusters that requests name, by the name as they wrote it.
+    pub(super) demands: BTreeMap<Arc<str>, Key>,
+    /// What the newest listener and routes say, as long as not all of it is known.
+    pub(super) candidate: Option<Set>,
+    /// Clusters of the candidate that are not known.
+    pub(super) open: usize,
+    /// What is in use.
+    pub(super) current: Option<Set>,
+    pub(super) state: Arc<Root>,
+    is_touched: bool,
+    /// Whether clusters of what is in use are to be shown anew.
+    is_stale: bool,
+    number: u64,
+}
+
+/// A listener and its routes.
+#[derive(Debug)]
+pub(super) struct Set {
+    listener: Arc<Listener>,
+    pub(super) table: Arc<Table>,
+    chains: Arc<Chains>,
+    version: Arc<str>,
+    /// Parallel to the table's clusters.
+    pub(super) clusters: Box<[Key]>,
+}
+
+/// What listener and routes say.
+enum Found {
+    Waiting(Arc<str>),
+    Failed(Arc<str>),
+    Routes { listener: Arc<Listener>, table: Arc<Table>, version: Arc<str> },
+}
+
+impl RootNode {
+    pub(super) fn new(target: Arc<str>, listener: Key, now: SystemTime) -> Self {
+        let why = "waiting for its listener".into();
+        Self {
+            target,
+            listener,
+            demands: BTreeMap::new(),
+            candidate: None,
+            open: 0,
+            current: None,
+            state: Arc::new(Root::Waiting { why, since: now }),
+            is_touched: false,
+            is_stale: false,
+            number: 0,
+        }
+    }
+}
+
+impl Set {
+    fn is(&self, listener: &Arc<Listener>, table: &Arc<Table>) -> bool {
+        Arc::ptr_eq(&self.listener, listener) && Arc::ptr_eq(&self.table, table)
+    }
+}
+
+impl Graph {
+    /// Looks at a root again before the change is over.
+    pub(super) fn touch_root(&mut self, id: RootId) {
+        if let Some(root) = self.roots.get_mut(&id)
+            && !std::mem::replace(&mut root.is_touched, true)
+        {
+            self.pending.roots.push(id);
+        }
+    }
+
+    /// One of the clusters that a root's candidate waits for is known.
+    pub(super) fn dependency_settled(&mut self, id: RootId) {
+        if let Some(root) = self.roots.get_mut(&id) {
+            root.open = root.open.saturating_sub(1);
+            if root.open == 0 {
+                self.touch_root(id);
+            }
+        }
+    }
+
+    /// A cluster of a root is to be shown anew.
+    pub(super) fn slot_changed(&mut self, id: RootId) {
+        if let Some(root) = self.roots.get_mut(&id) {
+            root.is_stale = true;
+            self.touch_root(id);
+        }
+    }
+
+    pub(super) fn demand(
+        &mut self,
+        id: RootId,
+        name: &str,
+        now: SystemTime,
+    ) -> Result<(), DemandError> {
+        let parsed = ResourceName::parse(ResourceType::Cluster, name)?;
+        let root = self.roots.get(&id).ok_or(DemandError::UnknownRoot)?;
+        if root.demands.contains_key(name) {
+            return Ok(());
+        }
+        if root.demands.len() >= DEMANDS {
+            return Err(DemandError::TooMany);
+        }
+        let key = self.cluster_key(&parsed, now);
+        self.hold_cluster(key, User::Demand(id));
+        if let Some(root) = self.roots.get_mut(&id) {
+            root.demands.insert(name.into(), key);
+        }
+        self.slot_changed(id);
+        Ok(())
+    }
+
+    pub(super) fn drop_root(&mut self, id: RootId) {
+        let Some(root) = self.roots.remove(&id) else { return };
+        for set in [root.candidate, root.current].into_iter().flatten() {
+            self.release_set(id, &set);
+        }
+        for key in root.demands.into_values() {
+            self.release_cluster(key, User::Demand(id));
+        }
+        if let Some(node) = self.listeners.get_mut(root.listener) {
+            take_one(&mut node.roots, &id);
+            self.pending.unused.push((ResourceType::Listener, root.listener));
+        }
+    }
+
+    /// Brings a root in line with its listener, routes and clusters.
+    pub(super) fn evaluate_root(&mut self, id: RootId, delta: &mut Delta, now: SystemTime) {
+        let Some(root) = self.roots.get_mut(&id) else { return };
+        root.is_touched = false;
+        let listener = root.listener;
+        let state = match self.find_routes(listener) {
+            Found::Failed(why) => {
+                self.release_candidate(id);
+                if let Some(set) = self.roots.get_mut(&id).and_then(|root| root.current.take()) {
+                    self.release_set(id, &set);
+                }
+                Some(Root::Failed { why, since: now })
+            }
+            Found::Waiting(why) => {
+                self.release_candidate(id);
+                self.show_again(id, || Root::Waiting { why, since: now })
+            }
+            Found::Routes { listener, table, version } => {
+                if !self.has_set(id, &listener, &table) {
+                    self.release_candidate(id);
+                    self.hold_candidate(id, listener, table, version, now);
+                }
+                self.switch(id, now)
+            }
+        };
+        let (Some(state), Some(root)) = (state, self.roots.get_mut(&id)) else { return };
+        if !is_repeated(&root.state, &state) {
+            root.state = Arc::new(state);
+            delta.roots.retain(|(other, _)| *other != id);
+            delta.roots.push((id, root.state.clone()));
+        }
+    }
+
+    fn find_routes(&self, listener: Key) -> Found {
+        let Some(node) = self.listeners.get(listener) else {
+            return Found::Failed("the listener is gone".into());
+        };
+        let name = self.listeners.name(listener).map_or("", |name| name.as_str());
+        let Some(good) = &node.resource.good else {
+            return match node.resource.note() {
+                Some(why) => Found::Failed(format!("listener {name}: {why}").into()),
+                None => Found::Waiting(format!("waiting for listener {name}").into()),
+            };
+        };
+        let listener = good.clone();
+        match (&good.routes, node.route) {
+            (RouteSource::Inline(table), _) => {
+                let (table, version) = (table.clone(), node.resource.version.clone());
+                Found::Routes { listener, table, version }
+            }
+            (RouteSource::Rds(name), route) => {
+                let resource = route.and_then(|key| self.routes.get(key)).map(|n| &n.resource);
+                let good = resource.and_then(|r| Some((r.good.clone()?, r.version.clone())));
+                match (good, resource.and_then(|r| r.note())) {
+                    (Some((table, version)), _) => Found::Routes { listener, table, version },
+                    (None, Some(why)) => Found::Failed(format!("routes {name}: {why}").into()),
+                    (None, None) => Found::Waiting(format!("waiting for routes {name}").into()),
+                }
+            }
+        }
+    }
+
+    /// Whether the root uses, or waits for, these routes. Forgets a candidate that was overtaken.
+    fn has_set(&mut self, id: RootId, listener: &Arc<Listener>, table: &Arc<Table>) -> bool {
+        let Some(root) = self.roots.get(&id) else { return true };
+        let is_it = |set: &Option<Set>| set.as_ref().is_some_and(|s| s.is(listener, table));
+        let (is_current, is_candidate) = (is_it(&root.current), is_it(&root.candidate));
+        if is_current {
+            self.release_candidate(id);
+        }
+        is_current || is_candidate
+    }
+
+    fn hold_candidate(
+        &mut self,
+        id: RootId,
+        listener: Arc<Listener>,
+        table: Arc<Table>,
+        version: Arc<str>,
+        now: SystemTime,
+    ) {
+        let mut open = 0;
+        let mut hold = |name: &Arc<str>| {
+            // Checked when the routes were parsed.
+            let name = ResourceName::parse(ResourceType::Cluster, name).ok()?;
+            let key = self.cluster_key(&name, now);
+            self.hold_cluster(key, User::Table(id));
+            let settled = self.clusters.get(key).map(|node| &node.settled);
+            open += usize::from(settled == Some(&Settled::Waiting));
+            Some(key)
+        };
+        let clusters = table.clusters().iter().filter_map(&mut hold).collect();
+        let Some(root) = self.roots.get_mut(&id) else { return };
+        // The same filters over the same routes keep what they remember.
+        let kept = root.current.as_ref().filter(|c| c.is(&listener, &table));
+        let chains = kept.map(|c| c.chains.clone());
+        let chains = chains.unwrap_or_else(|| Arc::new(Chains::new(&listener.filters, &table)));
+        root.open = open;
+        root.candidate = Some(Set { listener, table, chains, version, clusters });
+    }
+
+    fn release_candidate(&mut self, id: RootId) {
+        if let Some(set) = self.roots.get_mut(&id).and_then(|root| root.candidate.take()) {
+            self.release_set(id, &set);
+        }
+    }
+
+    fn release_set(&mut self, id: RootId, set: &Set) {
+        for key in &set.clusters {
+            self.release_cluster(*key, User::Table(id));
+        }
+    }
+
+    /// Puts the candidate in use if all of it is known; otherwise says what there is.
+    fn switch(&mut self, id: RootId, now: SystemTime) -> Option<Root> {
+        let root = self.roots.get_mut(&id)?;
+        if root.open > 0 && root.candidate.is_some() {
+            let why = self.waits_for(id);
+            return self.show_again(id, || Root::Waiting { why, since: now });
+        }
+        if let Some(candidate) = root.candidate.take() {
+            root.is_stale = true;
+            if let Some(before) = root.current.replace(candidate) {
+                self.release_set(id, &before);
+            }
+        }
+        self.show_again(id, || Root::Waiting { why: Arc::default(), since: now })
+    }
+
+    /// The state to publish: what is in use, if it changed; `otherwise` if there is nothing.
+    fn show_again(&mut self, id: RootId, otherwise: impl FnOnce() -> Root) -> Option<Root> {
+        let root = self.roots.get_mut(&id)?;
+        if root.current.is_none() {
+            return Some(otherwise());
+        }
+        if !std::mem::take(&mut root.is_stale) {
+            return None;
+        }
+        root.number += 1;
+        let root = self.roots.get(&id)?;
+        let set = root.current.as_ref()?;
+        let slot = |key: &Key| {
+            let node = self.clusters.get(*key);
+            node.map_or(ClusterSlot::Broken("the cluster is gone".into()), |node| node.slot())
+        };
+        let stamp = Stamp { number: root.number, version: set.version.clone() };
+        let mut snapshot = Snapshot::new(root.target.clone(), set.table.clone())
+            .with_clusters(set.clusters.iter().map(slot))
+            .with_chains(set.chains.clone())
+            .with_max_stream_duration(set.listener.max_stream_duration)
+            .with_stamp(stamp);
+        for (name, key) in &root.demands {
+            let is_known = |key| self.clusters.get(key).map(|n| n.settled != Settled::Waiting);
+            if is_known(*key) == Some(true) {
+                snapshot = snapshot.with_named(name.clone(), slot(key));
+            }
+        }
+        Some(Root::Ready(snapshot))
+    }
+
+    fn waits_for(&self, id: RootId) -> Arc<str> {
+        let Some(root) = self.roots.get(&id) else { return Arc::default() };
+        let clusters = root.candidate.iter().flat_map(|set| set.clusters.iter());
+        let mut waiting = clusters.filter(|key| {
+            self.clusters.get(**key).is_some_and(|node| node.settled == Settled::Waiting)
+        });
+        let first = waiting.next().and_then(|key| self.clusters.name(*key));
+        let first = first.map_or("", |name| name.as_str());
+        match root.open {
+            1 => format!("waiting for cluster {first}").into(),
+            open => format!("waiting for cluster {first} and {} more", open - 1).into(),
+        }
+    }
+}
+
+/// Whether `new` says nothing that `old` does not.
+fn is_repeated(old: &Root, new: &Root) -> bool {
+    match (old, new) {
+        (Root::Waiting { why: old, .. }, Root::Waiting { why: new, .. })
+        | (Root::Failed { why: old, .. }, Root::Failed { why: new, .. }) => old == new,
+        (Root::Waiting { .. } | Root::Failed { .. } | Root::Ready(_), _) => false,
+    }
+}

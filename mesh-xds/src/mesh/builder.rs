@@ -1,0 +1,190 @@
+//! Everything about a mesh that is not in its bootstrap.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mesh_core::filter::Factory;
+use mesh_core::record::Recorder;
+use tokio::runtime::Handle;
+
+use super::Mesh;
+use super::control::Control;
+use crate::bootstrap::Bootstrap;
+#[cfg(feature = "file")]
+use crate::client::Files;
+use crate::client::{Client, Source};
+use crate::error::Error;
+use crate::parse::Registry;
+
+/// Builds a [`Mesh`]. Made by [`Mesh::builder`].
+#[derive(Default)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder {
+    bootstrap: Option<Bootstrap>,
+    file: Option<PathBuf>,
+    wait: bool,
+    plain: bool,
+    #[cfg(feature = "file")]
+    files: Option<PathBuf>,
+    runtime: Option<Handle>,
+    recorder: Option<Arc<dyn Recorder>>,
+    filters: Vec<Arc<dyn Factory>>,
+}
+
+impl Mesh {
+    /// A mesh with more settings than a bootstrap has.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The mesh that `GRPC_XDS_BOOTSTRAP` (a file, which wins) or `GRPC_XDS_BOOTSTRAP_CONFIG`
+    /// (the JSON itself) describes, as for every gRPC implementation (gRFC A27).
+    ///
+    /// Does not connect: that happens when the first target is asked for.
+    ///
+    /// # Errors
+    /// When neither variable is set, or the bootstrap is malformed (with its JSON path).
+    pub fn from_env() -> Result<Self, Error> {
+        Self::builder().bootstrap(Bootstrap::from_env().map_err(Error::bootstrap)?).build()
+    }
+
+    /// The mesh that the bootstrap file at `path` describes.
+    ///
+    /// # Errors
+    /// When the file is not there or malformed (with its JSON path).
+    pub fn from_bootstrap(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::builder().bootstrap_file(path).build()
+    }
+
+    /// The mesh that the resources in a file, or in the files of a directory, describe, without a
+    /// management server. `xds:///greeter` is the listener called `greeter`.
+    ///
+    /// Files hold xDS resources as YAML or JSON, or services in the short form
+    /// (`version: mesh/v1`). They are read, and checked, before this returns, and again whenever
+    /// they change: a set of files is taken as a whole or, with anything wrong in it, not at all.
+    /// Then the one before stays in use, and the log and [`Mesh::status`] say what is wrong, in
+    /// which file, line and field. A resource that is not in the files any more is gone.
+    ///
+    /// # Errors
+    /// When the files cannot be read or watched, or anything in them is wrong.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("mesh.yaml");
+    /// std::fs::write(&path, "
+    /// version: mesh/v1
+    /// services:
+    ///   greeter:
+    ///     protocol: grpc
+    ///     versions: { v1: ['127.0.0.1:50051'] }
+    /// ")?;
+    /// let mesh = mesh_xds::Mesh::from_file(&path)?;
+    /// let greeter = mesh.root("xds:///greeter")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "file")]
+    pub fn from_file(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::builder().files(path).build()
+    }
+
+    /// No mesh: `xds:///host:port` is `host:port`, found by DNS and spoken to in plain text. The
+    /// same types as with a mesh, for a laptop without one.
+    ///
+    /// # Errors
+    /// When the control thread cannot be started.
+    pub fn disabled() -> Result<Self, Error> {
+        Builder { plain: true, ..Builder::default() }.build()
+    }
+}
+
+impl Builder {
+    /// Uses this bootstrap. Default: the environment, as in [`Mesh::from_env`].
+    pub fn bootstrap(mut self, bootstrap: Bootstrap) -> Self {
+        self.bootstrap = Some(bootstrap);
+        self
+    }
+
+    /// Uses the bootstrap in this file.
+    pub fn bootstrap_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// Takes the resources from this file or directory, as [`Mesh::from_file`] does, and needs no
+    /// bootstrap.
+    #[cfg(feature = "file")]
+    pub fn files(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files = Some(path.into());
+        self
+    }
+
+    /// Waits for a [`bootstrap_file`](Self::bootstrap_file) that is not there yet, or not good yet,
+    /// instead of failing. Calls wait as they do for any configuration. Default: fail.
+    pub fn wait_for_bootstrap(mut self) -> Self {
+        self.wait = true;
+        self
+    }
+
+    /// Runs the control side on this runtime, which must outlive the mesh. Default: a thread of its
+    /// own. Tests with paused time pass their own runtime.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Tells `recorder` what happens. Default: nobody.
+    pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
+    /// Knows one more HTTP filter, which listeners may then use.
+    pub fn filter(mut self, factory: Arc<dyn Factory>) -> Self {
+        self.filters.push(factory);
+        self
+    }
+
+    /// Builds the mesh.
+    ///
+    /// # Errors
+    /// When the bootstrap or the files are missing or malformed, or the control thread cannot be
+    /// started.
+    pub fn build(mut self) -> Result<Mesh, Error> {
+        let registry = Registry::new(std::mem::take(&mut self.filters));
+        let control = match self.runtime.take() {
+            Some(handle) => Control::on(handle),
+            None => Control::thread()?,
+        };
+        let recorder = self.recorder.take();
+        let source = self.source(&registry, control.handle())?;
+        let client = Client::start(control.handle(), source, registry);
+        Ok(Mesh::assemble(control, Box::new(client), recorder))
+    }
+
+    #[cfg_attr(not(feature = "file"), expect(unused_variables, reason = "only files need them"))]
+    fn source(self, registry: &Registry, handle: &Handle) -> Result<Source, Error> {
+        #[cfg(feature = "file")]
+        if let Some(path) = &self.files {
+            let files = Files::open(path, registry, handle).map_err(Error::file)?;
+            return Ok(Source::Files(Box::new(files)));
+        }
+        let bootstrap = match (self.plain, self.bootstrap, self.file) {
+            (true, ..) => return Ok(Source::Plain),
+            (false, Some(bootstrap), _) => Ok(bootstrap),
+            (false, None, Some(path)) if self.wait => return Ok(Source::File(path)),
+            (false, None, Some(path)) => Bootstrap::from_file(path),
+            (false, None, None) => Bootstrap::from_env(),
+        };
+        bootstrap.map(|it| Source::Bootstrap(Box::new(it))).map_err(Error::bootstrap)
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("file", &self.file).finish_non_exhaustive()
+    }
+}

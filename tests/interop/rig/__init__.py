@@ -1,0 +1,1 @@
+"""What the interop tests are run with."""

@@ -1,0 +1,105 @@
+//! A backend on loopback that says its name.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+use tonic::body::Body;
+use tonic::codegen::Service;
+use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::{Code, Status};
+use tonic_prost::ProstCodec;
+
+use crate::Message;
+
+/// A gRPC server that answers every unary call with its name. Stops when it is dropped.
+#[derive(Debug)]
+pub struct Backend {
+    address: SocketAddr,
+    calls: Arc<AtomicU64>,
+    task: AbortHandle,
+}
+
+impl Backend {
+    /// Starts a backend called `name` on a free port.
+    pub async fn start(name: &str) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let calls = Arc::new(AtomicU64::new(0));
+        let echo = Echo { name: name.into(), calls: calls.clone() };
+        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+        let server = tonic::transport::Server::builder().add_service(echo);
+        let task = tokio::spawn(server.serve_with_incoming(incoming)).abort_handle();
+        Ok(Self { address, calls, task })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Calls that have reached it.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Echo {
+    name: Arc<str>,
+    calls: Arc<AtomicU64>,
+}
+
+impl NamedService for Echo {
+    const NAME: &'static str = "test.Echo";
+}
+
+impl Service<Request<Body>> for Echo {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let echo = self.clone();
+        Box::pin(async move {
+            let mut grpc = Grpc::new(ProstCodec::<Message, Message>::default());
+            Ok(grpc.unary(echo, request).await)
+        })
+    }
+}
+
+impl UnaryService<Message> for Echo {
+    type Response = Message;
+    type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<Message>, Status>> + Send>>;
+
+    fn call(&mut self, request: tonic::Request<Message>) -> Self::Future {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let text = self.name.to_string();
+        let asked = request.into_inner().text;
+        Box::pin(async move {
+            match asked.strip_prefix("fail:").and_then(|code| code.parse().ok()) {
+                Some(code) => Err(Status::new(Code::from_i32(code), text)),
+                None => Ok(tonic::Response::new(Message { text })),
+            }
+        })
+    }
+}
