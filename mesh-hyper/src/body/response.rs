@@ -159,10 +159,12 @@ impl Body for ResponseBody {
             }
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(frame))) => {
-                if let (Some(trailers), Some(report)) =
-                    (frame.trailers_ref(), &mut this.guard.report)
-                {
-                    report.saw(trailers);
+                if let Some(trailers) = frame.trailers_ref() {
+                    if let Some(report) = &mut this.guard.report {
+                        report.saw(trailers);
+                    }
+                    // Nothing comes after them, and few callers ask.
+                    this.end(End::Complete);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
