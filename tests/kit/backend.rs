@@ -1,7 +1,7 @@
 //! A backend on loopback that says its name.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,15 +11,17 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
+use tokio_stream::{Stream, StreamExt};
 use tonic::body::Body;
 use tonic::codegen::Service;
-use tonic::server::{Grpc, NamedService, UnaryService};
-use tonic::{Code, Status};
+use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
+use tonic::{Code, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use crate::Message;
+use crate::echo::CHAT;
 
-/// A gRPC server that answers every unary call with its name. Stops when it is dropped.
+/// A gRPC server that answers every message with its name. Stops when it is dropped.
 #[derive(Debug)]
 pub struct Backend {
     address: SocketAddr,
@@ -46,7 +48,7 @@ impl Backend {
         self.address
     }
 
-    /// Calls that have reached it.
+    /// Calls that have reached it, streams among them.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
@@ -82,7 +84,10 @@ impl Service<Request<Body>> for Echo {
         let echo = self.clone();
         Box::pin(async move {
             let mut grpc = Grpc::new(ProstCodec::<Message, Message>::default());
-            Ok(grpc.unary(echo, request).await)
+            Ok(match request.uri().path() {
+                CHAT => grpc.streaming(echo, request).await,
+                _ => grpc.unary(echo, request).await,
+            })
         })
     }
 }
@@ -101,5 +106,20 @@ impl UnaryService<Message> for Echo {
                 None => Ok(tonic::Response::new(Message { text })),
             }
         })
+    }
+}
+
+impl StreamingService<Message> for Echo {
+    type Response = Message;
+    type ResponseStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
+    type Future = Ready<Result<tonic::Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: tonic::Request<Streaming<Message>>) -> Self::Future {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let name = self.name.clone();
+        let answers = request
+            .into_inner()
+            .map(move |asked| asked.map(|_| Message { text: name.to_string() }));
+        ready(Ok(tonic::Response::new(Box::pin(answers))))
     }
 }

@@ -3,6 +3,8 @@
 mod backend;
 mod control;
 mod echo;
+mod gate;
+pub mod yaml;
 
 pub use backend::Backend;
 pub use control::{Control, resources};

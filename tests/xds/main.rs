@@ -2,11 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod routing;
-mod yaml;
 
 use std::collections::BTreeMap;
 
-use mesh_tests::{Control, EchoClient, Message};
+use mesh_tests::{Control, EchoClient, Message, yaml};
 use mesh_tonic::{Channel, Mesh};
 
 const SAY: &str = "/test.Echo/Say";

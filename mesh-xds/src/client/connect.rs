@@ -110,7 +110,7 @@ pub(super) fn metadata(
 }
 
 /// An error with all its causes in one line.
-fn full(error: &dyn std::error::Error) -> String {
+pub(super) fn full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -1,5 +1,6 @@
 //! One stream to a management server: a task that opens it and carries messages.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -68,8 +69,9 @@ async fn carry(link: Link) -> Result<(), String> {
     }
     let mut ads = Ads::new(channel).max_decoding_message_size(MAX_RESPONSE);
     let failed = |status: Status| {
-        let (code, message) = (status.code(), status.message());
-        format!("{}: {code:?}: {message}", server.uri.as_str())
+        // What a broken connection says of itself is in the causes alone.
+        let why = status.source().map_or_else(|| status.message().to_owned(), connect::full);
+        format!("{}: {:?}: {why}", server.uri.as_str(), status.code())
     };
     match mode {
         Mode::StateOfTheWorld => {

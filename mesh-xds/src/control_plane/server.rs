@@ -53,26 +53,26 @@ impl ControlPlane {
         F: Future<Output = ()>,
     {
         let (running, streams) = watch::channel(());
-        let (stopping, mut stopped) = watch::channel(());
+        let mut told = streams.clone();
         let service = Service::new(self.clone(), Some(streams)).into_server();
-        let shutdown = async move {
-            shutdown.await;
-            drop((running, stopping));
-        };
         let server = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .max_concurrent_streams(MAX_STREAMS)
             .add_service(service)
-            .serve_with_incoming_shutdown(incoming, shutdown);
+            .serve_with_incoming_shutdown(incoming, async move {
+                while told.changed().await.is_ok() {}
+            });
         async move {
-            let grace = async {
-                while stopped.changed().await.is_ok() {}
+            // Not left to the server: it does not look any more once `incoming` has ended.
+            let shutdown = async {
+                shutdown.await;
+                drop(running);
                 tokio::time::sleep(GRACE).await;
             };
             tokio::select! {
                 served = server => served.map_err(ServeError),
-                () = grace => Ok(()),
+                () = shutdown => Ok(()),
             }
         }
     }

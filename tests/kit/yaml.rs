@@ -1,11 +1,9 @@
-//! Resources as text.
+//! Resources as text. Other names than `greeter` come by [`str::replace`].
 
-use std::fmt::Write;
-
-use mesh_tests::Backend;
+use crate::Backend;
 
 /// A listener that takes its routes from `greeter-routes`.
-pub(crate) const LISTENER: &str = r#"---
+pub const LISTENER: &str = r#"---
 "@type": type.googleapis.com/envoy.config.listener.v3.Listener
 name: greeter
 api_listener:
@@ -18,7 +16,8 @@ api_listener:
 "#;
 
 /// The route configuration with these routes, one flow mapping each.
-pub(crate) fn routes(routes: &[&str]) -> String {
+#[must_use]
+pub fn routes(routes: &[&str]) -> String {
     let mut text = String::from(
         r#"---
 "@type": type.googleapis.com/envoy.config.route.v3.RouteConfiguration
@@ -30,13 +29,14 @@ virtual_hosts:
 "#,
     );
     for route in routes {
-        writeln!(text, "      - {route}").unwrap();
+        text.push_str(&format!("      - {route}\n"));
     }
     text
 }
 
 /// An EDS cluster and its assignment: a list of endpoints per priority.
-pub(crate) fn cluster(name: &str, priorities: &[&[&Backend]]) -> String {
+#[must_use]
+pub fn cluster(name: &str, priorities: &[&[&Backend]]) -> String {
     let mut text = format!(
         r#"---
 "@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
@@ -51,15 +51,13 @@ endpoints:
 "#
     );
     for (priority, backends) in priorities.iter().enumerate() {
-        writeln!(
-            text,
-            "  - locality: {{ zone: z{priority} }}\n    priority: {priority}\n    load_balancing_weight: 1\n    lb_endpoints:{}",
+        text.push_str(&format!(
+            "  - locality: {{ zone: z{priority} }}\n    priority: {priority}\n    load_balancing_weight: 1\n    lb_endpoints:{}\n",
             if backends.is_empty() { " []" } else { "" }
-        )
-        .unwrap();
+        ));
         for backend in *backends {
             let (ip, port) = (backend.address().ip(), backend.address().port());
-            writeln!(text, "      - endpoint: {{ address: {{ socket_address: {{ address: {ip}, port_value: {port} }} }} }}").unwrap();
+            text.push_str(&format!("      - endpoint: {{ address: {{ socket_address: {{ address: {ip}, port_value: {port} }} }} }}\n"));
         }
     }
     text
