@@ -1,7 +1,16 @@
-//! The mesh's clients under measurement.
+//! The mesh's clients under measurement, and what the programs that measure share.
 
+pub mod apply;
+pub mod callgrind;
+mod cargo;
 mod client;
+mod figures;
+pub mod growth;
+mod process;
 #[path = "../shared/mod.rs"]
 pub mod shared;
 
-pub use client::client;
+pub use cargo::target_directory;
+pub use client::{bootstrap, client};
+pub use figures::{Bar, Figures, Missed};
+pub use process::Process;

@@ -1,4 +1,51 @@
 //! Pure decisions and the validated model of a proxyless service mesh.
+//!
+//! Everything that decides something about a request is here: which route it falls under, which
+//! cluster and endpoint it goes to, what a filter makes of it. Nothing here has a clock, a random
+//! generator, a task, a socket, a file or a lock; the time and the randomness are arguments, so
+//! every decision can be tested exactly and without a runtime:
+//!
+//! ```
+//! use http::{HeaderMap, Method, Uri};
+//! use mesh_core::matcher::PathMatcher;
+//! use mesh_core::request::RequestHead;
+//! use mesh_core::rng::XorShift;
+//! use mesh_core::route::{
+//!     Action, ClusterChoice, Forward, Route, RouteMatch, Table, VirtualHost, Weighted,
+//!     WeightedCluster,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // 90 % to v1, 10 % to v2.
+//! let mut table = Table::builder();
+//! let split = Weighted::new(vec![
+//!     WeightedCluster::new(table.cluster("v1")?, 90),
+//!     WeightedCluster::new(table.cluster("v2")?, 10),
+//! ])?;
+//! let to = Action::Forward(Forward::new(ClusterChoice::Weighted(split)));
+//! let all = RouteMatch::new(PathMatcher::prefix("/"));
+//! table.virtual_host(VirtualHost::new("reviews", &["*"]).route(Route::new(all, to)));
+//! let table = table.build()?;
+//!
+//! let (method, uri, headers) = (Method::GET, Uri::from_static("/1"), HeaderMap::new());
+//! let head = RequestHead::from_pieces(&method, &uri, &headers, "reviews");
+//! let route = table.find(&head, &mut XorShift::new(7))?;
+//! assert_eq!(&**route.virtual_host(), "reviews");
+//! assert_eq!(table.clusters().iter().map(|name| &**name).collect::<Vec<_>>(), ["v1", "v2"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where things are
+//!
+//! ```text
+//! request  rng  matcher  cell  backoff     what everything else is made of
+//! deadline  record  side                   timeouts, reasons, calls that decisions need answered
+//! route  cluster  lb                       where a request may go, and the choice of an endpoint
+//! balance                                  which endpoints to be connected to, which priority
+//! filter                                   what a route does besides
+//! snapshot                                 all of it as one value: a request in, a Plan out
+//! ```
 
 pub mod backoff;
 pub mod balance;

@@ -88,6 +88,11 @@ impl Error {
         Self::with(kind, format!("the stream broke: {error}"), error)
     }
 
+    /// The failure of the caller's own request body.
+    pub(crate) fn body(error: Box<dyn StdError + Send + Sync>) -> Self {
+        Self::with(Kind::Body, format!("the request body failed: {error}"), error)
+    }
+
     /// The HTTP/2 error code that ended the stream, if one did.
     #[must_use]
     pub fn http2_code(&self) -> Option<u32> {

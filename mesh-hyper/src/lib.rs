@@ -8,9 +8,11 @@ mod runtime;
 mod transport;
 mod xds;
 pub use body::{Body, BoxError, Collected, ResponseBody, empty, full};
-pub use client::{Client, Options, Response, ResponseFuture, Target};
+#[cfg(feature = "reqwest-middleware")]
+pub use client::MeshMiddleware;
+pub use client::{Client, Options, OutboundPolicy, Response, ResponseFuture, Target};
 pub use error::{Error, Kind};
 pub use mesh_core::cluster::Address;
 pub use mesh_core::route::Explanation;
-pub use mesh_xds::Mesh;
 pub use transport::connect::{Connect, Connecting, Io, Sockets};
+pub use xds::Mesh;

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mesh_core::rng::XorShift;
 
@@ -10,6 +10,14 @@ use mesh_core::rng::XorShift;
 #[inline]
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// The time `duration` from now; as good as never if that cannot be told.
+#[inline]
+pub(crate) fn after(duration: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(86_400 * 365 * 30);
+    let now = now();
+    now.checked_add(duration.min(NEVER)).unwrap_or(now)
 }
 
 /// Sleeps until `at`; at once if it is past.

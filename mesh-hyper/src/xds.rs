@@ -1,11 +1,14 @@
 //! The data plane's side of [`Mesh`]: one context per mesh, and targets from their names.
 
 use std::sync::Arc;
+#[cfg(feature = "xds")]
+use std::sync::OnceLock;
 
 use http::uri::Authority;
-use mesh_xds::{Demand, Mesh, RootHandle};
+pub use mesh_xds::Mesh;
+use mesh_xds::{Demand, RootHandle};
 
-use crate::client::{Client, Context, DemandCluster, Source, Target};
+use crate::client::{Client, Context, DemandCluster, Open, Source, Target};
 use crate::error::{Error, Kind};
 use crate::transport::connect::Sockets;
 
@@ -23,7 +26,9 @@ impl Target {
             Error::with(Kind::Request, format!("{authority} cannot be an authority"), e)
         })?;
         let demand = demand.map(|ask| Arc::new(Ask(ask)) as Arc<dyn DemandCluster>);
-        let source = Source { root: cell, demand, subscription };
+        // Ends before the mesh, which runs for as long as one of its targets lives.
+        let keep = (subscription, mesh.clone());
+        let source = Source { root: cell, demand, keep: Some(Box::new(keep)) };
         Ok(Self::new(name, authority, source, context(mesh)?))
     }
 }
@@ -43,8 +48,28 @@ impl Client {
     #[must_use]
     pub fn new(mesh: &Mesh) -> Self {
         let mesh = mesh.clone();
-        Self::with(Box::new(move |authority| Target::of(&mesh, &format!("xds:///{authority}"))))
+        let inside = move |authority: &str| Target::of(&mesh, &format!("xds:///{authority}"));
+        Self::with(Box::new(inside), outside())
     }
+}
+
+/// Makes targets that are dialed by their names; whatever that takes is started at the first one.
+#[cfg(feature = "xds")]
+fn outside() -> Open {
+    let plain: OnceLock<Result<Mesh, Arc<str>>> = OnceLock::new();
+    Box::new(move |authority| {
+        let plain = plain.get_or_init(|| Mesh::disabled().map_err(|e| e.to_string().into()));
+        match plain {
+            Ok(mesh) => Target::of(mesh, &format!("xds:///{authority}")),
+            Err(why) => Err(Error::new(Kind::Outside, why.clone())),
+        }
+    })
+}
+
+/// Without the control side there is nothing that finds hosts by DNS.
+#[cfg(not(feature = "xds"))]
+fn outside() -> Open {
+    Box::new(|_| Err(Error::new(Kind::Outside, "hosts cannot be found by DNS")))
 }
 
 /// The context of `mesh`, made at the first target.

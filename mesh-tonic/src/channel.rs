@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response};
@@ -86,7 +87,7 @@ impl Service<Request<tonic::body::Body>> for Channel {
 
     fn call(&mut self, request: Request<tonic::body::Body>) -> ResponseFuture {
         let options = self.options(request.headers());
-        ResponseFuture(self.target.call(request, options))
+        ResponseFuture { call: self.target.call(request, options), deadline: options.deadline }
     }
 }
 
@@ -96,14 +97,31 @@ impl Service<Request<tonic::body::Body>> for Channel {
 /// Dropping it resets the stream and gives everything back.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture(mesh_hyper::ResponseFuture);
+pub struct ResponseFuture {
+    call: mesh_hyper::ResponseFuture,
+    deadline: Option<Instant>,
+}
 
 impl Future for ResponseFuture {
     type Output = Result<Response<ResponseBody>, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = Pin::new(&mut self.0).poll(cx);
-        polled.map(|done| done.map(|response| response.map(ResponseBody)).map_err(status))
+        let done = std::task::ready!(Pin::new(&mut self.call).poll(cx));
+        Poll::Ready(match done {
+            // A server that watches the same deadline gives up at the same moment, and not every
+            // one says so by the right code. To the caller it is one thing.
+            Ok(response) if response.body().is_end_stream() && self.is_late() => {
+                Err(Status::deadline_exceeded("the deadline has passed"))
+            }
+            Ok(response) => Ok(response.map(ResponseBody)),
+            Err(error) => Err(status(error)),
+        })
+    }
+}
+
+impl ResponseFuture {
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|at| at <= tokio::time::Instant::now().into_std())
     }
 }
 

@@ -44,6 +44,11 @@ impl Error {
         Self::with(Kind::Bootstrap, source.to_string(), Some(source.into()))
     }
 
+    #[cfg(all(feature = "ads", feature = "file"))]
+    pub(crate) fn file(source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::with(Kind::File, source.to_string(), Some(source.into()))
+    }
+
     #[cfg(feature = "ads")]
     pub(crate) fn target(target: &str, source: crate::bootstrap::TargetError) -> Self {
         Self::with(Kind::Target, format!("target {target}: {source}"), Some(source.into()))

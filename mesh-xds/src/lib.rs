@@ -1,4 +1,33 @@
-//! The control side of a proxyless service mesh.
+//! The control side of a proxyless service mesh: where configuration comes from and what becomes of
+//! it before a request sees it.
+//!
+//! ```text
+//! bootstrap ─► ads (versions, ACK, NACK) ─► parse (validated, or refused with its path)
+//!           ─► graph (what is wanted, which targets are complete) ─► snapshots that channels read
+//! ```
+//!
+//! [`Mesh`] is the handle that programs hold. Most use it through `mesh-tonic` or `mesh-hyper`.
+//!
+//! ```
+//! use mesh_xds::{Mesh, bootstrap::Bootstrap};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let bootstrap = Bootstrap::from_json(
+//!     r#"{"xds_servers": [{"server_uri": "localhost:18000",
+//!         "channel_creds": [{"type": "insecure"}]}], "node": {"id": "me"}}"#,
+//! )?;
+//! let mesh = Mesh::builder().bootstrap(bootstrap).build()?;
+//! let greeter = mesh.root("xds:///greeter")?;
+//! assert_eq!(&*greeter.authority, "greeter");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! `ads` (management servers), `file` (resources from YAML and JSON), `control-plane` (the embedded
+//! management server) are on by default; `cli` builds the program `mesh`. Without any of them the state machines remain: `ads`,
+//! `parse` and `graph` need neither a runtime nor a transport.
 
 pub mod ads;
 pub mod bootstrap;
@@ -17,9 +46,17 @@ mod mesh;
 pub mod name;
 pub mod parse;
 pub mod proto;
+#[cfg(feature = "mesh")]
+mod roots;
+#[cfg(feature = "mesh")]
+mod status;
 
 pub use error::{Error, Kind};
 #[cfg(feature = "ads")]
 pub use mesh::Builder;
 #[cfg(feature = "mesh")]
-pub use mesh::{Demand, Mesh, RootHandle, Roots, Status};
+pub use mesh::Mesh;
+#[cfg(feature = "mesh")]
+pub use roots::{Demand, RootHandle, Roots};
+#[cfg(feature = "mesh")]
+pub use status::{FilesStatus, Status};

@@ -49,9 +49,8 @@ async fn a_refused_route_keeps_the_old_one() {
     let (mesh, mut client) = client(&control, &[]);
     assert_eq!(count(&mut client, 5).await, counts(&[("a", 5)]));
     let bad = r#"{ match: { safe_regex: { regex: "(" } }, route: { cluster: a } }"#;
-    let pushed = control
-        .push(&[LISTENER, &routes(&[bad]), &cluster("a", &[&[&a]])].concat())
-        .unwrap();
+    let pushed =
+        control.push(&[LISTENER, &routes(&[bad]), &cluster("a", &[&[&a]])].concat()).unwrap();
     let rejection = control.plane().in_force(&pushed).await.unwrap_err();
     let text = rejection.to_string();
     assert!(text.contains("virtual_hosts[0].routes[0].match.safe_regex"), "{text}");

@@ -7,8 +7,8 @@ use super::entry::{Identity, Phase, Status};
 use super::table::Table;
 use super::{Action, Closed, Condition, ConnectionId, Group, Reachable, View};
 use crate::backoff::Backoff;
+use crate::cluster::Policy;
 use crate::cluster::{Endpoint, Version};
-use crate::lb::Policy;
 use crate::rng::Rng;
 
 /// How long an idle cluster remembers its endpoints. The longest backoff has then passed, so that

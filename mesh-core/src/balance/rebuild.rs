@@ -12,8 +12,8 @@ use super::failover::KEEP;
 use super::first::First;
 use super::priority::{Place, Priority};
 use super::table::{self, Table};
+use crate::cluster::Policy;
 use crate::cluster::{Assignment, Config, Connections, Endpoint, Locality, LocalityName, Version};
-use crate::lb::Policy;
 
 impl Table {
     /// Replaces the endpoints by those of `version`; `before` are the settings until now.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::assignment::Assignment;
-use crate::lb;
+use super::balancing::LoadBalancing;
 
 /// How to find and use a cluster's endpoints.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct Config {
     /// Where its endpoints come from.
     pub discovery: Discovery,
     /// How an endpoint is chosen for a call.
-    pub lb: lb::Config,
+    pub lb: LoadBalancing,
     /// How its endpoints are spoken to.
     pub upstream: Upstream,
     /// How many connections, and for how long.
@@ -30,7 +30,7 @@ impl Config {
         Self {
             name: name.into(),
             discovery,
-            lb: lb::Config::default(),
+            lb: LoadBalancing::default(),
             upstream: Upstream::Http2,
             connections: Connections::default(),
             limits: Limits::default(),

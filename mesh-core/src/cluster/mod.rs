@@ -10,11 +10,13 @@
 //! is shared by every target that routes to it, and requests hold it until they end.
 
 mod assignment;
+mod balancing;
 mod config;
 mod endpoint;
 mod live;
 
 pub use assignment::{Assignment, DropOverload, Leaf, Locality, LocalityName};
+pub use balancing::{LoadBalancing, Policy};
 pub use config::{Config, Connections, Discovery, HostPort, Keepalive, Limits, Upstream};
 pub use endpoint::{Address, Endpoint, EndpointState, Health};
 pub use live::{Cluster, Permit, Version};

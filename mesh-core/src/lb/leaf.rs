@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::Policy;
 use super::stride::Stride;
-use crate::cluster::Endpoint;
+use crate::cluster::{Endpoint, Policy};
 use crate::rng::Rng;
 
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::leaf::Leaf;
-use super::{Config, Policy};
-use crate::cluster::Endpoint;
+
+use crate::cluster::{Endpoint, LoadBalancing, Policy};
 use crate::rng::Rng;
 
 /// The ready endpoints of one locality.
@@ -42,7 +42,7 @@ impl Picker {
 
     /// A picker over `groups`. Groups without endpoints get no calls.
     #[must_use]
-    pub fn new(config: &Config, groups: Vec<Group>, rng: &mut dyn Rng) -> Self {
+    pub fn new(config: &LoadBalancing, groups: Vec<Group>, rng: &mut dyn Rng) -> Self {
         // pick_first is one list over all localities (gRFC A61).
         let split = config.locality_weighted && !matches!(config.policy, Policy::PickFirst { .. });
         let mut picker = Self::empty();

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use super::{Config, Group, Picker, Policy};
-use crate::cluster::{Address, Endpoint};
+use super::{Group, Picker};
+use crate::cluster::{Address, Endpoint, LoadBalancing, Policy};
 use crate::rng::{Rng, XorShift};
 
 fn endpoints(weights: &[u32]) -> Vec<Arc<Endpoint>> {
@@ -13,7 +13,7 @@ fn endpoints(weights: &[u32]) -> Vec<Arc<Endpoint>> {
 }
 
 fn picker(policy: Policy, groups: &[(u32, &[u32])]) -> Picker {
-    let config = Config { policy, locality_weighted: true };
+    let config = LoadBalancing { policy, locality_weighted: true };
     let group = |(weight, w): &(u32, &[u32])| Group { weight: *weight, endpoints: endpoints(w) };
     Picker::new(&config, groups.iter().map(group).collect(), &mut XorShift::new(3))
 }

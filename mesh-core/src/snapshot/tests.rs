@@ -81,8 +81,7 @@ fn table() -> Arc<Table> {
     let mut split = forward("/split", ClusterChoice::Weighted(split));
     split.overrides.insert(Override::new("x", settings("route")));
     let header = ClusterChoice::Header(HeaderName::from_static("x-cluster"));
-    let mut redirect = Redirect::default();
-    redirect.host = Some("other".into());
+    let redirect = Redirect { host: Some("other".into()), ..Redirect::default() };
     let body = Bytes::from_static(b"no");
     let gone = Action::DirectResponse { status: StatusCode::GONE, body };
     table.virtual_host(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -11,12 +12,14 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use mesh_core::cluster::{Address, Permit};
 use mesh_core::filter::{End, Passage};
-use tokio::task::AbortHandle;
 
+use crate::client::Target;
 use crate::client::report::Report;
 use crate::error::{Error, Kind};
+use crate::runtime;
 use crate::transport::connection::{Stream, Wire};
 use crate::transport::h1;
+use crate::transport::pump::Pumping;
 use crate::transport::timer::Timer;
 
 /// The body of a response.
@@ -28,6 +31,8 @@ use crate::transport::timer::Timer;
 pub struct ResponseBody {
     source: Source,
     guard: Guard,
+    /// Frames that were there without waiting, since the clock was last looked at.
+    ready: u8,
 }
 
 /// Where the bytes come from.
@@ -44,9 +49,12 @@ pub(crate) struct Guard {
     pub(crate) stream: Option<Stream>,
     pub(crate) permit: Option<Permit>,
     pub(crate) timer: Timer,
-    pub(crate) pump: Option<AbortHandle>,
-    pub(crate) passage: Option<Passage>,
+    pub(crate) pump: Option<Pumping>,
+    /// In a lock that is never taken: it makes the body `Sync`, which filters' state is not.
+    passage: Option<Mutex<Passage>>,
     pub(crate) report: Option<Box<Report>>,
+    /// Keeps the mesh running, which watches the deadline.
+    pub(crate) target: Option<Target>,
     /// How often the request has been sent.
     pub(crate) attempts: u32,
 }
@@ -60,6 +68,7 @@ impl Guard {
             pump: None,
             passage: None,
             report: None,
+            target: None,
             attempts: 1,
         }
     }
@@ -69,10 +78,24 @@ impl Guard {
         self.stream.as_ref().map(|stream| &stream.0.endpoint.address)
     }
 
+    /// Takes the call's way through its filters along.
+    #[inline]
+    pub(crate) fn set_passage(&mut self, passage: Option<Passage>) {
+        // Most calls pass no filters: nothing is moved for them.
+        if let Some(passage) = passage {
+            self.passage = Some(Mutex::new(passage));
+        }
+    }
+
+    pub(crate) fn passage_mut(&mut self) -> Option<&mut Passage> {
+        let passage = self.passage.as_mut()?;
+        Some(passage.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Gives everything back; the call ended as `end` says.
     pub(crate) fn release(&mut self, end: End) {
         if let Some(pump) = self.pump.take() {
-            pump.abort();
+            pump.stop();
         }
         if let Some(stream) = self.stream.take() {
             self.timer.cancel(&stream.0.signals.timers);
@@ -81,8 +104,9 @@ impl Guard {
             }
         }
         self.permit = None;
-        if let Some(mut passage) = self.passage.take() {
+        if let Some(passage) = self.passage_mut() {
             passage.finish(end);
+            self.passage = None;
         }
         if let Some(report) = self.report.take() {
             report.finish(end);
@@ -92,12 +116,33 @@ impl Guard {
     /// Lets go of the connection, but not of the call; returns the deadline.
     pub(crate) fn give_back_stream(&mut self) -> Option<Instant> {
         if let Some(pump) = self.pump.take() {
-            pump.abort();
+            pump.stop();
         }
         if let Some(stream) = self.stream.take() {
             self.timer.cancel(&stream.0.signals.timers);
         }
         self.timer.deadline()
+    }
+
+    /// `error`, or the failure of the request body if that is what broke the stream.
+    pub(crate) fn cause(&self, error: Error) -> Error {
+        match self.pump.as_ref().and_then(Pumping::failure) {
+            Some(failure) => Error::body(failure),
+            None => error,
+        }
+    }
+
+    /// That the deadline passed while the call was `waiting`.
+    pub(crate) fn late(&self, waiting: &str) -> Error {
+        let target = self.target.as_ref().map_or("", |target| target.name());
+        let why = match &self.stream {
+            Some(Stream(connection)) => format!(
+                "{target}: the deadline passed {waiting} {} of cluster {}",
+                connection.endpoint.address, connection.signals.cluster
+            ),
+            None => format!("{target}: the deadline passed"),
+        };
+        Error::new(Kind::Deadline, why)
     }
 
     /// Whether the deadline has passed.
@@ -117,8 +162,19 @@ impl Drop for Guard {
 }
 
 impl ResponseBody {
+    /// The body that comes from `source`. If nothing comes, what `guard` holds is given back at once.
+    #[inline]
     pub(crate) fn new(source: Source, guard: Guard) -> Self {
-        Self { source, guard }
+        if source.is_end() {
+            return Self::ended(guard);
+        }
+        Self { source, guard, ready: 0 }
+    }
+
+    #[cold]
+    fn ended(mut guard: Guard) -> Self {
+        guard.release(End::Complete);
+        Self { source: Source::Done, guard, ready: 0 }
     }
 
     /// A body that the mesh itself has made.
@@ -140,12 +196,20 @@ impl ResponseBody {
         self.guard.attempts
     }
 
+    /// Whether the deadline of a response that never has to be waited for has passed.
+    fn is_overdue(&mut self) -> bool {
+        const PATIENCE: u8 = 64;
+        self.ready = (self.ready + 1) % PATIENCE;
+        self.ready == 0 && self.guard.timer.deadline().is_some_and(|at| at <= runtime::now())
+    }
+
     fn end(&mut self, end: End) {
         self.source = Source::Done;
         self.guard.release(end);
     }
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let error = self.guard.cause(error);
         let error = error.sent(self.guard.upstream(), self.guard.attempts);
         if let Some(report) = &mut self.guard.report {
             report.failed(error.kind());
@@ -178,14 +242,19 @@ impl Body for ResponseBody {
         };
         match polled {
             Poll::Pending if this.guard.is_late(cx) => {
-                this.fail(Error::new(Kind::Deadline, "the deadline passed during the response"))
+                let late = this.guard.late("during the response of");
+                this.fail(late)
             }
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(frame))) => {
-                if let (Some(trailers), Some(report)) =
-                    (frame.trailers_ref(), &mut this.guard.report)
-                {
-                    report.saw(trailers);
+                if let Some(trailers) = frame.trailers_ref() {
+                    if let Some(report) = &mut this.guard.report {
+                        report.saw(trailers);
+                    }
+                    this.end(End::Complete);
+                } else if this.is_overdue() {
+                    let late = this.guard.late("during the response of");
+                    return this.fail(late);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -198,12 +267,7 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::H2 { recv, .. } => recv.is_end_stream(),
-            Source::H1(incoming) => incoming.is_end_stream(),
-            Source::Local(content) => content.is_empty(),
-            Source::Done => true,
-        }
+        self.source.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -212,6 +276,26 @@ impl Body for ResponseBody {
             Source::Local(content) => SizeHint::with_exact(content.len() as u64),
             Source::H2 { .. } => SizeHint::new(),
             Source::Done => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        // Whoever saw `is_end_stream` need not poll for the end.
+        if self.guard.stream.is_some() && self.is_end_stream() {
+            self.end(End::Complete);
+        }
+    }
+}
+
+impl Source {
+    fn is_end(&self) -> bool {
+        match self {
+            Source::H2 { recv, .. } => recv.is_end_stream(),
+            Source::H1(incoming) => incoming.is_end_stream(),
+            Source::Local(content) => content.is_empty(),
+            Source::Done => true,
         }
     }
 }

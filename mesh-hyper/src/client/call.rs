@@ -19,11 +19,11 @@ use mesh_core::request::{Protocol, RequestHead};
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 
 use super::report::Report;
-use super::target::{Inner, Options};
+use super::target::{Inner, Options, Target};
 use super::{answer, slow};
 use crate::body::{BoxError, Guard, ResponseBody};
 use crate::error::{Error, Kind};
-use crate::pool::{Miss, Pool};
+use crate::pool::{Draw, Miss, Pool};
 use crate::runtime;
 use crate::transport::connection::Stream;
 use crate::transport::exchange::{self, Broken, Exchange, Started};
@@ -37,20 +37,24 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture(State);
 
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum State {
     /// Sent; the response is awaited.
     Sent {
         exchange: Exchange,
         guard: Guard,
-        target: Arc<Inner>,
         authority: Option<Authority>,
+        wait_for_ready: bool,
     },
     /// Something has to be waited for before it can be sent.
     Slow(Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Error>> + Send>>),
     /// Decided without sending anything.
-    Decided(Box<Result<Response<ResponseBody>, Error>>),
+    Decided(Decided),
     Ended,
 }
+
+/// The outcome of a call that is not sent.
+pub(super) type Decided = Box<Result<Response<ResponseBody>, Error>>;
 
 /// A call on its way through the stages, before it is sent.
 pub(super) struct Call {
@@ -71,7 +75,7 @@ pub(super) enum Stage {
     /// A filter waits.
     Filter(Plan, Passage, Option<Step>),
     /// There is no stream to send it on.
-    Pick(Plan, Option<Passage>),
+    Pick(Plan, Option<Passage>, Draw),
 }
 
 impl ResponseFuture {
@@ -102,25 +106,25 @@ impl ResponseFuture {
                             call.filtered(target, plan, protocol)
                         }
                         Err(NoPlan::Unknown { .. }) if target.demand.is_some() => Ok(Stage::Plan),
-                        Err(why) => Err(answer::without_plan(target, why, protocol)),
+                        Err(why) => Err(Box::new(answer::without_plan(target, why, protocol))),
                     }
                 }
                 _ => Ok(Stage::Plan),
             }
         };
         let stage = match stage {
-            Ok(Stage::Pick(plan, passage)) => {
+            Ok(Stage::Pick(plan, passage, _)) => {
                 return match call.picked(target, &plan) {
-                    Ok(Some(stream)) => call.send(target, plan, passage, stream, body),
-                    Ok(None) => {
-                        let stage = Stage::Pick(plan, passage);
+                    Ok(Ok(stream)) => call.send(target, &plan, passage, stream, body),
+                    Ok(Err(draw)) => {
+                        let stage = Stage::Pick(plan, passage, draw);
                         Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
                     }
                     Err(error) => Self::decided(call.failed(error)),
                 };
             }
             Ok(stage) => stage,
-            Err(decided) => return Self::decided(decided.or_else(|error| call.failed(error))),
+            Err(decided) => return Self::decided((*decided).or_else(|error| call.failed(error))),
         };
         Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
     }
@@ -149,7 +153,7 @@ impl Call {
             report.cluster(plan.cluster.name());
         }
         if let Some(limit) = plan.limit(protocol, None) {
-            let until = runtime::now() + limit;
+            let until = runtime::after(limit);
             if self.deadline.is_none_or(|deadline| until < deadline) {
                 self.deadline = Some(until);
                 self.has_timeout = false;
@@ -159,6 +163,18 @@ impl Call {
                 self.has_timeout = true;
             }
         }
+        if protocol == Protocol::Grpc && !self.has_timeout && self.deadline.is_some() {
+            self.tell_timeout(protocol);
+        }
+    }
+
+    /// Tells the upstream how much time is left, as far as there is a deadline.
+    pub(super) fn tell_timeout(&mut self, protocol: Protocol) {
+        if let (Some(deadline), Protocol::Grpc) = (self.deadline, protocol) {
+            let left = deadline.saturating_duration_since(runtime::now());
+            self.parts.headers.insert(GRPC_TIMEOUT, mesh_core::deadline::format(left));
+            self.has_timeout = true;
+        }
     }
 
     /// Goes through the filters as far as they let it without waiting.
@@ -167,18 +183,18 @@ impl Call {
         target: &Inner,
         plan: Plan,
         protocol: Protocol,
-    ) -> Result<Stage, Result<Response<ResponseBody>, Error>> {
+    ) -> Result<Stage, Decided> {
         if plan.chain.is_empty() {
-            return Ok(Stage::Pick(plan, None));
+            return Ok(Stage::Pick(plan, None, Draw::Due));
         }
         let mut passage = Passage::new(plan.chain.clone());
         loop {
             match self.filter(target, &mut passage, None) {
-                None => return Ok(Stage::Pick(plan, Some(passage))),
+                None => return Ok(Stage::Pick(plan, Some(passage), Draw::Due)),
                 Some(Step::Continue) => {}
                 Some(Step::Respond(local)) => {
                     passage.finish(End::Complete);
-                    return Err(Ok(answer::local(local, protocol)));
+                    return Err(Box::new(Ok(answer::local(local, protocol))));
                 }
                 Some(step) => return Ok(Stage::Filter(plan, passage, Some(step))),
             }
@@ -208,13 +224,14 @@ impl Call {
     }
 
     /// A stream for the call, if there is one at once.
-    fn picked(&self, target: &Inner, plan: &Plan) -> Result<Option<Stream>, Error> {
+    fn picked(&self, target: &Inner, plan: &Plan) -> Result<Result<Stream, Draw>, Error> {
         let Some(pool) = Pool::of(&plan.cluster, &target.context) else {
             return Err(foreign(plan));
         };
         match runtime::with_rng(|rng| pool.pick(rng)) {
-            Ok(stream) => Ok(Some(stream)),
-            Err(Miss::NotReady | Miss::Saturated(_)) => Ok(None),
+            Ok(stream) => Ok(Ok(stream)),
+            Err(Miss::NotReady | Miss::Behind) => Ok(Err(Draw::Due)),
+            Err(Miss::Saturated(_)) => Ok(Err(Draw::Done)),
             Err(Miss::Dropped(category)) => Err(pool.dropped(&category)),
         }
     }
@@ -223,7 +240,7 @@ impl Call {
     pub(super) fn send<B>(
         mut self,
         target: &Arc<Inner>,
-        plan: Plan,
+        plan: &Plan,
         passage: Option<Passage>,
         stream: Stream,
         body: B,
@@ -233,23 +250,24 @@ impl Call {
         B::Error: Into<BoxError>,
     {
         let Some(pool) = Pool::of(&plan.cluster, &target.context) else {
-            return ResponseFuture::decided(self.failed(foreign(&plan)));
+            return ResponseFuture::decided(self.failed(foreign(plan)));
         };
         let permit = match pool.admit(&plan.cluster) {
             Ok(permit) => permit,
             Err(error) => return ResponseFuture::decided(self.failed(error)),
         };
         let mut guard = Guard::new(permit, self.deadline);
-        guard.passage = passage;
+        guard.set_passage(passage);
         guard.report = self.report.take();
+        guard.target = Some(Target(target.clone()));
         let authority = self.authority.take();
         let to = authority.as_ref().unwrap_or(&target.authority);
         match exchange::start(&stream, to, self.parts, body) {
             Ok(Started { exchange, pump }) => {
                 guard.stream = Some(stream);
                 guard.pump = pump;
-                let target = target.clone();
-                ResponseFuture(State::Sent { exchange, guard, target, authority })
+                let wait_for_ready = self.wait_for_ready;
+                ResponseFuture(State::Sent { exchange, guard, authority, wait_for_ready })
             }
             Err(error) => {
                 guard.stream = Some(stream);
@@ -273,27 +291,26 @@ impl Future for ResponseFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<Self::Output> {
         loop {
             match &mut self.0 {
-                State::Sent { exchange, guard, .. } => {
+                State::Sent { exchange, guard, authority, wait_for_ready } => {
                     let Some(stream) = &guard.stream else { return Poll::Pending };
-                    let Poll::Ready(done) = exchange.poll(stream, cx) else {
+                    let Poll::Ready(done) = exchange.poll(stream, guard.pump.as_ref(), cx) else {
                         if !guard.is_late(cx) {
                             return Poll::Pending;
                         }
                         return Poll::Ready(self.late());
                     };
-                    let State::Sent { guard, target, authority, .. } =
-                        std::mem::replace(&mut self.0, State::Ended)
-                    else {
-                        return Poll::Pending;
-                    };
+                    let guard = std::mem::take(guard);
+                    let (authority, wait_for_ready) = (authority.take(), *wait_for_ready);
+                    self.0 = State::Ended;
                     match done {
                         Ok(response) => return Poll::Ready(Ok(answered(guard, response))),
                         Err(Broken::Failed(error)) => return Poll::Ready(fail(guard, error)),
-                        Err(Broken::Unprocessed { error, again: None }) => {
+                        Err(Broken::Unprocessed { error, again: None, .. }) => {
                             return Poll::Ready(fail(guard, error));
                         }
-                        Err(Broken::Unprocessed { again: Some(again), .. }) => {
-                            let retried = slow::again(target, authority, guard, again);
+                        Err(Broken::Unprocessed { again: Some(again), why, .. }) => {
+                            let retried =
+                                slow::again(guard, authority, wait_for_ready, (again, why));
                             self.0 = State::Slow(Box::pin(retried));
                         }
                     }
@@ -318,16 +335,10 @@ impl ResponseFuture {
     #[cold]
     fn late(&mut self) -> Result<Response<ResponseBody>, Error> {
         match std::mem::replace(&mut self.0, State::Ended) {
-            State::Sent { exchange, guard, target, .. } => {
+            State::Sent { exchange, guard, .. } => {
                 drop(exchange);
-                let why = match &guard.stream {
-                    Some(stream) => format!(
-                        "{}: the deadline passed before {} of cluster {} answered",
-                        target.name, stream.0.endpoint.address, stream.0.signals.cluster
-                    ),
-                    None => format!("{}: the deadline passed", target.name),
-                };
-                fail(guard, Error::new(Kind::Deadline, why))
+                let late = guard.late("before the answer of");
+                fail(guard, late)
             }
             State::Slow(_) | State::Decided(_) | State::Ended => {
                 Err(Error::new(Kind::Deadline, "the deadline passed"))
@@ -342,7 +353,7 @@ pub(super) fn answered(
     response: Response<crate::body::Source>,
 ) -> Response<ResponseBody> {
     let (mut parts, source) = response.into_parts();
-    if let Some(passage) = &mut guard.passage {
+    if let Some(passage) = guard.passage_mut() {
         passage.respond(parts.status, &mut parts.headers);
     }
     if let Some(report) = &mut guard.report {
@@ -352,6 +363,7 @@ pub(super) fn answered(
 }
 
 pub(super) fn fail(mut guard: Guard, error: Error) -> Result<Response<ResponseBody>, Error> {
+    let error = guard.cause(error);
     let error = error.sent(guard.upstream(), guard.attempts);
     if let Some(report) = &mut guard.report {
         report.failed(error.kind());

@@ -9,6 +9,8 @@ mod answer;
 mod call;
 mod context;
 mod http;
+#[cfg(feature = "reqwest-middleware")]
+mod middleware;
 pub(crate) mod report;
 mod side;
 mod slow;
@@ -16,6 +18,9 @@ mod target;
 
 pub use call::ResponseFuture;
 pub(crate) use context::Context;
-pub use http::{Client, Response};
+pub(crate) use http::Open;
+pub use http::{Client, OutboundPolicy, Response};
+#[cfg(feature = "reqwest-middleware")]
+pub use middleware::MeshMiddleware;
 pub(crate) use target::{DemandCluster, Source};
 pub use target::{Options, Target};

@@ -14,7 +14,7 @@ use mesh_core::snapshot::{ClusterSlot, Root};
 use super::call::answered;
 use super::target::Inner;
 use crate::body::{Guard, full};
-use crate::pool::Pool;
+use crate::pool::{Draw, Pool, Want};
 use crate::runtime;
 use crate::transport::exchange::{self, Broken};
 
@@ -61,10 +61,12 @@ async fn send(target: &Arc<Inner>, cluster: &Arc<Cluster>, call: Call) -> Result
     let authority = Authority::try_from(&**name).map_err(|e| broken(&e))?;
     let pool = Pool::of(cluster, &target.context);
     let pool = pool.ok_or_else(|| Failure::NoCluster(call.cluster.clone()))?;
-    let stream = pool.wait(Some(runtime::now() + call.timeout), false).await;
+    let deadline = Some(runtime::after(call.timeout));
+    let stream = pool.wait(Want { deadline, patient: false, draw: Draw::Due }).await;
     let stream = stream.map_err(|e| broken(&e))?;
     let mut started = exchange::start(&stream, &authority, parts, body).map_err(|e| broken(&e))?;
-    let answer = std::future::poll_fn(|cx| started.exchange.poll(&stream, cx)).await;
+    let answer =
+        std::future::poll_fn(|cx| started.exchange.poll(&stream, started.pump.as_ref(), cx)).await;
     let response = answer.map_err(|failed| match failed {
         Broken::Unprocessed { error, .. } | Broken::Failed(error) => broken(&error),
     })?;

@@ -1,7 +1,7 @@
 //! What a call does when it has to wait: for configuration, a filter, a connection, or because the
 //! peer has given it back.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,22 +14,26 @@ use mesh_core::side::SideCalls;
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 
 use super::answer;
-use super::call::{Call, Stage, answered, fail};
+use super::call::{Call, Decided, Stage, answered, fail};
 use super::side::Side;
 use super::target::{Inner, Options};
 use crate::body::{BoxError, Guard, ResponseBody};
 use crate::error::{Error, Kind};
-use crate::pool::Pool;
+use crate::pool::{Draw, Pool, Want};
 use crate::runtime;
-use crate::transport::exchange::{self, Again, Broken, Started};
+use crate::transport::exchange::{self, Broken, Started, Unprocessed};
+use crate::transport::replay::Again;
 
 /// How long a call without a deadline waits for configuration. Longer than a resource may stay
 /// out (15 s, gRFC A57), so that its absence is the reason given.
 const CONFIG_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a request is sent again because the peer had not looked at it. Peers that refuse one
-/// connection after the other are broken, and the caller should know.
-const MAX_AGAIN: u32 = 8;
+/// How often a request is sent again at the most because no peer has looked at it. Peers that go
+/// away one after the other are broken, and the caller should know.
+const MAX_AGAIN: u32 = 64;
+
+/// How often of these after a refusal: it comes from a peer that may have too much to do already.
+const MAX_REFUSED: u32 = 3;
 
 type Outcome = Result<Response<ResponseBody>, Error>;
 
@@ -40,29 +44,31 @@ where
     B::Error: Into<BoxError>,
 {
     let bound = call.deadline;
-    let prepared = prepare(&target, &mut call, stage);
-    // The deadline covers everything before the request is sent; pools check it themselves.
-    let prepared = match bound {
-        Some(at) => match tokio::time::timeout_at(at.into(), prepared).await {
-            Ok(prepared) => prepared,
-            Err(_) => {
-                let why = format!("{}: the deadline passed while waiting", target.name);
-                Err(Err(Error::new(Kind::Deadline, why)))
+    let planned = in_time(&target, bound, planned(&target, &mut call, stage)).await;
+    let (plan, passage, draw) = match planned {
+        Ok((plan, Filters::Passed(passage), draw)) => (plan, passage, draw),
+        Ok((plan, Filters::Ahead(passage, step), draw)) => {
+            // The plan may have brought the deadline forward.
+            let bound = call.deadline;
+            let filtered = filter(&target, &mut call, passage, step);
+            match in_time(&target, bound, filtered).await {
+                Ok(passage) => (plan, Some(passage), draw),
+                Err(decided) => return (*decided).or_else(|error| call.failed(error)),
             }
-        },
-        None => prepared.await,
-    };
-    let (plan, passage) = match prepared {
-        Ok(prepared) => prepared,
-        Err(Ok(response)) => return Ok(response),
-        Err(Err(error)) => return call.failed(error),
+        }
+        Err(decided) => return (*decided).or_else(|error| call.failed(error)),
     };
     let Some(pool) = Pool::of(&plan.cluster, &target.context).cloned() else {
         let why = format!("cluster {} belongs to another data plane", plan.cluster.name());
         return call.failed(Error::new(Kind::NoCluster, why));
     };
-    match pool.wait(call.deadline, call.wait_for_ready).await {
-        Ok(stream) => call.send(&target, plan, passage, stream, body).await,
+    let want = Want { deadline: call.deadline, patient: call.wait_for_ready, draw };
+    match pool.wait(want).await {
+        Ok(stream) => {
+            // Some of the time is gone.
+            call.tell_timeout(call.head(&target).protocol);
+            call.send(&target, &plan, passage, stream, body).await
+        }
         Err(error) => {
             if let Some(mut passage) = passage {
                 passage.finish(End::Failed);
@@ -72,35 +78,53 @@ where
     }
 }
 
-/// Plans the call and takes it through its filters.
-async fn prepare(
+/// What `stage` comes to, unless the deadline passes before.
+async fn in_time<T>(
+    target: &Inner,
+    deadline: Option<Instant>,
+    stage: impl Future<Output = Result<T, Decided>>,
+) -> Result<T, Decided> {
+    let Some(at) = deadline else { return stage.await };
+    tokio::time::timeout_at(at.into(), stage).await.unwrap_or_else(|_| {
+        let why = format!("{}: the deadline passed while waiting", target.name);
+        Err(Box::new(Err(Error::new(Kind::Deadline, why))))
+    })
+}
+
+/// How far a planned call has come with its filters.
+enum Filters {
+    Ahead(Passage, Option<Step>),
+    Passed(Option<Passage>),
+}
+
+/// The call's plan, once there is one.
+async fn planned(
     target: &Arc<Inner>,
     call: &mut Call,
     stage: Stage,
-) -> Result<(Plan, Option<Passage>), Outcome> {
-    let (plan, passage, step) = match stage {
-        Stage::Pick(plan, passage) => return Ok((plan, passage)),
-        Stage::Filter(plan, passage, step) => (plan, passage, step),
+) -> Result<(Plan, Filters, Draw), Decided> {
+    match stage {
+        Stage::Pick(plan, passage, draw) => Ok((plan, Filters::Passed(passage), draw)),
+        Stage::Filter(plan, passage, step) => Ok((plan, Filters::Ahead(passage, step), Draw::Due)),
         Stage::Plan => {
             let options = Options { deadline: call.deadline, wait_for_ready: call.wait_for_ready };
             let plan = plan(target, call, options).await?;
-            if plan.chain.is_empty() {
-                return Ok((plan, None));
-            }
-            let passage = Passage::new(plan.chain.clone());
-            (plan, passage, None)
+            let filters = match plan.chain.is_empty() {
+                true => Filters::Passed(None),
+                false => Filters::Ahead(Passage::new(plan.chain.clone()), None),
+            };
+            Ok((plan, filters, Draw::Due))
         }
-    };
-    filter(target, call, passage, step).await.map(|passage| (plan, Some(passage)))
+    }
 }
 
-async fn plan(target: &Arc<Inner>, call: &mut Call, options: Options) -> Result<Plan, Outcome> {
-    let until = options.deadline.unwrap_or_else(|| runtime::now() + CONFIG_PATIENCE);
+async fn plan(target: &Arc<Inner>, call: &mut Call, options: Options) -> Result<Plan, Decided> {
+    let until = options.deadline.unwrap_or_else(|| runtime::after(CONFIG_PATIENCE));
     let mut demanded = false;
     loop {
         let mut changed = std::pin::pin!(target.changed.0.notified());
         changed.as_mut().enable();
-        let root = configured(target, options).await.map_err(Err)?;
+        let root = configured(target, options).await.map_err(|error| Box::new(Err(error)))?;
         let Root::Ready(snapshot) = &*root else { continue };
         let head = call.head(target);
         let protocol = head.protocol;
@@ -116,10 +140,10 @@ async fn plan(target: &Arc<Inner>, call: &mut Call, options: Options) -> Result<
                 }
                 if tokio::time::timeout_at(until.into(), changed).await.is_err() {
                     let unknown = NoPlan::Unknown { route, cluster };
-                    return Err(answer::without_plan(target, unknown, protocol));
+                    return Err(Box::new(answer::without_plan(target, unknown, protocol)));
                 }
             }
-            Err(why) => return Err(answer::without_plan(target, why, protocol)),
+            Err(why) => return Err(Box::new(answer::without_plan(target, why, protocol))),
         }
     }
 }
@@ -129,7 +153,7 @@ pub(super) async fn configured(target: &Inner, options: Options) -> Result<Arc<R
     let until = match (options.deadline, options.wait_for_ready) {
         (Some(deadline), _) => Some(deadline),
         (None, true) => None,
-        (None, false) => Some(runtime::now() + CONFIG_PATIENCE),
+        (None, false) => Some(runtime::after(CONFIG_PATIENCE)),
     };
     let mut why: Option<Arc<str>> = None;
     loop {
@@ -170,7 +194,7 @@ async fn filter(
     call: &mut Call,
     mut passage: Passage,
     first: Option<Step>,
-) -> Result<Passage, Outcome> {
+) -> Result<Passage, Decided> {
     let mut step = first;
     loop {
         let reply = match step {
@@ -183,7 +207,7 @@ async fn filter(
             Some(Step::Respond(local)) => {
                 passage.finish(End::Complete);
                 let protocol = call.head(target).protocol;
-                return Err(Ok(answer::local(local, protocol)));
+                return Err(Box::new(Ok(answer::local(local, protocol))));
             }
             Some(_) => None,
         };
@@ -196,19 +220,24 @@ async fn filter(
 
 /// Sends a request once more that the peer has not looked at.
 pub(super) async fn again(
-    target: Arc<Inner>,
-    authority: Option<Authority>,
     mut guard: Guard,
-    mut again: Again,
+    authority: Option<Authority>,
+    patient: bool,
+    (mut again, mut why): (Again, Unprocessed),
 ) -> Outcome {
-    let to = authority.as_ref().unwrap_or(&target.authority);
     let pool = guard.stream.as_ref().and_then(|stream| stream.0.signals.pool());
-    let Some(pool) = pool else {
+    let (Some(pool), Some(target)) = (pool, guard.target.clone()) else {
         return fail(guard, Error::new(Kind::Transport, "the request was given back"));
     };
-    for turn in 1.. {
+    let to = authority.as_ref().unwrap_or(&target.0.authority);
+    let mut refused = 0;
+    for _ in 0..MAX_AGAIN {
+        refused += u32::from(why == Unprocessed::Refused);
+        if refused > MAX_REFUSED {
+            break;
+        }
         let deadline = guard.give_back_stream();
-        let stream = match pool.wait(deadline, false).await {
+        let stream = match pool.wait(Want { deadline, patient, draw: Draw::Done }).await {
             Ok(stream) => stream,
             Err(error) => return fail(guard, error),
         };
@@ -219,30 +248,36 @@ pub(super) async fn again(
         guard.stream = Some(stream);
         guard.pump = pump;
         guard.attempts = guard.attempts.saturating_add(1);
-        let late = |at: Option<Instant>| async move {
-            match at {
+        let answer = poll_fn(|cx| match &guard.stream {
+            Some(stream) => exchange.poll(stream, guard.pump.as_ref(), cx),
+            None => std::task::Poll::Pending,
+        });
+        let late = async {
+            match deadline {
                 Some(at) => runtime::sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };
-        let answer = poll_fn(|cx| match &guard.stream {
-            Some(stream) => exchange.poll(stream, cx),
-            None => std::task::Poll::Pending,
-        });
         let done = tokio::select! {
-            done = answer => done,
-            () = late(deadline) => {
-                let why = format!("{}: the deadline passed", target.name);
-                return fail(guard, Error::new(Kind::Deadline, why));
-            }
+            done = answer => Some(done),
+            () = late => None,
         };
         match done {
-            Ok(response) => return Ok(answered(guard, response)),
-            Err(Broken::Unprocessed { again: Some(next), .. }) if turn < MAX_AGAIN => again = next,
-            Err(Broken::Unprocessed { error, .. } | Broken::Failed(error)) => {
+            None => {
+                drop(exchange);
+                let late = guard.late("before the answer of");
+                return fail(guard, late);
+            }
+            Some(Ok(response)) => return Ok(answered(guard, response)),
+            Some(Err(Broken::Unprocessed { again: Some(next), why: next_why, .. })) => {
+                (again, why) = (next, next_why);
+            }
+            Some(Err(Broken::Unprocessed { error, .. } | Broken::Failed(error))) => {
                 return fail(guard, error);
             }
         }
     }
-    fail(guard, Error::new(Kind::Transport, "the request was given back too often"))
+    let name = target.name();
+    let error = format!("{name}: the peers gave the request back too often, the last one: {why}");
+    fail(guard, Error::new(Kind::Transport, error))
 }

@@ -35,8 +35,8 @@ pub(super) struct Inner {
     pub(super) changed: Arc<Changed>,
     pub(super) context: Arc<Context>,
     pub(super) demand: Option<Arc<dyn DemandCluster>>,
-    /// Keeps the subscription for as long as the target lives.
-    _subscription: Option<Box<dyn Any + Send + Sync>>,
+    /// What lives as long as the target: the subscription, and the mesh.
+    _keep: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// Asks the control side for a cluster that only a request has named.
@@ -70,7 +70,7 @@ impl Options {
     /// Ends the call `timeout` from now; no bound if that is beyond what the clock can tell.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.deadline = runtime::now().checked_add(timeout);
+        self.deadline = Some(runtime::after(timeout));
         self
     }
 
@@ -86,7 +86,8 @@ impl Options {
 pub(crate) struct Source {
     pub(crate) root: Arc<Cell<Root>>,
     pub(crate) demand: Option<Arc<dyn DemandCluster>>,
-    pub(crate) subscription: Option<Box<dyn Any + Send + Sync>>,
+    /// What lives as long as the target.
+    pub(crate) keep: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Target {
@@ -106,7 +107,7 @@ impl Target {
             changed,
             context,
             demand: source.demand,
-            _subscription: source.subscription,
+            _keep: source.keep,
         }))
     }
 

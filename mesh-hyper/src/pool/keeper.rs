@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use mesh_core::balance::{Action, Balance, ConnectionId};
 use mesh_core::cell::Listen;
@@ -15,20 +16,30 @@ use super::{Picks, Pool, Signals, supervise};
 use crate::client::Context;
 use crate::runtime;
 use crate::transport::connect::Connect;
-use crate::transport::connection::Connection;
+use crate::transport::connection::{Connection, End};
 
 /// Events taken in before the picks are rebuilt once for all of them.
 const BATCH: usize = 256;
+
+/// An attempt to open a connection.
+struct Attempt {
+    handle: AbortHandle,
+    endpoint: Arc<Endpoint>,
+}
 
 struct Keeper {
     cluster: Weak<Cluster>,
     pool: Weak<Pool>,
     signals: Arc<Signals>,
+    events: mpsc::UnboundedReceiver<Event>,
     connector: Arc<dyn Connect>,
     balance: Balance,
     version: Arc<Version>,
     open: HashMap<ConnectionId, Arc<Connection>>,
-    attempts: HashMap<ConnectionId, AbortHandle>,
+    attempts: HashMap<ConnectionId, Attempt>,
+    /// Attempts at a successor for a connection that has aged. The successor takes the place and
+    /// the id of the old one, so that there is no moment without a connection.
+    successors: HashMap<ConnectionId, AbortHandle>,
     /// Where connections are opened: the runtime of the last call that asked.
     app: Option<Handle>,
     /// Asked for while no runtime was known.
@@ -49,19 +60,21 @@ pub(super) fn spawn(
         cluster: Arc::downgrade(cluster),
         pool: Arc::downgrade(pool),
         signals: pool.signals.clone(),
+        events,
         connector: context.connector.clone(),
         balance: Balance::new(version.clone(), runtime::now()),
         version,
         open: HashMap::new(),
         attempts: HashMap::new(),
+        successors: HashMap::new(),
         app: None,
         held: Vec::new(),
     };
-    context.runtime.spawn(keeper.run(events));
+    context.runtime.spawn(keeper.run());
 }
 
 impl Keeper {
-    async fn run(mut self, mut events: mpsc::UnboundedReceiver<Event>) {
+    async fn run(mut self) {
         loop {
             self.act();
             if self.balance.take_changed() {
@@ -70,27 +83,30 @@ impl Keeper {
             let wake = self.balance.poll_timeout();
             tokio::select! {
                 biased;
-                event = events.recv() => {
+                // First, so that a flood of events does not keep time from passing.
+                () = until(wake) => self.timeout(),
+                event = self.events.recv() => {
                     let Some(event) = event else { return };
                     let mut next = Some(event);
-                    for _ in 0..BATCH {
-                        let Some(event) = next.take() else { break };
+                    let mut room = BATCH;
+                    while let Some(event) = next {
                         if matches!(event, Event::ShutDown) {
                             return self.close();
                         }
                         self.take(event);
-                        next = events.try_recv().ok();
+                        room -= 1;
+                        next = if room == 0 { None } else { self.events.try_recv().ok() };
                     }
-                    if let Some(event) = next {
-                        self.take(event);
-                    }
-                }
-                () = until(wake) => {
-                    let now = runtime::now();
-                    runtime::with_rng(|rng| self.balance.handle_timeout(now, rng));
                 }
             }
         }
+    }
+
+    fn timeout(&mut self) {
+        let now = runtime::now();
+        runtime::with_rng(|rng| self.balance.handle_timeout(now, rng));
+        // An endpoint whose further connection had failed can be asked for one again.
+        self.signals.look_again();
     }
 
     fn take(&mut self, event: Event) {
@@ -98,13 +114,14 @@ impl Keeper {
         let now = runtime::now();
         match event {
             Event::Demand(handle) => {
-                self.app = handle.or(self.app.take());
+                self.run_on(handle);
                 self.balance.handle_demand(now);
-                for (id, endpoint) in std::mem::take(&mut self.held) {
-                    self.connect(id, endpoint);
-                }
             }
-            Event::Saturated(endpoint) => self.balance.handle_saturated(&endpoint, now),
+            Event::Saturated(endpoint, handle) => {
+                self.run_on(handle);
+                self.balance.handle_saturated(&endpoint, now);
+            }
+            Event::Aged(id) => self.succeed(id),
             Event::Published => {
                 let cluster = self.cluster.upgrade();
                 let Some(version) = cluster.and_then(|c| c.version().load_full()) else { return };
@@ -113,23 +130,35 @@ impl Keeper {
                 // Limits and drops may have changed although no connection has.
                 self.publish();
             }
-            Event::Connected(connection) => {
-                let id = connection.id;
-                self.attempts.remove(&id);
-                self.open.insert(id, connection);
-                self.balance.handle_connected(id, now);
-            }
+            Event::Connected(connection) => self.connected(connection, now),
             Event::Failed { id, why, runtime_gone } => {
-                if self.attempts.remove(&id).is_none() {
-                    // Abandoned: the balance has forgotten it already.
+                if self.successors.remove(&id).is_some() {
+                    // The old one has to go all the same; the balance sees to the rest.
+                    if let Some(old) = self.open.get(&id) {
+                        old.retire("it has reached its maximum age", End::Used);
+                    }
                     return;
                 }
-                self.forget_runtime(runtime_gone);
+                let Some(Attempt { endpoint, .. }) = self.attempts.remove(&id) else {
+                    // Abandoned: the balance has forgotten it already.
+                    return;
+                };
+                if runtime_gone {
+                    // That says nothing about the endpoint: whoever waits brings another runtime.
+                    self.app = None;
+                    self.connect(id, endpoint);
+                    return self.signals.changed();
+                }
                 let why = Arc::from(why);
                 runtime::with_rng(|rng| self.balance.handle_failed(id, why, now, rng));
             }
             Event::Closed { id, closed, runtime_gone } => {
-                self.forget_runtime(runtime_gone);
+                if runtime_gone {
+                    self.app = None;
+                }
+                if let Some(successor) = self.successors.remove(&id) {
+                    successor.abort();
+                }
                 if self.open.remove(&id).is_some() {
                     runtime::with_rng(|rng| self.balance.handle_closed(id, closed, now, rng));
                 }
@@ -138,9 +167,25 @@ impl Keeper {
         }
     }
 
-    fn forget_runtime(&mut self, gone: bool) {
-        if gone {
-            self.app = None;
+    fn connected(&mut self, connection: Arc<Connection>, now: Instant) {
+        let id = connection.id;
+        if self.successors.remove(&id).is_some() {
+            if let Some(old) = self.open.insert(id, connection) {
+                old.gauge.spend();
+            }
+            return self.publish();
+        }
+        self.attempts.remove(&id);
+        self.open.insert(id, connection);
+        self.balance.handle_connected(id, now);
+    }
+
+    /// Opens connections on `app` from now on, also those that could not be opened so far.
+    fn run_on(&mut self, app: Option<Handle>) {
+        let Some(app) = app else { return };
+        self.app = Some(app);
+        for (id, endpoint) in std::mem::take(&mut self.held) {
+            self.connect(id, endpoint);
         }
     }
 
@@ -149,6 +194,9 @@ impl Keeper {
             match action {
                 Action::Connect { id, endpoint } => self.connect(id, endpoint),
                 Action::Retire { id } => {
+                    if let Some(successor) = self.successors.remove(&id) {
+                        successor.abort();
+                    }
                     if let Some(connection) = self.open.remove(&id) {
                         connection.gauge.spend();
                     }
@@ -156,7 +204,7 @@ impl Keeper {
                 Action::Abandon { id } => {
                     self.held.retain(|(held, _)| *held != id);
                     if let Some(attempt) = self.attempts.remove(&id) {
-                        attempt.abort();
+                        attempt.handle.abort();
                     }
                 }
             }
@@ -164,9 +212,25 @@ impl Keeper {
     }
 
     fn connect(&mut self, id: ConnectionId, endpoint: Arc<Endpoint>) {
-        let Some(app) = &self.app else {
-            return self.held.push((id, endpoint));
-        };
+        match self.attempt(id, endpoint.clone()) {
+            Some(handle) => drop(self.attempts.insert(id, Attempt { handle, endpoint })),
+            None => self.held.push((id, endpoint)),
+        }
+    }
+
+    /// Opens another connection in the place of `id`, which goes on until then.
+    fn succeed(&mut self, id: ConnectionId) {
+        let Some(old) = self.open.get(&id) else { return };
+        match self.attempt(id, old.endpoint.clone()) {
+            Some(handle) => drop(self.successors.insert(id, handle)),
+            None => old.retire("it has reached its maximum age", End::Used),
+        }
+    }
+
+    fn attempt(&self, id: ConnectionId, endpoint: Arc<Endpoint>) -> Option<AbortHandle> {
+        // Without a call to tell a runtime, that of another connection is as good.
+        let any = self.open.values().next().map(|connection| &connection.runtime);
+        let app = self.app.as_ref().or(any)?;
         let attempt = supervise::Attempt {
             id,
             config: config_of(&self.version, &endpoint).clone(),
@@ -174,8 +238,7 @@ impl Keeper {
             connector: self.connector.clone(),
             signals: self.signals.clone(),
         };
-        let task = app.spawn(supervise::run(attempt));
-        self.attempts.insert(id, task.abort_handle());
+        Some(app.spawn(attempt.run()).abort_handle())
     }
 
     fn publish(&self) {
@@ -187,13 +250,24 @@ impl Keeper {
     }
 
     /// The cluster is gone: attempts end, connections close with their last call.
-    fn close(self) {
-        for attempt in self.attempts.into_values() {
-            attempt.abort();
+    fn close(&self) {
+        for attempt in self.attempts.values() {
+            attempt.handle.abort();
         }
-        for connection in self.open.into_values() {
+        for successor in self.successors.values() {
+            successor.abort();
+        }
+        for connection in self.open.values() {
             connection.gauge.spend();
         }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // Also when its runtime shuts down: calls that wait are told that nothing will come.
+        self.events.close();
+        self.signals.changed();
     }
 }
 
@@ -208,7 +282,7 @@ fn config_of<'a>(version: &'a Version, endpoint: &Endpoint) -> &'a Arc<Config> {
     leaf.map_or(&version.config, |leaf| &leaf.version.config)
 }
 
-async fn until(at: Option<std::time::Instant>) {
+async fn until(at: Option<Instant>) {
     match at {
         Some(at) => runtime::sleep_until(at).await,
         None => std::future::pending().await,

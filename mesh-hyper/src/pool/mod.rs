@@ -37,6 +37,29 @@ use crate::transport::connection::Stream;
 /// default: 20 s).
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Longer than anybody waits.
+const FOREVER: Duration = Duration::from_secs(86_400 * 365);
+
+/// How a call waits for a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Want {
+    /// When it must have one; default after 20 s.
+    pub(crate) deadline: Option<Instant>,
+    /// Whether it waits although nothing can be reached at present.
+    pub(crate) patient: bool,
+    /// Whether it has been decided that the call is not among those to drop.
+    pub(crate) draw: Draw,
+}
+
+/// Whether a call has still to be drawn for being dropped; each is once, however often it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Draw {
+    /// At the next look.
+    Due,
+    /// It was, and is not dropped.
+    Done,
+}
+
 /// The connections to one cluster.
 pub(crate) struct Pool {
     picks: ArcSwap<Picks>,
@@ -58,7 +81,9 @@ impl Pool {
 
     fn start(cluster: &Arc<Cluster>, context: &Arc<Context>) -> Arc<Self> {
         let (signals, events) = Signals::new(cluster.name().clone(), context);
-        let pool = Arc::new(Self { picks: ArcSwap::from_pointee(Picks::none()), signals });
+        let limits = cluster.version().load().as_ref().map(|version| version.config.limits);
+        let picks = ArcSwap::from_pointee(Picks::none(limits.unwrap_or_default()));
+        let pool = Arc::new(Self { picks, signals });
         pool.signals.belong_to(&pool);
         keeper::spawn(cluster, &pool, events, context);
         pool
@@ -69,10 +94,18 @@ impl Pool {
         self.signals.changed();
     }
 
-    /// A stream for a call, if one can be had without waiting.
+    /// A stream for a call, if one can be had without waiting and nobody waits already.
     #[inline]
     pub(crate) fn pick(&self, rng: &mut dyn Rng) -> Result<Stream, Miss> {
-        let picked = self.picks.load().pick(rng);
+        if self.signals.waiting.load(Ordering::Relaxed) > 0 {
+            return Err(Miss::Behind);
+        }
+        self.look(Draw::Due, rng)
+    }
+
+    #[inline]
+    fn look(&self, draw: Draw, rng: &mut dyn Rng) -> Result<Stream, Miss> {
+        let picked = self.picks.load().pick(draw, rng);
         if let Err(Miss::Saturated(endpoint)) = &picked {
             self.signals.saturated(endpoint);
         }
@@ -95,40 +128,46 @@ impl Pool {
     /// A stream for a call, waiting for a connection or a free stream if need be.
     ///
     /// # Errors
-    /// When there is no endpoint, none can be reached (unless `patient`), too many calls wait
-    /// already, or the wait outlasts `deadline`.
+    /// When there is no endpoint, none can be reached (unless the call is patient), too many calls
+    /// wait already, or the wait outlasts the deadline.
     ///
     /// # Cancel safety
     /// Dropping the future gives the place in the queue to the next call.
-    pub(crate) async fn wait(
-        &self,
-        deadline: Option<Instant>,
-        patient: bool,
-    ) -> Result<Stream, Error> {
+    pub(crate) async fn wait(&self, want: Want) -> Result<Stream, Error> {
+        let Want { deadline, patient, mut draw } = want;
         let waiting = Waiting::enter(&self.signals);
         let max = self.picks.load().limits.max_pending;
-        if waiting.ahead >= max && !matches!(self.picks.load().condition, Condition::Idle) {
+        if waiting.ahead >= max {
             return Err(self.error(Kind::Overloaded, &format!("{max} calls wait already")));
         }
         let until = match (deadline, patient) {
             (Some(deadline), _) => deadline,
-            (None, true) => runtime::now() + Duration::from_secs(86_400 * 365),
-            (None, false) => runtime::now() + PATIENCE,
+            (None, true) => runtime::after(FOREVER),
+            (None, false) => runtime::after(PATIENCE),
         };
         let mut expired = std::pin::pin!(runtime::sleep_until(until));
+        if waiting.ahead > 0 {
+            // Whoever was woken for a stream comes first, or a caller in a tight loop starves it.
+            tokio::task::yield_now().await;
+        }
         loop {
             // Enrolled before the look, so that a change in between is not missed.
             let mut freed = std::pin::pin!(self.signals.freed());
             freed.as_mut().enable();
-            match runtime::with_rng(|rng| self.pick(rng)) {
+            match runtime::with_rng(|rng| self.look(draw, rng)) {
                 Ok(stream) => return Ok(stream),
                 Err(Miss::Dropped(category)) => return Err(self.dropped(&category)),
                 Err(Miss::NotReady) => {
+                    // Also before a refusal: the runtime that attempts were made on may be gone.
+                    self.signals.demand();
+                    if self.signals.is_closed() {
+                        return Err(self.error(Kind::NoEndpoint, "the mesh has shut down"));
+                    }
                     let picks = self.picks.load_full();
                     self.refuse(&picks.condition, patient)?;
-                    self.signals.demand();
                 }
-                Err(Miss::Saturated(_)) => {}
+                Err(Miss::Saturated(_)) => draw = Draw::Done,
+                Err(Miss::Behind) => {}
             }
             tokio::select! {
                 () = freed => {}
@@ -143,7 +182,11 @@ impl Pool {
             Condition::Empty if !patient => {
                 Err(self.error(Kind::NoEndpoint, "it has no usable endpoint"))
             }
-            _ => Ok(()),
+            Condition::Idle
+            | Condition::Connecting
+            | Condition::Ready
+            | Condition::Failed { .. }
+            | Condition::Empty => Ok(()),
         }
     }
 
@@ -196,5 +239,14 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.signals.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+impl Pool {
+    /// Calls that wait, and streams that are taken of the connections that take calls.
+    pub(crate) fn load(&self) -> (u32, u32) {
+        let waiting = self.signals.waiting.load(Ordering::SeqCst);
+        (waiting, self.picks.load().connections().map(|c| c.gauge.streams()).sum())
     }
 }

@@ -8,6 +8,7 @@ use mesh_core::cluster::{Cluster, Endpoint, Limits, Permit, Version};
 use mesh_core::lb::{Group, Picker};
 use mesh_core::rng::Rng;
 
+use super::Draw;
 use crate::transport::connection::{Connection, Stream};
 
 /// How many further endpoints are looked at when the chosen one has no free stream.
@@ -32,6 +33,8 @@ pub(crate) struct Picks {
 pub(crate) enum Miss {
     /// No endpoint is connected.
     NotReady,
+    /// Others wait already.
+    Behind,
     /// All streams are taken.
     Saturated(Arc<Endpoint>),
     /// The control plane says to drop this share of calls.
@@ -39,15 +42,15 @@ pub(crate) enum Miss {
 }
 
 impl Picks {
-    /// Nothing is known yet.
-    pub(crate) fn none() -> Self {
+    /// Nothing is connected yet.
+    pub(crate) fn none(limits: Limits) -> Self {
         Self {
             picker: Picker::empty(),
             connections: Box::default(),
             version: None,
             leaf: None,
             condition: Condition::Idle,
-            limits: Limits::default(),
+            limits,
         }
     }
 
@@ -85,9 +88,10 @@ impl Picks {
     }
 
     #[inline]
-    pub(crate) fn pick(&self, rng: &mut dyn Rng) -> Result<Stream, Miss> {
+    pub(crate) fn pick(&self, draw: Draw, rng: &mut dyn Rng) -> Result<Stream, Miss> {
         let Some(at) = self.picker.pick(rng) else { return Err(Miss::NotReady) };
-        for drop in self.version.iter().flat_map(|version| &version.assignment.drops) {
+        let drops = self.version.iter().flat_map(|version| &version.assignment.drops);
+        for drop in drops.filter(|_| draw == Draw::Due) {
             if rng.below(1_000_000) < drop.per_million {
                 return Err(Miss::Dropped(drop.category.clone()));
             }
@@ -121,5 +125,12 @@ impl Picks {
                 None => Err(Miss::NotReady),
             },
         }
+    }
+}
+
+#[cfg(test)]
+impl Picks {
+    pub(super) fn connections(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        self.connections.iter().flatten()
     }
 }

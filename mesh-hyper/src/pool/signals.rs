@@ -22,8 +22,10 @@ use crate::transport::timer::Timers;
 pub(crate) enum Event {
     /// A call waits; connections may be opened on its runtime.
     Demand(Option<Handle>),
-    /// All streams of the endpoint's connections are taken.
-    Saturated(Arc<Endpoint>),
+    /// All streams of the endpoint's connections are taken; more may be opened on the runtime.
+    Saturated(Arc<Endpoint>, Option<Handle>),
+    /// The connection is old: it takes calls until another one takes its place.
+    Aged(ConnectionId),
     /// A new version of the cluster is there.
     Published,
     Connected(Arc<Connection>),
@@ -107,6 +109,13 @@ impl Signals {
         self.freed.notify_waiters();
     }
 
+    /// Calls that wait look again, if there are any.
+    pub(super) fn look_again(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.changed();
+        }
+    }
+
     pub(super) fn demand(&self) {
         if !self.demanded.swap(true, Ordering::AcqRel) {
             self.send(Event::Demand(runtime::current()));
@@ -115,7 +124,7 @@ impl Signals {
 
     pub(super) fn saturated(&self, endpoint: &Arc<Endpoint>) {
         if !self.saturated.swap(true, Ordering::AcqRel) {
-            self.send(Event::Saturated(endpoint.clone()));
+            self.send(Event::Saturated(endpoint.clone(), runtime::current()));
         }
     }
 
@@ -123,10 +132,13 @@ impl Signals {
     pub(super) fn rearm(&self, event: &Event) {
         match event {
             Event::Demand(_) => self.demanded.store(false, Ordering::Release),
-            Event::Saturated(_) => self.saturated.store(false, Ordering::Release),
+            Event::Saturated(..) => self.saturated.store(false, Ordering::Release),
             Event::Published => self.published.store(false, Ordering::Release),
-            Event::Connected(_) | Event::Failed { .. } | Event::Closed { .. } | Event::ShutDown => {
-            }
+            Event::Aged(_)
+            | Event::Connected(_)
+            | Event::Failed { .. }
+            | Event::Closed { .. }
+            | Event::ShutDown => {}
         }
     }
 
@@ -143,6 +155,15 @@ impl Signals {
     pub(crate) fn closed(&self, id: ConnectionId, endpoint: &Endpoint, closed: Closed, gone: bool) {
         self.record(endpoint, record::Connection::Closed(&closed.why));
         self.send(Event::Closed { id, closed, runtime_gone: gone });
+    }
+
+    pub(super) fn aged(&self, id: ConnectionId) {
+        self.send(Event::Aged(id));
+    }
+
+    /// Whether the keeper is gone, and nothing will ever be connected again.
+    pub(super) fn is_closed(&self) -> bool {
+        self.events.is_closed()
     }
 
     pub(super) fn shut_down(&self) {

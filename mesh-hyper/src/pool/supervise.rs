@@ -1,5 +1,6 @@
 //! One connection from its first SYN to its end, on the runtime of the call that asked for it.
 
+use std::future::Future;
 use std::sync::{Arc, Weak};
 
 use mesh_core::balance::{Closed, ConnectionId};
@@ -8,7 +9,7 @@ use mesh_core::cluster::{Config, Connections, Endpoint, Upstream};
 use super::Signals;
 use crate::runtime;
 use crate::transport::connect::{self, Connect};
-use crate::transport::connection::{Connection, Gauge, Wire};
+use crate::transport::connection::{Connection, End, Gauge, Wire};
 use crate::transport::{h1, h2};
 
 pub(super) struct Attempt {
@@ -38,7 +39,7 @@ impl Drop for Fate {
             Some(gauge) if gauge.spend() => {
                 // One that went with its runtime says nothing about the endpoint.
                 let closed =
-                    Closed { why: why.into(), served: gone || gauge.served(), idle: false };
+                    Closed { why: why.into(), served: gone || gauge.was_sound(), idle: false };
                 self.signals.closed(self.id, &self.endpoint, closed, gone);
             }
             Some(_) => {}
@@ -46,10 +47,18 @@ impl Drop for Fate {
     }
 }
 
-pub(super) async fn run(attempt: Attempt) {
-    let Attempt { id, endpoint, config, connector, signals } = attempt;
-    let mut fate =
-        Fate { id, endpoint: endpoint.clone(), signals: signals.clone(), gauge: None, why: None };
+impl Attempt {
+    /// The attempt, and the connection until its end if it succeeds.
+    pub(super) fn run(self) -> impl Future<Output = ()> + Send {
+        let Self { id, endpoint, config, connector, signals } = self;
+        // Made before the first poll: a runtime that is gone drops the task without one.
+        let fate = Fate { id, endpoint, signals, gauge: None, why: None };
+        run(fate, config, connector)
+    }
+}
+
+async fn run(mut fate: Fate, config: Arc<Config>, connector: Arc<dyn Connect>) {
+    let (endpoint, signals) = (fate.endpoint.clone(), fate.signals.clone());
     let settings = &config.connections;
     let limit = settings.connect_timeout;
     let start = runtime::now();
@@ -59,30 +68,24 @@ pub(super) async fn run(attempt: Attempt) {
     };
     // The bound covers TCP and the protocol's handshake together.
     let left = limit.saturating_sub(runtime::now().saturating_duration_since(start));
-    let gauge = Arc::new(Gauge::default());
     let established = async {
         match config.upstream {
             Upstream::Http1 => {
                 let (sender, driver) = h1::handshake(io).await?;
-                gauge.set_limit(1);
-                let driver = tokio::spawn(async move {
-                    match driver.await {
-                        Ok(()) => "the peer closed the connection".to_owned(),
-                        Err(error) => format!("the connection broke: {error}"),
-                    }
-                });
-                Ok::<_, String>((Wire::H1(sender.into()), driver, None))
+                let gauge = Arc::new(Gauge::new(1));
+                let driver = tokio::spawn(h1::drive(driver, gauge.clone()));
+                Ok::<_, String>((Wire::H1(sender.into()), driver, gauge, None))
             }
-            _ => {
+            Upstream::Http2 | _ => {
                 let opened = h2::handshake(io, settings).await?;
-                gauge.set_limit(opened.limit);
+                let gauge = Arc::new(Gauge::new(opened.limit));
                 let own = settings.max_concurrent_streams;
                 let driver = h2::Driver::new(opened.wire, own, gauge.clone(), signals.clone());
-                Ok((Wire::H2(opened.sender), tokio::spawn(driver), opened.ping))
+                Ok((Wire::H2(opened.sender), tokio::spawn(driver), gauge, opened.ping))
             }
         }
     };
-    let (wire, mut driver, ping) = match tokio::time::timeout(left, established).await {
+    let (wire, mut driver, gauge, ping) = match tokio::time::timeout(left, established).await {
         Ok(Ok(established)) => established,
         Ok(Err(why)) => return fate.why = Some(format!("{}: {why}", endpoint.address)),
         Err(_) => {
@@ -90,20 +93,30 @@ pub(super) async fn run(attempt: Attempt) {
             return fate.why = Some(why);
         }
     };
-    let connection =
-        Connection::new(id, endpoint, wire, gauge.clone(), signals.clone(), settings.max_requests);
+    let connection = Connection::new(
+        fate.id,
+        endpoint,
+        wire,
+        gauge.clone(),
+        signals.clone(),
+        settings.max_requests,
+    );
     let weak = Arc::downgrade(&connection);
     fate.gauge = Some(gauge.clone());
     signals.connected(connection);
+    let mut end = std::pin::pin!(async {
+        tokio::select! {
+            done = &mut driver => done.unwrap_or_else(|_| "its driver was cancelled".into()),
+            why = pinged(ping, settings) => {
+                driver.abort();
+                why
+            }
+        }
+    });
     let why = tokio::select! {
-        done = &mut driver => done.unwrap_or_else(|_| "its driver was cancelled".into()),
-        why = pinged(ping, settings) => {
-            driver.abort();
-            why
-        }
-        () = aged(&weak, &gauge, settings) => {
-            driver.await.unwrap_or_else(|_| "its driver was cancelled".into())
-        }
+        why = &mut end => why,
+        // Then it lives on for the calls it has, and is watched as before.
+        () = worn(&weak, &gauge, settings) => end.await,
     };
     fate.why = Some(why);
 }
@@ -115,25 +128,29 @@ async fn pinged(ping: Option<::h2::PingPong>, settings: &Connections) -> String 
     }
 }
 
-/// Retires the connection when it is idle or old, and resolves then.
-async fn aged(connection: &Weak<Connection>, gauge: &Gauge, settings: &Connections) {
+/// Retires the connection when it is idle or old, and resolves when that was asked for.
+async fn worn(connection: &Weak<Connection>, gauge: &Gauge, settings: &Connections) {
     let age = async {
         match settings.max_age {
             Some(age) => tokio::time::sleep(age).await,
             None => std::future::pending().await,
         }
     };
-    let idle = async {
+    let mut idle = std::pin::pin!(async {
         match settings.idle_timeout {
             Some(timeout) => h2::idle(gauge, timeout).await,
             None => std::future::pending().await,
         }
-    };
-    let (why, idle) = tokio::select! {
-        () = age => ("it has reached its maximum age", false),
-        () = idle => ("it was idle", true),
-    };
-    if let Some(connection) = connection.upgrade() {
-        connection.retire(why, idle);
+    });
+    tokio::select! {
+        () = age => {
+            let Some(connection) = connection.upgrade() else { return };
+            connection.signals.aged(connection.id);
+        }
+        () = &mut idle => {
+            if let Some(connection) = connection.upgrade() {
+                connection.retire("it was idle", End::Idle);
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mesh_core::balance::{Closed, ConnectionId};
@@ -10,6 +11,10 @@ use mesh_core::cluster::Endpoint;
 
 use super::h1;
 use crate::pool::Signals;
+use crate::runtime;
+
+/// A connection that held for so long was worth opening, whether it answered a call or not.
+const SOUND: Duration = Duration::from_secs(1);
 
 /// A connection that calls can be sent on.
 ///
@@ -33,32 +38,48 @@ pub(crate) enum Wire {
 }
 
 /// What the calls and the driver tell each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Gauge {
+    opened: Instant,
     /// Exchanges under way.
     streams: AtomicU32,
     /// How many there may be.
     limit: AtomicU32,
     /// Exchanges started so far.
     started: AtomicU32,
-    /// Whether a response ever arrived.
-    served: AtomicBool,
+    /// Whether it is known to have been of use.
+    sound: AtomicBool,
     /// No new exchanges.
     spent: AtomicBool,
 }
 
 impl Gauge {
+    pub(crate) fn new(limit: u32) -> Self {
+        Self {
+            opened: runtime::now(),
+            streams: AtomicU32::new(0),
+            limit: AtomicU32::new(limit),
+            started: AtomicU32::new(0),
+            sound: AtomicBool::new(false),
+            spent: AtomicBool::new(false),
+        }
+    }
+
+    /// Sets how many exchanges there may be; `true` if that is more than before.
     pub(crate) fn set_limit(&self, limit: u32) -> bool {
         self.limit.swap(limit, Ordering::Relaxed) < limit
     }
 
-    pub(crate) fn served(&self) -> bool {
-        self.served.load(Ordering::Relaxed)
+    /// Whether it was of use, so that its end is no failure of the endpoint.
+    pub(crate) fn was_sound(&self) -> bool {
+        self.sound.load(Ordering::Relaxed)
+            || runtime::now().saturating_duration_since(self.opened) >= SOUND
     }
 
-    pub(crate) fn set_served(&self) {
-        if !self.served() {
-            self.served.store(true, Ordering::Relaxed);
+    /// It was of use: a response has arrived, or its end is nobody's fault.
+    pub(crate) fn set_sound(&self) {
+        if !self.sound.load(Ordering::Relaxed) {
+            self.sound.store(true, Ordering::Relaxed);
         }
     }
 
@@ -68,6 +89,13 @@ impl Gauge {
 
     pub(crate) fn started(&self) -> u32 {
         self.started.load(Ordering::Relaxed)
+    }
+
+    /// It ended in good order: if anything was sent, that has been answered or given up.
+    pub(crate) fn close(&self) {
+        if self.started() > 0 {
+            self.set_sound();
+        }
     }
 
     /// Takes no new exchanges from now on; `true` the first time.
@@ -100,24 +128,29 @@ impl Connection {
     #[inline]
     pub(crate) fn reserve(self: &Arc<Self>) -> Option<Stream> {
         let gauge = &*self.gauge;
-        if gauge.streams.fetch_add(1, Ordering::Relaxed) >= gauge.limit.load(Ordering::Relaxed)
-            || gauge.spent.load(Ordering::Relaxed)
-        {
-            gauge.streams.fetch_sub(1, Ordering::Relaxed);
+        if gauge.spent.load(Ordering::Relaxed) {
             return None;
         }
+        // Never counts a stream it does not get: a waiter that looks just then would miss one.
+        let limit = gauge.limit.load(Ordering::Relaxed);
+        let one_more = |streams| if streams < limit { Some(streams + 1) } else { None };
+        gauge.streams.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
         let started = gauge.started.fetch_add(1, Ordering::Relaxed) + 1;
         if started >= self.max_requests {
-            self.retire("it has carried its share of requests", false);
+            self.retire("it has carried its share of requests", End::Used);
         }
         self.endpoint.state.start();
         Some(Stream(self.clone()))
     }
 
     /// Takes no new exchanges from now on; those under way go on.
-    pub(crate) fn retire(&self, why: &str, idle: bool) {
+    pub(crate) fn retire(&self, why: &str, end: End) {
+        if end != End::Broken {
+            self.gauge.set_sound();
+        }
         if self.gauge.spend() {
-            let closed = Closed { why: why.into(), served: self.gauge.served(), idle };
+            let idle = end == End::Idle;
+            let closed = Closed { why: why.into(), served: self.gauge.was_sound(), idle };
             self.signals.closed(self.id, &self.endpoint, closed, false);
         }
     }
@@ -133,6 +166,17 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// Why a connection takes no new exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Nobody has used it for long.
+    Idle,
+    /// It has done what it was there for; the next one is opened at once.
+    Used,
+    /// It broke; that counts as a failure of the endpoint unless it was of use before.
+    Broken,
+}
+
 /// One of a connection's streams, taken. Dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct Stream(pub(crate) Arc<Connection>);
@@ -141,7 +185,8 @@ impl Drop for Stream {
     #[inline]
     fn drop(&mut self) {
         self.0.endpoint.state.end();
-        self.0.gauge.streams.fetch_sub(1, Ordering::Relaxed);
+        // Before the look at who waits, as waiters are counted before they look (both `SeqCst`).
+        self.0.gauge.streams.fetch_sub(1, Ordering::SeqCst);
         self.0.signals.stream_freed();
     }
 }

@@ -1,8 +1,8 @@
 //! One request and its response on one connection.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -10,13 +10,11 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::task::AbortHandle;
 
-use super::connection::{Stream, Wire};
+use super::connection::{End, Stream, Wire};
 use super::h1;
-use super::h2::BodyFailed;
-use super::pump::{Look, Pump, look};
-use super::replay::{Head, Kept, MAX_BODY, absolute};
+use super::pump::{Look, Pump, Pumping, Rest, look};
+use super::replay::{Again, Head, Kept, MAX_BODY, absolute};
 use crate::body::{BoxError, Source};
 use crate::error::{Error, Kind};
 
@@ -29,36 +27,46 @@ pub(crate) struct Exchange {
 }
 
 enum Answer {
-    H2 {
-        response: h2::client::ResponseFuture,
-        body_failed: Option<Arc<BodyFailed>>,
-    },
+    H2(h2::client::ResponseFuture),
     H1(h1::Answer),
     /// It could not even be started.
-    Unsent(Option<h2::Error>),
+    Unsent(Option<h2::Error>, Option<Again>),
 }
 
 /// An exchange that has been started.
 pub(crate) struct Started {
     pub(crate) exchange: Exchange,
-    /// Stops the task that sends the body, if there is one.
-    pub(crate) pump: Option<AbortHandle>,
+    /// The task that sends the body, if there is one.
+    pub(crate) pump: Option<Pumping>,
 }
 
 /// An exchange that brought no response.
 pub(crate) enum Broken {
     /// The peer has not looked at the request; it can be sent again without doing anything twice.
-    Unprocessed { error: Error, again: Option<Again> },
+    Unprocessed { error: Error, why: Unprocessed, again: Option<Again> },
     /// The peer may have processed it.
     Failed(Error),
 }
 
-/// A request that is ready to be sent once more.
-pub(crate) enum Again {
-    /// From the copy that was kept.
-    Copy { head: Head, body: Bytes },
-    /// Itself: nothing of it was written.
-    Whole(Box<Request<h1::Outgoing>>),
+/// How it is known that the peer has not looked at a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unprocessed {
+    /// Nothing of it was written.
+    Unsent,
+    /// The stream is above the last one of the peer's GOAWAY.
+    WentAway,
+    /// The peer has said so (REFUSED_STREAM).
+    Refused,
+}
+
+impl fmt::Display for Unprocessed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unsent => "the connection was closed before the request was sent",
+            Self::WentAway => "it is going away",
+            Self::Refused => "it refused the stream",
+        })
+    }
 }
 
 /// Sends a request on a stream of a connection.
@@ -84,36 +92,50 @@ where
     };
     let look = look(&mut body);
     if let Look::Failed(error) = look {
-        return Err(Error::with(Kind::Body, "the request body failed", error));
+        return Err(Error::body(error));
     }
-    let head = Head::copy(&parts, authority);
+    let mut head = Head::copy(&parts, authority);
     let kept = kept(&look);
     let mut request = Request::from_parts(parts, ());
     let path = request.uri().path_and_query().cloned();
     *request.uri_mut() = absolute(path, authority.clone());
     *request.version_mut() = http::Version::HTTP_2;
 
-    let sent = sender.clone().send_request(request, matches!(look, Look::Empty));
+    let is_empty = matches!(look, Look::Empty);
+    let mut sent = sender.clone().send_request(request, is_empty);
+    // Looked for only here, so that requests without such fields do not pay for it.
+    if sent.as_ref().is_err_and(is_local) && head.strip() {
+        sent = sender.clone().send_request(head.request(), is_empty);
+    }
     let mut pump = None;
     let answer = match sent {
-        Err(error) => Answer::Unsent(Some(error)),
+        Err(error) => {
+            let body = match look {
+                Look::Empty | Look::Failed(_) => h1::outgoing(http_body_util::Empty::new()),
+                Look::Whole(data) => h1::outgoing(http_body_util::Full::new(data)),
+                Look::More(ahead) => h1::outgoing(Rest::new(ahead, body)),
+            };
+            let again = Again::new(head.request().map(|()| body));
+            Answer::Unsent(Some(error), Some(again))
+        }
         Ok((response, mut tx)) => {
-            let mut body_failed = None;
             match look {
                 Look::Empty | Look::Failed(_) => {}
                 // An error here is the stream's own, and the response future reports it.
                 Look::Whole(data) => drop(tx.send_data(data, true)),
                 Look::More(ahead) => {
-                    let failed = Arc::new(BodyFailed::default());
-                    let task = Pump::new(tx, body, ahead, failed.clone());
-                    pump = Some(stream.0.runtime.spawn(task).abort_handle());
-                    body_failed = Some(failed);
+                    pump = Some(Pump::start(tx, Rest::new(ahead, body), &stream.0.runtime));
                 }
             }
-            Answer::H2 { response, body_failed }
+            Answer::H2(response)
         }
     };
     Ok(Started { exchange: Exchange { answer, head: Some(head), kept }, pump })
+}
+
+/// Whether the request itself is at fault, not the stream or the connection.
+fn is_local(error: &h2::Error) -> bool {
+    error.reason().is_none() && !error.is_io() && !error.is_go_away() && !error.is_reset()
 }
 
 /// Sends a request once more.
@@ -125,20 +147,14 @@ pub(crate) fn restart(
     authority: &Authority,
     again: Again,
 ) -> Result<Started, Error> {
-    let request = match again {
-        Again::Copy { head, body } => {
-            head.request().map(|()| h1::outgoing(http_body_util::Full::new(body)))
-        }
-        Again::Whole(request) => *request,
-    };
-    let (parts, body) = request.into_parts();
+    let (parts, body) = again.into_request().into_parts();
     start(stream, authority, parts, body)
 }
 
 fn start_h1(stream: &Stream, authority: &Authority, request: Request<h1::Outgoing>) -> Started {
     let answer = match h1::send(&stream.0, authority, request) {
         Some(answer) => Answer::H1(answer),
-        None => Answer::Unsent(None),
+        None => Answer::Unsent(None, None),
     };
     Started { exchange: Exchange { answer, head: None, kept: Kept::Gone }, pump: None }
 }
@@ -156,73 +172,93 @@ impl Exchange {
     pub(crate) fn poll(
         &mut self,
         stream: &Stream,
+        pump: Option<&Pumping>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Source>, Broken>> {
         match &mut self.answer {
-            Answer::H2 { response, body_failed } => {
-                let answered = ready!(Pin::new(response).poll(cx));
-                let body_failed = body_failed.as_ref().is_some_and(|failed| failed.is_set());
-                Poll::Ready(match answered {
-                    Ok(response) => {
-                        stream.0.gauge.set_served();
-                        Ok(response.map(|recv| Source::H2 { recv, data_done: false }))
+            Answer::H2(response) => Poll::Ready(match ready!(Pin::new(response).poll(cx)) {
+                Ok(response) => {
+                    stream.0.gauge.set_sound();
+                    if let Some(pump) = pump {
+                        pump.commit();
                     }
-                    Err(error) => Err(self.broken(stream, error, body_failed)),
-                })
-            }
+
+                    Ok(response.map(|recv| Source::H2 { recv, data_done: false }))
+                }
+                Err(error) => Err(self.broken(stream, pump, error)),
+            }),
             Answer::H1(answer) => Poll::Ready(match ready!(answer.as_mut().poll(cx)) {
                 Ok(response) => {
-                    stream.0.gauge.set_served();
+                    stream.0.gauge.set_sound();
                     Ok(response.map(Source::H1))
                 }
                 Err(unsent) => {
-                    stream.0.retire("the connection broke", false);
+                    stream.0.retire("the connection broke", End::Broken);
                     Err(broken_h1(unsent))
                 }
             }),
-            Answer::Unsent(error) => {
+            Answer::Unsent(error, again) => {
+                let end = ending(error.as_ref());
                 let closed = || Error::new(Kind::Transport, "the connection has closed");
                 let error = error.take().map_or_else(closed, Error::stream);
-                stream.0.retire("it takes no new requests", false);
-                Poll::Ready(Err(Broken::Unprocessed { error, again: self.again() }))
+                stream.0.retire("it takes no new requests", end);
+                Poll::Ready(Err(Broken::Unprocessed {
+                    error,
+                    why: Unprocessed::Unsent,
+                    again: again.take(),
+                }))
             }
         }
     }
 
-    fn again(&mut self) -> Option<Again> {
-        let body = match std::mem::take(&mut self.kept) {
-            Kept::Empty => Bytes::new(),
-            Kept::Whole(body) => body,
-            Kept::Gone => return None,
-        };
-        Some(Again::Copy { head: self.head.take()?, body })
+    fn again(&mut self, pump: Option<&Pumping>) -> Option<Again> {
+        let head = self.head.take()?;
+        match std::mem::take(&mut self.kept) {
+            Kept::Empty => Some(Again::copy(&head, Bytes::new())),
+            Kept::Whole(body) => Some(Again::copy(&head, body)),
+            Kept::Gone => Some(Again::new(head.request().map({
+                let body = pump?.take_back()?;
+                |()| body
+            }))),
+        }
     }
 
-    fn broken(&mut self, stream: &Stream, error: h2::Error, body_failed: bool) -> Broken {
-        if body_failed {
-            return Broken::Failed(Error::with(Kind::Body, "the request body failed", error));
-        }
-        let went_away = error.is_go_away() && error.is_remote();
-        let refused = error.is_reset()
+    fn broken(&mut self, stream: &Stream, pump: Option<&Pumping>, error: h2::Error) -> Broken {
+        let reason = error.reason();
+        let why = if error.is_go_away() && error.is_remote() {
+            stream.0.retire("the peer is going away", ending(Some(&error)));
+            Unprocessed::WentAway
+        } else if error.is_reset()
             && error.is_remote()
-            && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-        if went_away {
-            stream.0.retire("the peer is going away", false);
-        }
-        let error = Error::stream(error);
-        match went_away || refused {
-            true => Broken::Unprocessed { error, again: self.again() },
-            false => Broken::Failed(error),
-        }
+            && reason == Some(h2::Reason::REFUSED_STREAM)
+        {
+            Unprocessed::Refused
+        } else {
+            return Broken::Failed(Error::stream(error));
+        };
+        Broken::Unprocessed { error: Error::stream(error), why, again: self.again(pump) }
+    }
+}
+
+/// A peer that leaves in good order has not failed.
+fn ending(error: Option<&h2::Error>) -> End {
+    match error.and_then(h2::Error::reason) {
+        Some(h2::Reason::NO_ERROR) => End::Used,
+        _ => End::Broken,
     }
 }
 
 fn broken_h1(unsent: h1::Unsent) -> Broken {
-    let error = Error::with(Kind::Transport, "no response on the connection", unsent.error);
-    match unsent.request {
-        Some(request) => {
-            Broken::Unprocessed { error, again: Some(Again::Whole(Box::new(request))) }
-        }
-        None => Broken::Failed(error),
+    let h1::Unsent { error, request } = unsent;
+    if let Some(request) = request {
+        let error = Error::with(Kind::Transport, "the connection has closed", error);
+        let again = Some(Again::new(request));
+        return Broken::Unprocessed { error, why: Unprocessed::Unsent, again };
     }
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+    let why = format!("{error}{}", cause.unwrap_or_default());
+    Broken::Failed(match error.is_user() {
+        true => Error::with(Kind::Body, format!("the request body failed: {why}"), error),
+        false => Error::with(Kind::Transport, format!("no response: {why}"), error),
+    })
 }

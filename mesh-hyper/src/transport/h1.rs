@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
@@ -15,7 +15,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::connect::Io;
-use super::connection::{Connection, Stream, Wire};
+use super::connection::{Connection, End, Gauge, Stream, Wire};
 use crate::body::BoxError;
 
 /// A request body of any kind.
@@ -43,6 +43,25 @@ pub(crate) async fn handshake(
     Ok((sender, connection.with_upgrades()))
 }
 
+/// Drives a connection until it closes, and says why it did.
+pub(crate) async fn drive(
+    connection: impl Future<Output = Result<(), hyper::Error>> + Send,
+    gauge: Arc<Gauge>,
+) -> String {
+    match connection.await {
+        Ok(()) => {
+            gauge.close();
+            "the peer closed the connection".to_owned()
+        }
+        Err(error) => {
+            if error.is_user() {
+                gauge.set_sound();
+            }
+            format!("the connection broke: {error}")
+        }
+    }
+}
+
 /// A body of any kind as the one kind that a connection takes.
 pub(crate) fn outgoing<B>(body: B) -> Outgoing
 where
@@ -67,6 +86,7 @@ pub(crate) fn send(
     if let Some(path) = request.uri().path_and_query().cloned() {
         *request.uri_mut() = Uri::from(path);
     }
+    *request.version_mut() = http::Version::HTTP_11;
     let answer = lock(sender).try_send_request(request);
     Some(Box::pin(async move {
         answer.await.map_err(|mut refused| Unsent {
@@ -84,14 +104,14 @@ pub(crate) fn recycle(stream: Stream) {
         (sender.is_ready(), sender.is_closed())
     };
     if closed {
-        stream.0.retire("the connection was closed after a response", false);
+        stream.0.retire("the connection was closed after a response", End::Broken);
     } else if !ready {
         let runtime = stream.0.runtime.clone();
         runtime.spawn(async move {
             let Wire::H1(sender) = &stream.0.wire else { return };
             let ready = std::future::poll_fn(|cx| lock(sender).poll_ready(cx)).await;
             if ready.is_err() {
-                stream.0.retire("the connection was closed after a response", false);
+                stream.0.retire("the connection was closed after a response", End::Broken);
             }
         });
     }

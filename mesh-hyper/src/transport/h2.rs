@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -105,7 +104,10 @@ impl Future for Driver {
             }
         }
         done.map(|result| match result {
-            Ok(()) => "the peer closed the connection".into(),
+            Ok(()) => {
+                self.gauge.close();
+                "the peer closed the connection".into()
+            }
             Err(error) => format!("the connection broke: {error}"),
         })
     }
@@ -139,19 +141,5 @@ pub(crate) async fn idle(gauge: &Gauge, timeout: Duration) {
             return;
         }
         seen = started;
-    }
-}
-
-/// Set by a pump whose request body failed, read by the call that gets the reset.
-#[derive(Debug, Default)]
-pub(crate) struct BodyFailed(AtomicBool);
-
-impl BodyFailed {
-    pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
     }
 }

@@ -16,5 +16,7 @@ pub(crate) mod h1;
 pub(crate) mod h2;
 pub(crate) mod pump;
 pub(crate) mod replay;
+#[cfg(test)]
+mod tests;
 pub(crate) mod timer;
 mod wheel;

@@ -2,35 +2,69 @@
 //!
 //! A peer that goes away may leave requests untouched: never written, refused, or above the last
 //! stream of its GOAWAY. Those are sent again on another connection, which takes a copy of the head
-//! (one allocation; values share their bytes) and of the body as far as it has been read.
+//! (values share their bytes, lists are used again) and of the body as far as it has been read.
+
+use std::cell::RefCell;
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri};
 
+use super::h1::{Outgoing, outgoing};
+
 /// Body bytes kept for sending again, at the most (gRFC A6 leaves the bound to the client).
 pub(crate) const MAX_BODY: usize = 256 * 1024;
 
+type Fields = Vec<(HeaderName, HeaderValue)>;
+
+/// Lists kept per thread for the next calls.
+const SPARE: usize = 64;
+
+/// A list of more fields than that is not kept.
+const SPARE_FIELDS: usize = 64;
+
+thread_local! {
+    static SPARES: RefCell<Vec<Fields>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Fields that belong to one connection, which HTTP/2 does not have (RFC 9113 §8.2.2).
+const HOP_BY_HOP: [&str; 6] =
+    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te"];
+
 /// The head of a request, ready to be sent once more.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Head {
     method: Method,
     path: Option<PathAndQuery>,
     authority: Authority,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Fields,
 }
 
 impl Head {
     /// A copy of the head in `parts`, which is sent to `authority`.
     pub(crate) fn copy(parts: &http::request::Parts, authority: &Authority) -> Self {
-        let fields = parts.headers.iter().map(|(n, v)| (n.clone(), v.clone()));
+        let mut headers = SPARES.with_borrow_mut(Vec::pop).unwrap_or_default();
+        headers.reserve(parts.headers.len());
+        for (name, value) in &parts.headers {
+            headers.push((name.clone(), value.clone()));
+        }
         Self {
             method: parts.method.clone(),
             path: parts.uri.path_and_query().cloned(),
             authority: authority.clone(),
-            headers: fields.collect(),
+            headers,
         }
+    }
+
+    /// Takes out what HTTP/2 does not have; `true` if there was any of it.
+    pub(crate) fn strip(&mut self) -> bool {
+        let before = self.headers.len();
+        self.headers.retain(|(name, value)| {
+            let is_trailers = name == "te" && value == "trailers";
+            is_trailers || !HOP_BY_HOP.contains(&name.as_str())
+        });
+        self.headers.len() < before
     }
 
     /// The head as a request again.
@@ -44,6 +78,41 @@ impl Head {
         }
         *request.headers_mut() = headers;
         request
+    }
+}
+
+impl Drop for Head {
+    #[inline]
+    fn drop(&mut self) {
+        let mut fields = std::mem::take(&mut self.headers);
+        fields.clear();
+        if fields.capacity() <= SPARE_FIELDS {
+            // Without effect in a thread that is ending.
+            let _ = SPARES.try_with(|spares| {
+                let mut spares = spares.borrow_mut();
+                if spares.len() < SPARE {
+                    spares.push(fields);
+                }
+            });
+        }
+    }
+}
+
+/// A request that is ready to be sent once more.
+pub(crate) struct Again(Box<Request<Outgoing>>);
+
+impl Again {
+    pub(crate) fn new(request: Request<Outgoing>) -> Self {
+        Self(Box::new(request))
+    }
+
+    /// The request with the `head` and `body` that were kept of it.
+    pub(crate) fn copy(head: &Head, body: Bytes) -> Self {
+        Self::new(head.request().map(|()| outgoing(http_body_util::Full::new(body))))
+    }
+
+    pub(crate) fn into_request(self) -> Request<Outgoing> {
+        *self.0
     }
 }
 
@@ -65,6 +134,6 @@ pub(crate) enum Kept {
     Empty,
     /// All of it.
     Whole(Bytes),
-    /// More than can be kept, or it goes on after what was read.
+    /// More than can be kept, or its pump has it.
     Gone,
 }

@@ -173,7 +173,8 @@ impl Wheel {
 }
 
 fn slot_of(tick: u64) -> usize {
-    (tick % SLOTS as u64) as usize
+    // Below `SLOTS`, which is a `usize`.
+    usize::try_from(tick % SLOTS as u64).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ use crate::name::ResourceName;
 
 #[cfg(feature = "ads")]
 pub(crate) use self::target::data_plane_authority;
+#[cfg(all(feature = "ads", feature = "file"))]
+pub(crate) use self::target::own_listener;
 
 pub use self::certificate::{CertificateProvider, Files, Identity};
 pub use self::credentials::{CallCredentials, ChannelCredentials};

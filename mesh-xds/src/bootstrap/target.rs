@@ -75,6 +75,21 @@ pub(crate) fn data_plane_authority(target: &str) -> Result<String, TargetError> 
     parts(target).map(|(_, service)| percent::encode_authority(&service))
 }
 
+/// The Listener that `target` asks for where no bootstrap says otherwise: the one that is called
+/// like the service, in the authority if there is one.
+#[cfg(all(feature = "ads", feature = "file"))]
+pub(crate) fn own_listener(target: &str) -> Result<ResourceName, TargetError> {
+    let (authority, service) = parts(target)?;
+    let template = match &*authority {
+        "" => "%s".to_owned(),
+        authority => {
+            let authority = percent::encode_authority(authority);
+            format!("xdstp://{authority}/{}/%s", ResourceType::Listener.message_name())
+        }
+    };
+    Template(template).fill(&service)
+}
+
 /// The authority and the service of a target, decoded.
 fn parts(target: &str) -> Result<(String, String), TargetError> {
     let rest = target.strip_prefix("xds:").ok_or(TargetError::Scheme)?;

@@ -8,18 +8,20 @@ use std::time::{Duration, Instant};
 use mesh_core::rng::XorShift;
 use tokio::sync::mpsc;
 
+#[cfg(feature = "file")]
+use super::files::Files;
 use super::handle::Command;
 use super::link::News;
+use super::local::Local;
 use super::names::Names;
 use super::peers::{Peers, wall};
-use super::plain;
 use super::resolve::{self, Resolution, Resolved};
 use crate::ads::{self, Verdict};
 use crate::bootstrap::Bootstrap;
 use crate::graph::{Delta, Event, Graph, Update};
-use crate::mesh::Status;
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
+use crate::status::Status;
 
 /// Where the bootstrap comes from.
 pub(crate) enum Source {
@@ -27,6 +29,9 @@ pub(crate) enum Source {
     Bootstrap(Box<Bootstrap>),
     /// From a file that may come later.
     File(PathBuf),
+    /// There is none: resources are in files.
+    #[cfg(feature = "file")]
+    Files(Box<Files>),
     /// There is none: targets are hosts and ports.
     Plain,
 }
@@ -34,9 +39,15 @@ pub(crate) enum Source {
 /// How often a file that is waited for is looked for.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// Whom resources are asked for.
+enum Origin {
+    /// The management servers of a bootstrap.
+    Servers(Box<Bootstrap>),
+    Local(Local),
+}
+
 struct Driver {
-    /// `None` without a mesh.
-    bootstrap: Option<Box<Bootstrap>>,
+    origin: Origin,
     peers: Peers,
     graph: Graph,
     names: Names,
@@ -52,19 +63,21 @@ pub(super) async fn run(
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) {
     let mut names = Names::default();
-    let bootstrap = match source {
-        Source::Bootstrap(bootstrap) => Some(bootstrap),
+    let origin = match source {
+        Source::Bootstrap(bootstrap) => Origin::Servers(bootstrap),
         Source::File(path) => match wait_for(&path, &mut names, &mut commands).await {
-            Some(bootstrap) => Some(bootstrap),
+            Some(bootstrap) => Origin::Servers(bootstrap),
             None => return,
         },
-        Source::Plain => None,
+        #[cfg(feature = "file")]
+        Source::Files(files) => Origin::Local(Local::Files(files)),
+        Source::Plain => Origin::Local(Local::Plain),
     };
     let (news, mut heard) = mpsc::channel::<News>(1);
     let (answers, mut resolved) = mpsc::channel::<Resolved>(16);
     let mut driver = Driver {
-        peers: bootstrap.as_deref().map(Peers::new).unwrap_or_default(),
-        bootstrap,
+        peers: origin.bootstrap().map(Peers::new).unwrap_or_default(),
+        origin,
         graph: Graph::new(registry),
         names,
         resolutions: HashMap::new(),
@@ -75,6 +88,7 @@ pub(super) async fn run(
     let taken = driver.peers.taken();
     loop {
         driver.settle();
+        driver.leave();
         driver.peers.turn(&news, now());
         let wake = driver.peers.poll_timeout();
         tokio::select! {
@@ -95,6 +109,7 @@ pub(super) async fn run(
                 driver.follow(delta);
             }
             () = taken.notified() => {}
+            updates = driver.origin.changed() => driver.change(updates),
             () = until(wake) => {
                 let now = now();
                 driver.peers.list.iter_mut().for_each(|peer| peer.session.handle_timeout(now));
@@ -140,6 +155,23 @@ async fn wait_for(
     }
 }
 
+impl Origin {
+    fn bootstrap(&self) -> Option<&Bootstrap> {
+        match self {
+            Self::Servers(bootstrap) => Some(bootstrap),
+            Self::Local(_) => None,
+        }
+    }
+
+    /// Waits for local resources to change.
+    async fn changed(&mut self) -> Vec<Update> {
+        match self {
+            Self::Servers(_) => std::future::pending().await,
+            Self::Local(local) => local.changed().await,
+        }
+    }
+}
+
 impl Driver {
     /// Makes roots of the targets that were there before the bootstrap.
     fn adopt(&mut self) {
@@ -172,16 +204,20 @@ impl Driver {
                 let sessions = self.peers.list.iter();
                 let servers = sessions
                     .map(|peer| (peer.server.uri.as_str().to_owned(), peer.session.status()));
+                let mut status = Status::new(self.graph.status(), servers.collect());
+                if let Origin::Local(local) = &self.origin {
+                    status.files = local.status();
+                }
                 // Whoever asked may have gone.
-                drop(answer.send(Status::new(self.graph.status(), servers.collect())));
+                drop(answer.send(status));
             }
         }
     }
 
     fn add_root(&mut self, key: u64, target: &Arc<str>) {
-        let listener = match &self.bootstrap {
-            Some(bootstrap) => bootstrap.listener_name(target).map(|l| l.resource),
-            None => plain::listener_name(target),
+        let listener = match &self.origin {
+            Origin::Servers(bootstrap) => bootstrap.listener_name(target).map(|l| l.resource),
+            Origin::Local(local) => local.listener_name(target),
         };
         match listener {
             Ok(listener) => {
@@ -247,6 +283,23 @@ impl Driver {
         }
     }
 
+    /// Applies changes of local resources.
+    fn change(&mut self, updates: Vec<Update>) {
+        for update in updates {
+            let delta = self.graph.apply(update, wall());
+            self.follow(delta);
+        }
+    }
+
+    /// Lets go of local resources that are gone, once no target is about to do without them.
+    fn leave(&mut self) {
+        let Origin::Local(local) = &mut self.origin else { return };
+        if local.is_leaving() && self.graph.status().roots.iter().all(|r| r.waiting.is_empty()) {
+            let updates = local.leave();
+            self.change(updates);
+        }
+    }
+
     /// Tells the graph that nothing new can come from a server at the moment.
     fn unreachable(&mut self, at: usize, why: &Arc<str>) {
         let status = self.graph.status();
@@ -278,6 +331,9 @@ impl Driver {
                 rejects.push(format!("{resource}: {reject}"));
             }
             for (kind, name) in delta.removed {
+                if let Origin::Local(local) = &mut self.origin {
+                    local.forget(kind, &name);
+                }
                 if let Some(at) = self.peer_of(&name)
                     && let Some(peer) = self.peers.list.get_mut(at)
                 {
@@ -300,22 +356,19 @@ impl Driver {
     }
 
     fn peer_of(&self, name: &ResourceName) -> Option<usize> {
-        self.peers.of(self.bootstrap.as_deref()?, name)
+        self.peers.of(self.origin.bootstrap()?, name)
     }
 
     /// Subscribes to a resource; what follows at once is that nobody has it, or can be asked.
     fn want(&mut self, kind: ResourceType, name: ResourceName) -> Option<Delta> {
         let at = self.peer_of(&name);
-        let event = match at.and_then(|at| self.peers.list.get_mut(at)) {
-            None if self.bootstrap.is_none() => match plain::resource(kind, &name) {
-                Some(raw) => Event::Value { raw, version: Arc::default() },
-                None => Event::DoesNotExist("it is not a host and port".into()),
-            },
-            Some(peer) => {
+        let event = match (&mut self.origin, at.and_then(|at| self.peers.list.get_mut(at))) {
+            (Origin::Local(local), _) => local.want(kind, &name),
+            (Origin::Servers(_), Some(peer)) => {
                 peer.session.subscribe(kind, name.clone());
                 Event::Unreachable(peer.unreachable.clone()?)
             }
-            None => {
+            (Origin::Servers(_), None) => {
                 let authority = name.authority().unwrap_or_default();
                 let why = format!("authority {authority:?} is not in the bootstrap");
                 Event::DoesNotExist(why.into())

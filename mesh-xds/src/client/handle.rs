@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::driver::{self, Source};
 use crate::bootstrap::data_plane_authority;
 use crate::error::Error;
-use crate::mesh::{RootHandle, Roots, Status};
 use crate::parse::Registry;
+use crate::roots::{RootHandle, Roots};
+use crate::status::Status;
 
 /// Something for the driver.
 pub(super) enum Command {

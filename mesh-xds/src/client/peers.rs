@@ -44,7 +44,7 @@ impl Drop for Stream {
 
 impl Peers {
     pub(super) fn new(bootstrap: &Bootstrap) -> Self {
-        let node = bootstrap.node.to_proto(&ClientFeature::ADS);
+        let node = bootstrap.node.to_proto(ClientFeature::ADS);
         let authorities = bootstrap.authorities.values().map(|a| &a.servers);
         let mut list: Vec<Peer> = Vec::new();
         // Of several servers for the same names the first is asked.

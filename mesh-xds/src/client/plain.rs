@@ -12,7 +12,6 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3 as upstream;
 use envoy_types::pb::google::protobuf::{Any, Duration};
 use prost::Message;
 
-use crate::bootstrap::{TargetError, data_plane_authority};
 use crate::name::{ResourceName, ResourceType};
 
 /// The port of a name that has none.
@@ -21,12 +20,6 @@ const DEFAULT_PORT: u16 = 80;
 /// Prefixes of cluster names: what is gRPC is spoken to in HTTP/2, everything else in HTTP/1.1.
 const GRPC: &str = "grpc:";
 const HTTP: &str = "http:";
-
-/// The Listener that `target` asks for: the service that it names.
-pub(super) fn listener_name(target: &str) -> Result<ResourceName, TargetError> {
-    let service = data_plane_authority(target)?;
-    ResourceName::parse(ResourceType::Listener, &service).map_err(|_| TargetError::Empty)
-}
 
 /// The resource of this name; there is one for every Listener, and for the clusters it leads to.
 pub(super) fn resource(kind: ResourceType, name: &ResourceName) -> Option<Bytes> {

@@ -186,7 +186,7 @@ fn node_is_root(node: &Node, root: &Node) -> bool {
     std::ptr::eq(node, root)
 }
 
-fn push_field(path: &mut String, key: &str) {
+pub(crate) fn push_field(path: &mut String, key: &str) {
     // Keys of free mappings may hold anything; a dot in them would read as a step.
     let plain = key.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'@'));
     match (plain, path.is_empty()) {

@@ -28,11 +28,13 @@ impl fmt::Display for Origin {
 
 /// Why files could not be read as resources: the first problem found.
 ///
-/// Prints as `routes.yaml:17: virtual_hosts[0].routes[2].match: unrecognized field ...`.
+/// Prints as `routes.yaml:17: virtual_hosts[0].routes[2].match: unrecognized field ...`. The short
+/// form also knows the column, which follows the line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct FileError {
     file: Arc<Path>,
     line: Option<usize>,
+    column: Option<usize>,
     path: String,
     why: Box<Why>,
 }
@@ -68,6 +70,14 @@ pub enum Why {
         /// The most similar value of the enum.
         suggestion: Option<String>,
     },
+    /// A route leads to a version that its service does not have.
+    #[error("unknown version `{name}`{}", DidYouMean(.suggestion))]
+    UnknownVersion {
+        /// The version as written.
+        name: String,
+        /// The most similar version of the service.
+        suggestion: Option<String>,
+    },
     /// `@type` names a message that is not known.
     #[error("unknown type `{0}`")]
     UnknownType(String),
@@ -85,7 +95,7 @@ pub enum Why {
     /// The document has none of the accepted shapes, or its type is no xDS resource.
     #[error("{0}")]
     NotAResource(String),
-    /// The resource has no name.
+    /// Something that must be there is not, such as the name of a resource.
     #[error("`{0}` is missing or empty")]
     MissingName(&'static str),
     /// Two resources of one type have the same name.
@@ -101,6 +111,10 @@ pub enum Why {
     /// Anything else that the message refuses.
     #[error("{0}")]
     Invalid(String),
+    /// The message is well-formed, but not something that can be acted on: what a management
+    /// server would get as a NACK.
+    #[error("{0}")]
+    Refused(String),
 }
 
 struct DidYouMean<'a>(&'a Option<String>);
@@ -116,7 +130,7 @@ impl fmt::Display for DidYouMean<'_> {
 
 impl FileError {
     pub(crate) fn new(file: impl Into<Arc<Path>>, line: Option<usize>, why: Why) -> Self {
-        Self { file: file.into(), line, path: String::new(), why: Box::new(why) }
+        Self { file: file.into(), line, column: None, path: String::new(), why: Box::new(why) }
     }
 
     pub(crate) fn io(file: &Path, error: &io::Error) -> Self {
@@ -125,6 +139,10 @@ impl FileError {
 
     pub(crate) fn at_path(self, path: String) -> Self {
         Self { path, ..self }
+    }
+
+    pub(crate) fn at_column(self, column: usize) -> Self {
+        Self { column: Some(column), ..self }
     }
 
     /// The file or directory with the problem.
@@ -137,6 +155,12 @@ impl FileError {
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         self.line
+    }
+
+    /// The column, counted from one, where it is known.
+    #[must_use]
+    pub fn column(&self) -> Option<usize> {
+        self.column
     }
 
     /// The field in the resource, such as `virtual_hosts[0].routes[2].match`; may be empty.
@@ -157,6 +181,9 @@ impl fmt::Display for FileError {
         write!(f, "{}", self.file.display())?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
+        }
+        if let Some(column) = self.column {
+            write!(f, ":{column}")?;
         }
         if !self.path.is_empty() {
             write!(f, ": {}", self.path)?;

@@ -1,26 +1,34 @@
 //! Resources from files, and their text form.
 //!
 //! YAML and proto-JSON are read through the descriptors in [`crate::proto`], so everything that
-//! Envoy accepts in a file is accepted here under the same names. Nothing in this module judges
-//! what a resource means: it turns text into encoded messages (and back), for the same parsers
-//! that read what a control plane sends.
+//! Envoy accepts in a file is accepted here under the same names. What a resource means is left to
+//! [`crate::parse`], which also reads what a control plane sends: this module turns text into
+//! encoded messages (and back), and says on which line a message is that was refused.
 //!
 //! ```text
-//! text ── tree (lines kept) ── message, checked against its descriptor ── FileResource
+//! text ── tree (lines kept) ─┬─ message, checked against its descriptor ─┬─ FileResource
+//!                            └─ short form, compiled ────────────────────┘
 //! ```
 //!
 //! - [`read()`] and [`parse`] read resources; [`Watcher`] reads them again when files change.
+//! - [`check()`] finds everything that is wrong with files, for people.
 //! - [`print`](mod@print) writes a resource as YAML or JSON.
 
+mod check;
 mod deserialize;
 mod diagnose;
 mod error;
+mod notes;
 pub mod print;
 mod resources;
+mod short;
 mod tree;
+mod valid;
 mod watch;
 
+pub use check::{Report, check};
 pub use error::{FileError, Origin, Why};
+pub use notes::Note;
 pub use resources::{FileResource, parse, read};
 pub use watch::{WatchOptions, Watcher};
 

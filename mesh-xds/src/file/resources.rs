@@ -15,9 +15,12 @@ use super::{
     deserialize::{At, Trace},
     diagnose::{diagnose, message_of, similar},
     error::{FileError, Origin, Why},
+    notes::{self, Note},
+    short,
     tree::{Node, Value},
+    valid,
 };
-use crate::proto;
+use crate::{parse::Registry, proto};
 
 /// A resource from a file: what a control plane would have sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +44,14 @@ pub struct FileResource {
 ///
 /// Every YAML document in a file is one of: a resource with its `@type`; a mapping with
 /// `resources` (and perhaps `version_info`), which is how Envoy writes such files; a list of
-/// resources.
+/// resources; the short form, with its `version: mesh/v1`.
 ///
 /// # Errors
 ///
 /// The first problem found: a file that cannot be read, a message that cannot be understood, or
 /// two resources with the same type and name.
 pub fn read(path: &Path) -> Result<Vec<FileResource>, FileError> {
-    resources(&contents(path)?)
+    resources(&contents(path)?, None)
 }
 
 /// Reads the resources in `text`, which errors will call `file`.
@@ -58,8 +61,8 @@ pub fn read(path: &Path) -> Result<Vec<FileResource>, FileError> {
 /// As [`read()`].
 pub fn parse(text: &str, file: &Path) -> Result<Vec<FileResource>, FileError> {
     let mut set = Set::default();
-    set.add_text(text, file)?;
-    Ok(set.resources)
+    set.add_text(text, file);
+    set.into_result()
 }
 
 /// The files that [`read()`] would read, with their bytes.
@@ -67,18 +70,12 @@ pub(crate) fn contents(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, FileError
     files(path)?.into_iter().map(|file| content(&file).map(|bytes| (file, bytes))).collect()
 }
 
-/// The resources in files that were read before.
-pub(crate) fn resources(contents: &[(PathBuf, Vec<u8>)]) -> Result<Vec<FileResource>, FileError> {
-    let mut set = Set::default();
-    for (file, bytes) in contents {
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-            FileError::new(file.as_path(), Some(line), Why::Syntax("not UTF-8".to_owned()))
-        })?;
-        set.add_text(text, file)?;
-    }
-    Ok(set.resources)
+/// The resources in files that were read before, valid by `registry` if there is one.
+pub(crate) fn resources(
+    contents: &[(PathBuf, Vec<u8>)],
+    registry: Option<&Registry>,
+) -> Result<Vec<FileResource>, FileError> {
+    Set::of(contents, registry).into_result()
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, FileError> {
@@ -114,28 +111,74 @@ fn content(file: &Path) -> Result<Vec<u8>, FileError> {
     fs::read(file).map_err(io)
 }
 
-/// Resources with unique names.
-#[derive(Default)]
-struct Set {
-    resources: Vec<FileResource>,
+/// Resources with unique names, and everything that is wrong with others.
+#[derive(Debug, Default)]
+pub(super) struct Set<'r> {
+    /// What says whether a resource is valid; `None` takes all that are well-formed.
+    registry: Option<&'r Registry>,
+    pub(super) resources: Vec<FileResource>,
+    pub(super) errors: Vec<FileError>,
+    pub(super) notes: Vec<Note>,
     origins: HashMap<(String, String), Origin>,
 }
 
-impl Set {
-    fn add_text(&mut self, text: &str, file: &Path) -> Result<(), FileError> {
-        let file: Arc<Path> = file.into();
-        let documents = Node::documents(text).map_err(|error| {
-            FileError::new(Arc::clone(&file), Some(error.line), Why::Syntax(error.why))
-        })?;
-        for document in &documents {
-            for node in members(document, &file)? {
-                self.add(resource(node, &file)?)?;
+impl<'r> Set<'r> {
+    pub(super) fn of(contents: &[(PathBuf, Vec<u8>)], registry: Option<&'r Registry>) -> Self {
+        let mut set = Self { registry, ..Self::default() };
+        for (file, bytes) in contents {
+            match std::str::from_utf8(bytes) {
+                Ok(text) => set.add_text(text, file),
+                Err(error) => {
+                    let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                    let why = Why::Syntax("not UTF-8".to_owned());
+                    set.errors.push(FileError::new(file.as_path(), Some(line), why));
+                }
             }
         }
-        Ok(())
+        set
     }
 
-    fn add(&mut self, resource: FileResource) -> Result<(), FileError> {
+    /// All resources, or the first thing that is wrong.
+    fn into_result(self) -> Result<Vec<FileResource>, FileError> {
+        match self.errors.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(self.resources),
+        }
+    }
+
+    fn add_text(&mut self, text: &str, file: &Path) {
+        let file: Arc<Path> = file.into();
+        let documents = match Node::documents(text) {
+            Ok(documents) => documents,
+            Err(error) => {
+                let why = Why::Syntax(error.why);
+                return self.errors.push(FileError::new(file, Some(error.line), why));
+            }
+        };
+        for document in &documents {
+            if short::is_short(document) {
+                match short::compile(document, &file) {
+                    Ok(compiled) => compiled.into_iter().for_each(|it| self.add(it, None)),
+                    Err(errors) => self.errors.extend(errors),
+                }
+                continue;
+            }
+            let members = members(document, &file).unwrap_or_else(|error| {
+                self.errors.push(error);
+                Vec::new()
+            });
+            for node in members {
+                match resource(node, &file) {
+                    Ok(resource) => self.add(resource, Some(node)),
+                    Err(error) => self.errors.push(error),
+                }
+            }
+        }
+    }
+
+    /// Adds a resource, which was written as `node` if it was written as such.
+    fn add(&mut self, resource: FileResource, node: Option<&Node>) {
         let key = (resource.type_url.clone(), resource.name.clone());
         if let Some(first) = self.origins.insert(key, resource.origin.clone()) {
             let why = Why::Duplicate {
@@ -143,10 +186,16 @@ impl Set {
                 name: resource.name,
                 first,
             };
-            return Err(FileError::new(resource.origin.file, Some(resource.origin.line), why));
+            let Origin { file, line } = resource.origin;
+            return self.errors.push(FileError::new(file, Some(line), why));
+        }
+        if let Some(registry) = self.registry {
+            if let Err(error) = valid::check(&resource, node, registry) {
+                return self.errors.push(error);
+            }
+            self.notes.extend(notes::of(&resource, node));
         }
         self.resources.push(resource);
-        Ok(())
     }
 }
 
@@ -249,7 +298,7 @@ fn message_name(type_url: &str) -> &str {
 }
 
 const RESPONSE: &str = "envoy.service.discovery.v3.DiscoveryResponse";
-const SHAPES: &str =
-    "expected a resource with `@type`, a mapping with `resources`, or a list of resources";
+const SHAPES: &str = "expected a resource with `@type`, a mapping with `resources`, a list of resources, or the \
+     short form with `version: mesh/v1`";
 /// Larger files are refused: 10,000 clusters with their endpoints are about 10 MiB.
 const MAX_FILE: u64 = 64 << 20;

@@ -12,10 +12,11 @@ const MAX_DEPTH: usize = 64;
 /// Larger documents are refused; aliases count with what they stand for.
 const MAX_NODES: usize = 4_000_000;
 
-/// A value and the line it starts on, counted from one.
+/// A value and where it starts, counted from one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
     pub(crate) line: usize,
+    pub(crate) column: usize,
     pub(crate) value: Value,
 }
 
@@ -34,6 +35,7 @@ pub(crate) enum Value {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) line: usize,
+    pub(crate) column: usize,
     pub(crate) key: String,
     pub(crate) value: Node,
 }
@@ -133,7 +135,7 @@ impl<'t> Builder<'t> {
     }
 
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, TreeError> {
-        let line = span.start.line();
+        let (line, column) = (span.start.line(), span.start.col() + 1);
         if depth >= MAX_DEPTH {
             return Err(fail(line, format!("nested more than {MAX_DEPTH} levels deep")));
         }
@@ -159,7 +161,7 @@ impl<'t> Builder<'t> {
             | Event::MappingEnd => return Err(fail(line, "expected a value")),
         };
         self.count(1, line)?;
-        let node = Node { line, value };
+        let node = Node { line, column, value };
         if anchor > 0 {
             self.count(node.extent().0, line)?;
             self.anchors.insert(anchor, node.clone());
@@ -181,18 +183,19 @@ impl<'t> Builder<'t> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut lines: HashMap<String, usize> = HashMap::new();
         loop {
-            let (key, line) = match self.inner(line)? {
+            let (key, at) = match self.inner(line)? {
                 (Event::MappingEnd, _) => return Ok(Value::Map(entries)),
-                (Event::Scalar(key, ..), span) => (key.into_owned(), span.start.line()),
+                (Event::Scalar(key, ..), span) => (key.into_owned(), span.start),
                 (_, span) => return Err(fail(span.start.line(), "a key must be plain text")),
             };
+            let (line, column) = (at.line(), at.col() + 1);
             if let Some(first) = lines.insert(key.clone(), line) {
                 let why = format!("`{key}` is given twice, first on line {first}");
                 return Err(fail(line, why));
             }
             let (event, span) = self.inner(line)?;
             let value = self.node(event, span, depth + 1)?;
-            entries.push(Entry { line, key, value });
+            entries.push(Entry { line, column, key, value });
         }
     }
 

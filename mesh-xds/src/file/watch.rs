@@ -13,6 +13,7 @@ use notify::{
     event::{AccessKind, AccessMode},
 };
 use tokio::{
+    runtime::Handle,
     sync::{Notify, watch},
     task,
     time::{Instant, sleep_until, timeout},
@@ -22,6 +23,7 @@ use super::{
     error::FileError,
     resources::{FileResource, contents, resources},
 };
+use crate::parse::Registry;
 
 /// How files are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,11 +82,36 @@ impl Watcher {
         let (source, contents) = source.read().await.ok_or_else(|| {
             FileError::io(path, &io::Error::other("the runtime is shutting down"))
         })?;
-        let first = contents.clone().and_then(|contents| resources(&contents))?;
+        let first = contents.clone().and_then(|contents| resources(&contents, None))?;
 
         let (sender, updates) = watch::channel(None);
-        let follower = Follower { changed, options, sender, last: contents };
+        let follower = Follower { changed, options, registry: None, sender, last: contents };
         task::spawn(follower.run(source));
+        Ok((first, Self { updates }))
+    }
+
+    /// As [`start`](Self::start), but takes only resources that are valid where the filters of
+    /// `registry` are known, needs no runtime around it, and blocks while it reads. Later changes
+    /// are read on `handle`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), or a resource is not valid.
+    pub fn open(
+        path: &Path,
+        options: WatchOptions,
+        registry: Registry,
+        handle: &Handle,
+    ) -> Result<(Vec<FileResource>, Self), FileError> {
+        let changed = Arc::new(Notify::new());
+        // First the watches: what happens after them is seen, what happened before is read.
+        let source = Source::new(path, Arc::clone(&changed))?;
+        let contents = contents(path)?;
+        let first = resources(&contents, Some(&registry))?;
+        let (sender, updates) = watch::channel(None);
+        let registry = Some(registry);
+        let follower = Follower { changed, options, registry, sender, last: Ok(contents) };
+        handle.spawn(follower.run(source));
         Ok((first, Self { updates }))
     }
 
@@ -104,6 +131,8 @@ impl Watcher {
 struct Follower {
     changed: Arc<Notify>,
     options: WatchOptions,
+    /// What says whether a resource is valid; `None` takes all that are well-formed.
+    registry: Option<Registry>,
     sender: watch::Sender<Option<Update>>,
     last: Contents,
 }
@@ -122,7 +151,8 @@ impl Follower {
                 continue;
             }
             self.last.clone_from(&contents);
-            let update = contents.and_then(|contents| resources(&contents));
+            let registry = self.registry.as_ref();
+            let update = contents.and_then(|contents| resources(&contents, registry));
             self.sender.send_replace(Some(update));
         }
     }

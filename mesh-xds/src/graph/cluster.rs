@@ -38,10 +38,10 @@ impl ClusterNode {
     }
 
     pub(super) fn aggregate(&self) -> Option<Arc<[Arc<str>]>> {
-        match &self.resource.good.as_ref()?.discovery {
-            Discovery::Aggregate(children) => Some(children.clone()),
-            _ => None,
-        }
+        let Discovery::Aggregate(children) = &self.resource.good.as_ref()?.discovery else {
+            return None;
+        };
+        Some(children.clone())
     }
 }
 
@@ -64,6 +64,7 @@ impl Graph {
         if change != Change::Nothing {
             self.settle(key);
             self.touch_holders(key);
+            self.touch_aggregate(key);
         }
         reject
     }
@@ -80,8 +81,8 @@ impl Graph {
     pub(super) fn hold_cluster(&mut self, key: Key, user: User) {
         let Some(node) = self.clusters.get_mut(key) else { return };
         node.users.push(user);
-        if node.users.len() == 1 && node.aggregate().is_some() {
-            self.pending.aggregates.push(key);
+        if node.users.len() == 1 {
+            self.touch_aggregate(key);
         }
     }
 
@@ -136,8 +137,6 @@ impl Graph {
                     // Nobody looks at it but through other aggregates, which look at its parts.
                     node.settled = Settled::Waiting;
                     node.live = None;
-                } else {
-                    self.pending.aggregates.push(key);
                 }
             }
             Some(_) | None => self.clear_source(key, delta),
@@ -288,7 +287,20 @@ impl Graph {
                 }
             }
         }
-        self.touch_holders(key);
+        // Aggregates are put together from leaves. What an aggregate within comes to is not their
+        // concern, and two that hold each other would never come to rest.
+        if self.clusters.get(key).is_some_and(|node| node.aggregate().is_none()) {
+            self.touch_holders(key);
+        }
+    }
+
+    /// Looks at the cluster again before the change is over, if it is an aggregate of a root.
+    fn touch_aggregate(&mut self, key: Key) {
+        let node = self.clusters.get(key);
+        let is_due = node.is_some_and(|n| n.aggregate().is_some() && !n.users.is_empty());
+        if is_due && !self.pending.aggregates.contains(&key) {
+            self.pending.aggregates.push(key);
+        }
     }
 
     /// The aggregates that the cluster is part of may look different now.

@@ -79,10 +79,10 @@ impl<'a> Walk<'a> {
     }
 
     fn children(&self, name: &str) -> Option<Arc<[Arc<str>]>> {
-        match &self.cluster(name)?.good.as_ref()?.discovery {
-            Discovery::Aggregate(children) => Some(children.clone()),
-            _ => None,
-        }
+        let Discovery::Aggregate(children) = &self.cluster(name)?.good.as_ref()?.discovery else {
+            return None;
+        };
+        Some(children.clone())
     }
 
     /// What can be reached from an aggregate in order, and whether it is too deep.
@@ -110,7 +110,7 @@ impl<'a> Walk<'a> {
     /// The complete state of a cluster; `is_root` if a root needs it itself.
     fn settled(&self, name: &str, is_root: bool) -> Option<ClusterView> {
         let before = self.before.clusters.get(name).cloned();
-        let Some(resource) = self.cluster(name) else { return None };
+        let resource = self.cluster(name)?;
         let Some(config) = &resource.good else {
             return if resource.error.is_some() { Some(ClusterView::Broken) } else { before };
         };
@@ -137,7 +137,11 @@ impl<'a> Walk<'a> {
             Discovery::Aggregate(_) if is_root => {
                 self.aggregate(name, timeout, note).unwrap_or(before)
             }
-            _ => None,
+            // Answers of resolvers are no resources: names are tested in tables.
+            Discovery::Aggregate(_)
+            | Discovery::StrictDns { .. }
+            | Discovery::LogicalDns { .. }
+            | _ => None,
         }
     }
 
@@ -295,10 +299,12 @@ fn ready(live: &Cluster) -> ClusterView {
     ClusterView::Ready(timeout, list(&version.assignment), version.note.is_some())
 }
 
+/// Priority and address of each endpoint, and each priority by itself: it counts without endpoints.
 fn list(assignment: &Assignment) -> Vec<(u32, String)> {
     let each = |l: &mesh_core::cluster::Locality| {
-        let priority = l.priority;
-        l.endpoints.iter().map(move |e| (priority, e.address.to_string())).collect::<Vec<_>>()
+        let addresses = l.endpoints.iter().map(|e| e.address.to_string());
+        let all = std::iter::once(String::new()).chain(addresses);
+        all.map(|address| (l.priority, address)).collect::<Vec<_>>()
     };
     assignment.localities.iter().flat_map(each).collect()
 }

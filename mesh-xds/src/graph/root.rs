@@ -97,10 +97,10 @@ impl Set {
 impl Graph {
     /// Looks at a root again before the change is over.
     pub(super) fn touch_root(&mut self, id: RootId) {
-        if let Some(root) = self.roots.get_mut(&id) {
-            if !std::mem::replace(&mut root.is_touched, true) {
-                self.pending.roots.push(id);
-            }
+        if let Some(root) = self.roots.get_mut(&id)
+            && !std::mem::replace(&mut root.is_touched, true)
+        {
+            self.pending.roots.push(id);
         }
     }
 

@@ -131,7 +131,7 @@ fn words(delta: &Delta) -> String {
         LDS => "LDS",
         RDS => "RDS",
         CDS => "CDS",
-        _ => "EDS",
+        EDS => "EDS",
     };
     let mut words = Vec::new();
     words.extend(delta.added.iter().map(|(k, n)| format!("+{} {n}", kind(k))));
@@ -385,6 +385,19 @@ fn an_aggregate_needs_all_its_parts() {
 }
 
 #[test]
+fn aggregates_that_hold_each_other_come_to_rest() {
+    let mut kit = Kit::routed(&["a", "b"]);
+    kit.put(CDS, "a", &aggregate("a", &["b"]));
+    assert_eq!(kit.put(CDS, "b", &aggregate("b", &["a"])), "ready 1");
+    let snapshot = kit.snapshot();
+    for slot in snapshot.clusters() {
+        assert!(matches!(slot, ClusterSlot::Broken(why) if why.ends_with("no clusters below it")));
+    }
+    assert_eq!(kit.put(CDS, "b", &aggregate("b", &["a", "c"])), "+CDS c");
+    assert_eq!(kit.put(CDS, "c", &inline_cluster("c", DiscoveryType::Static, vec![])), "ready 2");
+}
+
+#[test]
 fn an_aggregate_too_deep_is_broken() {
     let mut kit = Kit::routed(&["a0"]);
     for n in 0..15 {
@@ -573,7 +586,13 @@ proptest! {
                     wishes.get_mut(&id).unwrap().demands.insert(name);
                     delta
                 }
-                _ => {
+                Step::Listener(..)
+                | Step::Routes(..)
+                | Step::Eds(..)
+                | Step::Static(..)
+                | Step::Aggregate(..)
+                | Step::Endpoints(..)
+                | Step::Bad(..) => {
                     let (kind, name, event, fail) = event(&step).unwrap();
                     let events = vec![(self::name(kind, &name), event)];
                     graph.apply(Update { kind, fail_on_data_errors: fail, events }, now())

@@ -10,6 +10,8 @@ use tokio::runtime::Handle;
 use super::Mesh;
 use super::control::Control;
 use crate::bootstrap::Bootstrap;
+#[cfg(feature = "file")]
+use crate::client::Files;
 use crate::client::{Client, Source};
 use crate::error::Error;
 use crate::parse::Registry;
@@ -22,6 +24,8 @@ pub struct Builder {
     file: Option<PathBuf>,
     wait: bool,
     plain: bool,
+    #[cfg(feature = "file")]
+    files: Option<PathBuf>,
     runtime: Option<Handle>,
     recorder: Option<Arc<dyn Recorder>>,
     filters: Vec<Arc<dyn Factory>>,
@@ -52,6 +56,41 @@ impl Mesh {
         Self::builder().bootstrap_file(path).build()
     }
 
+    /// The mesh that the resources in a file, or in the files of a directory, describe, without a
+    /// management server. `xds:///greeter` is the listener called `greeter`.
+    ///
+    /// Files hold xDS resources as YAML or JSON, or services in the short form
+    /// (`version: mesh/v1`). They are read, and checked, before this returns, and again whenever
+    /// they change: a set of files is taken as a whole or, with anything wrong in it, not at all.
+    /// Then the one before stays in use, and the log and [`Mesh::status`] say what is wrong, in
+    /// which file, line and field. A resource that is not in the files any more is gone.
+    ///
+    /// # Errors
+    /// When the files cannot be read or watched, or anything in them is wrong.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("mesh.yaml");
+    /// std::fs::write(&path, "
+    /// version: mesh/v1
+    /// services:
+    ///   greeter:
+    ///     protocol: grpc
+    ///     versions: { v1: ['127.0.0.1:50051'] }
+    /// ")?;
+    /// let mesh = mesh_xds::Mesh::from_file(&path)?;
+    /// let greeter = mesh.root("xds:///greeter")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "file")]
+    pub fn from_file(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::builder().files(path).build()
+    }
+
     /// No mesh: `xds:///host:port` is `host:port`, found by DNS and spoken to in plain text. The
     /// same types as with a mesh, for a laptop without one.
     ///
@@ -72,6 +111,14 @@ impl Builder {
     /// Uses the bootstrap in this file.
     pub fn bootstrap_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some(path.into());
+        self
+    }
+
+    /// Takes the resources from this file or directory, as [`Mesh::from_file`] does, and needs no
+    /// bootstrap.
+    #[cfg(feature = "file")]
+    pub fn files(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files = Some(path.into());
         self
     }
 
@@ -104,25 +151,35 @@ impl Builder {
     /// Builds the mesh.
     ///
     /// # Errors
-    /// When the bootstrap is missing or malformed, or the control thread cannot be started.
-    pub fn build(self) -> Result<Mesh, Error> {
-        let source = match (self.plain, self.bootstrap, self.file) {
-            (true, ..) => Source::Plain,
-            (false, Some(bootstrap), _) => Source::Bootstrap(Box::new(bootstrap)),
-            (false, None, Some(path)) if self.wait => Source::File(path),
-            (false, None, Some(path)) => {
-                Source::Bootstrap(Box::new(Bootstrap::from_file(path).map_err(Error::bootstrap)?))
-            }
-            (false, None, None) => {
-                Source::Bootstrap(Box::new(Bootstrap::from_env().map_err(Error::bootstrap)?))
-            }
-        };
-        let control = match self.runtime {
+    /// When the bootstrap or the files are missing or malformed, or the control thread cannot be
+    /// started.
+    pub fn build(mut self) -> Result<Mesh, Error> {
+        let registry = Registry::new(std::mem::take(&mut self.filters));
+        let control = match self.runtime.take() {
             Some(handle) => Control::on(handle),
             None => Control::thread()?,
         };
-        let client = Client::start(control.handle(), source, Registry::new(self.filters));
-        Ok(Mesh::assemble(control, Box::new(client), self.recorder))
+        let recorder = self.recorder.take();
+        let source = self.source(&registry, control.handle())?;
+        let client = Client::start(control.handle(), source, registry);
+        Ok(Mesh::assemble(control, Box::new(client), recorder))
+    }
+
+    #[cfg_attr(not(feature = "file"), expect(unused_variables, reason = "only files need them"))]
+    fn source(self, registry: &Registry, handle: &Handle) -> Result<Source, Error> {
+        #[cfg(feature = "file")]
+        if let Some(path) = &self.files {
+            let files = Files::open(path, registry, handle).map_err(Error::file)?;
+            return Ok(Source::Files(Box::new(files)));
+        }
+        let bootstrap = match (self.plain, self.bootstrap, self.file) {
+            (true, ..) => return Ok(Source::Plain),
+            (false, Some(bootstrap), _) => Ok(bootstrap),
+            (false, None, Some(path)) if self.wait => return Ok(Source::File(path)),
+            (false, None, Some(path)) => Bootstrap::from_file(path),
+            (false, None, None) => Bootstrap::from_env(),
+        };
+        bootstrap.map(|it| Source::Bootstrap(Box::new(it))).map_err(Error::bootstrap)
     }
 }
 

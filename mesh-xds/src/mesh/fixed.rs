@@ -8,8 +8,9 @@ use mesh_core::snapshot::{Root, Snapshot};
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
-use super::{RootHandle, Roots, Status};
 use crate::error::Error;
+use crate::roots::{RootHandle, Roots};
+use crate::status::Status;
 
 /// Targets that are known from the start and never change.
 pub(super) struct Fixed(FxHashMap<Arc<str>, Arc<Cell<Root>>>);

@@ -4,8 +4,6 @@
 mod builder;
 mod control;
 mod fixed;
-mod roots;
-mod status;
 
 use std::any::Any;
 use std::fmt;
@@ -18,10 +16,10 @@ use tokio::runtime::Handle;
 #[cfg(feature = "ads")]
 pub use builder::Builder;
 use control::Control;
-pub use roots::{Demand, RootHandle, Roots};
-pub use status::Status;
 
 use crate::error::Error;
+use crate::roots::{RootHandle, Roots};
+use crate::status::Status;
 
 /// A service mesh that this program is a member of.
 ///

@@ -127,7 +127,7 @@ pub(crate) static CLIENTS: [Client; 5] = [
         name: "mesh",
         workspace: &MESH,
         binary: "client",
-        target: Target::Endpoints,
+        target: Target::Mesh,
         cases: &[UNARY, UNARY_32, STREAM, LARGE],
         against: &["tonic", "tonic-xds"],
     },

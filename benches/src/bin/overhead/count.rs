@@ -1,9 +1,10 @@
 //! Runs a client twice and takes the difference.
 
-use std::error::Error;
-use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use mesh_benches::callgrind;
+use mesh_benches::shared::Error;
 
 use crate::clients::Case;
 
@@ -28,28 +29,17 @@ pub(crate) struct Allocations {
 impl Load<'_> {
     /// User-space instructions of one call.
     ///
-    /// On one core, the turns that client and server take are alike from run to run. The profile
-    /// of the longer run stays in `profile`, for `callgrind_annotate`.
-    pub(crate) fn instructions(
-        &self,
-        binary: &Path,
-        profile: &Path,
-    ) -> Result<f64, Box<dyn Error>> {
-        let mut file = OsString::from("--callgrind-out-file=");
-        file.push(profile);
+    /// The profile of the longer run stays in `profile`, for `callgrind_annotate`.
+    pub(crate) fn instructions(&self, binary: &Path, profile: &Path) -> Result<f64, Error> {
         self.per_call(|calls| {
-            let mut client = Command::new("taskset");
-            client.args(["-c", "0", "valgrind", "--tool=callgrind"]).arg(&file).arg(binary);
-            self.run(client, calls)?;
-            let counts = std::fs::read_to_string(profile)?;
-            let total = counts.lines().find_map(|line| line.strip_prefix("totals: "));
-            Ok([total.ok_or("callgrind wrote no total")?.parse()?])
+            self.run(callgrind::command(binary, profile), calls)?;
+            Ok([callgrind::total(profile)?])
         })
         .map(|[instructions]| instructions)
     }
 
     /// Allocations of one call, on all threads.
-    pub(crate) fn allocations(&self, binary: &Path) -> Result<Allocations, Box<dyn Error>> {
+    pub(crate) fn allocations(&self, binary: &Path) -> Result<Allocations, Error> {
         self.per_call(|calls| {
             let output = String::from_utf8(self.run(Command::new(binary), calls)?.stdout)?;
             let (count, bytes) =
@@ -62,8 +52,8 @@ impl Load<'_> {
     /// Totals of a short and of a long run, subtracted and divided.
     fn per_call<const N: usize>(
         &self,
-        totals: impl Fn(u32) -> Result<[f64; N], Box<dyn Error>>,
-    ) -> Result<[f64; N], Box<dyn Error>> {
+        totals: impl Fn(u32) -> Result<[f64; N], Error>,
+    ) -> Result<[f64; N], Error> {
         let [short, long] = self.case.calls();
         let (before, mut counts) = (totals(short)?, totals(long)?);
         for (count, before) in counts.iter_mut().zip(before) {
@@ -72,14 +62,9 @@ impl Load<'_> {
         Ok(counts)
     }
 
-    fn run(&self, mut client: Command, calls: u32) -> Result<Output, Box<dyn Error>> {
+    fn run(&self, mut client: Command, calls: u32) -> Result<Output, Error> {
         let numbers = [calls, self.case.concurrency, WARM_UP].map(|number| number.to_string());
         client.args([self.case.mode.argument(), self.kind]).args(numbers).args(self.addresses);
-        let output =
-            client.output().map_err(|error| format!("{client:?} does not start: {error}"))?;
-        if output.status.success() {
-            return Ok(output);
-        }
-        Err(format!("{client:?} failed:\n{}", String::from_utf8_lossy(&output.stderr)).into())
+        callgrind::run(&mut client)
     }
 }

@@ -11,6 +11,8 @@
 //!     -> count (run each client four times) -> report (ratios, a table, a JSON file)
 //! ```
 //!
+//! With `--check` it fails when a bar is missed.
+//!
 //! Needs `valgrind`, `taskset` and a loopback interface.
 
 mod clients;
@@ -19,66 +21,90 @@ mod report;
 mod server;
 mod workspace;
 
-use std::error::Error;
 use std::path::Path;
 
 use clients::{CLIENTS, Client};
 use count::Load;
+use mesh_benches::Bar;
+use mesh_benches::shared::Error;
 use report::{Report, Row};
-use server::Server;
-use workspace::{PEERS, WORKSPACES};
+use server::Servers;
+use workspace::{MESH, PEERS, WORKSPACES};
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let clients = selected(std::env::args().skip(1))?;
-    let target = workspace::target_directory()?;
+/// The promises.
+const BARS: [(&str, f64); 7] = [
+    ("mesh/tonic@1", 0.80),
+    ("mesh/tonic@32", 0.80),
+    ("mesh/tonic-xds@1", 0.64),
+    ("mesh/tonic-xds@32", 0.64),
+    ("mesh/tonic.stream@1", 1.00),
+    ("mesh/tonic.64k@1", 1.00),
+    ("allocations.mesh", 24.0),
+];
+
+fn main() -> Result<(), Error> {
+    let Arguments { clients, check } = Arguments::read(std::env::args().skip(1))?;
+    let target = mesh_benches::target_directory()?;
     std::fs::create_dir_all(target.join("benches"))?;
 
     for workspace in WORKSPACES {
         workspace.build(&target)?;
     }
 
-    let server = Server::start(&PEERS.binary(&target, "server"))?;
+    let plane = MESH.binary(&target, "control_plane");
+    let servers = Servers::start(&PEERS.binary(&target, "server"), &plane)?;
     let mut report = Report::default();
     for client in clients {
-        measure(client, &server, &target, &mut report)?;
+        measure(client, &servers, &target, &mut report)?;
     }
     print!("{report}");
-    let file = target.join("benches/overhead.json");
-    report.write(&file)?;
-    println!("\n{}", file.display());
+    let figures = report.figures();
+    figures.write(&target.join("benches/overhead.json"))?;
+    if check {
+        figures.check(&BARS.map(|(name, most)| Bar::new(name, most)))?;
+    }
     Ok(())
 }
 
-/// The clients that `--only a,b` names, or all.
-fn selected(
-    mut args: impl Iterator<Item = String>,
-) -> Result<Vec<&'static Client>, Box<dyn Error>> {
-    let names = match (args.next().as_deref(), args.next(), args.next()) {
-        (None, _, _) => return Ok(CLIENTS.iter().collect()),
-        (Some("--only"), Some(names), None) => names,
-        _ => return Err("usage: overhead [--only CLIENT,CLIENT...]".into()),
-    };
-    names
-        .split(',')
-        .map(|name| {
-            let client = CLIENTS.iter().find(|client| client.name == name);
-            client.ok_or_else(|| format!("no client is called {name}").into())
-        })
-        .collect()
+struct Arguments {
+    clients: Vec<&'static Client>,
+    check: bool,
+}
+
+impl Arguments {
+    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, Error> {
+        let mut read = Self { clients: CLIENTS.iter().collect(), check: false };
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--check" => read.check = true,
+                "--only" => {
+                    let names = arguments.next().ok_or("missing CLIENT,CLIENT...")?;
+                    read.clients = names.split(',').map(named).collect::<Result<_, _>>()?;
+                }
+                _ => return Err("usage: overhead [--check] [--only CLIENT,CLIENT...]".into()),
+            }
+        }
+        Ok(read)
+    }
+}
+
+fn named(name: &str) -> Result<&'static Client, Error> {
+    let client = CLIENTS.iter().find(|client| client.name == name);
+    client.ok_or_else(|| format!("no client is called {name}").into())
 }
 
 fn measure(
     client: &'static Client,
-    server: &Server,
+    servers: &Servers,
     target: &Path,
     report: &mut Report,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<(), Error> {
     let plain = client.workspace.binary(target, client.binary);
     let counted = client.workspace.binary(target, &format!("{}_counted", client.binary));
     for &case in client.cases {
         let label = case.label(client.name);
         eprintln!("{label}");
-        let addresses = server.addresses(client.target);
+        let addresses = servers.addresses(client.target);
         let load = Load { kind: client.name, case, addresses };
         let profile = target.join("benches").join(format!("callgrind.{label}"));
         let instructions = load.instructions(&plain, &profile)?;

@@ -1,9 +1,8 @@
 //! The counts, the ratios between them, and how both are shown.
 
-use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt;
-use std::path::Path;
+
+use mesh_benches::Figures;
 
 use crate::clients::{Case, Client};
 use crate::count::Allocations;
@@ -28,26 +27,25 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// Writes one flat object:
+    /// The counts by name:
     ///
     /// - `ir.CLIENT[.MODE]@CONCURRENCY`: instructions per call
     /// - `allocations.CLIENT[.MODE]`, `bytes.CLIENT[.MODE]`: allocations per call
     /// - `CLIENT/BASELINE[.MODE]@CONCURRENCY`: ratio of the instructions
-    pub(crate) fn write(&self, file: &Path) -> Result<(), Box<dyn Error>> {
-        let mut values = BTreeMap::new();
+    pub(crate) fn figures(&self) -> Figures {
+        let mut figures = Figures::default();
         for row in &self.rows {
             let Row { client, case, .. } = row;
-            values.insert(case.label(&format!("ir.{}", client.name)), row.instructions);
-            if let Some(allocations) = row.allocations {
-                values
-                    .insert(case.load(&format!("allocations.{}", client.name)), allocations.count);
-                values.insert(case.load(&format!("bytes.{}", client.name)), allocations.bytes);
+            figures.insert(case.label(&format!("ir.{}", client.name)), row.instructions);
+            if let Some(Allocations { count, bytes }) = row.allocations {
+                figures.insert(case.load(&format!("allocations.{}", client.name)), count);
+                figures.insert(case.load(&format!("bytes.{}", client.name)), bytes);
             }
             for (baseline, ratio) in self.ratios(row) {
-                values.insert(case.label(&format!("{}/{baseline}", client.name)), ratio);
+                figures.insert(case.label(&format!("{}/{baseline}", client.name)), ratio);
             }
         }
-        Ok(std::fs::write(file, serde_json::to_string_pretty(&values)? + "\n")?)
+        figures
     }
 
     /// A row's instructions over those of its baselines, as far as these were measured.

@@ -1,50 +1,50 @@
-//! The process that every client calls.
+//! The processes that clients call.
 
-use std::error::Error;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-/// Which of the server's addresses a client is given.
+use mesh_benches::Process;
+use mesh_benches::shared::Error;
+
+/// Which address a client is given.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target {
     /// One gRPC endpoint.
     Endpoint,
     /// All eight gRPC endpoints.
     Endpoints,
-    /// The control plane, which knows the eight endpoints.
+    /// The peers' control plane, which knows the eight endpoints and one route.
     ControlPlane,
+    /// The mesh's own control plane, which knows the fixture.
+    Mesh,
     /// The HTTP/1.1 endpoint.
     Http1,
 }
 
-/// Ends with this value, and also if this process dies: it stays only while its input is open.
+/// Ends with this value.
 #[derive(Debug)]
-pub(crate) struct Server {
-    process: Child,
+pub(crate) struct Servers {
     grpc: Vec<String>,
     http1: Vec<String>,
     control_plane: Vec<String>,
+    mesh: Vec<String>,
+    _processes: [Process; 2],
 }
 
-impl Server {
-    pub(crate) fn start(binary: &Path) -> Result<Self, Box<dyn Error>> {
-        let mut process =
-            Command::new(binary).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let output = process.stdout.take().ok_or("the server has no output")?;
-        let mut lines = BufReader::new(output).lines();
-        let mut addresses = |protocol: &str| -> Result<Vec<String>, Box<dyn Error>> {
-            let line = lines.next().ok_or("the server ended early")??;
-            let mut words = line.split_whitespace().map(str::to_owned);
-            if words.next().as_deref() == Some(protocol) {
-                Ok(words.collect())
-            } else {
-                Err(format!("no {protocol} addresses in {line:?}").into())
-            }
-        };
-        let (grpc, http1, control_plane) =
-            (addresses("grpc")?, addresses("http1")?, addresses("ads")?);
-        Ok(Self { process, grpc, http1, control_plane })
+impl Servers {
+    /// Starts the peers' servers, and the control plane that tells the mesh of them.
+    pub(crate) fn start(servers: &Path, control_plane: &Path) -> Result<Self, Error> {
+        let words = |line: String| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let mut peers = Process::start(&mut Command::new(servers))?;
+        let grpc = words(peers.hear("grpc")?);
+        let http1 = words(peers.hear("http1")?);
+        let ads = words(peers.hear("ads")?);
+
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/mesh.yaml");
+        let mut mesh =
+            Process::start(Command::new(control_plane).arg(fixture).args(&grpc).args(&http1))?;
+        let address = words(mesh.hear("ads")?);
+        Ok(Self { grpc, http1, control_plane: ads, mesh: address, _processes: [peers, mesh] })
     }
 
     pub(crate) fn addresses(&self, target: Target) -> &[String] {
@@ -52,16 +52,8 @@ impl Server {
             Target::Endpoint => self.grpc.get(..1).unwrap_or_default(),
             Target::Endpoints => &self.grpc,
             Target::ControlPlane => &self.control_plane,
+            Target::Mesh => &self.mesh,
             Target::Http1 => &self.http1,
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        if let Err(error) = self.process.wait() {
-            eprintln!("the server did not end: {error}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The cargo workspaces that clients are built in.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use mesh_benches::shared::Error;
 
 /// The profile of every binary under measurement: `release`, with the line tables that make a
 /// callgrind file readable. Each workspace states it alike.
@@ -32,7 +33,7 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    pub(crate) fn build(&self, target: &Path) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn build(&self, target: &Path) -> Result<(), Error> {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let status = Command::new("cargo")
             .current_dir(repository)
@@ -51,13 +52,6 @@ impl Workspace {
     pub(crate) fn binary(&self, target: &Path, name: &str) -> PathBuf {
         target.join(self.target).join("release").join(name)
     }
-}
-
-/// Cargo's target directory, which this program itself was built in.
-pub(crate) fn target_directory() -> Result<PathBuf, Box<dyn Error>> {
-    let program = std::env::current_exe()?;
-    let target = program.ancestors().nth(2).ok_or("this program is not in a target directory")?;
-    Ok(target.to_owned())
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Action, Balance, Closed, Condition, ConnectionId, View};
+use crate::cluster::Policy;
 use crate::cluster::{
     Address, Assignment, Config, Discovery, Endpoint, Health, Locality, LocalityName, Version,
 };
-use crate::lb::Policy;
 use crate::testing::{SequenceRng, at_millis};
 
 /// A balance, the time, and chance that neither shortens nor lengthens a wait.

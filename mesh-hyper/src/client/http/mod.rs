@@ -1,5 +1,6 @@
 //! The HTTP client: any authority of the mesh, each asked for when a request first names it.
 
+mod policy;
 mod response;
 mod targets;
 #[cfg(test)]
@@ -17,8 +18,10 @@ use http::{Request, Uri};
 use http_body::Body;
 use tower_service::Service;
 
+pub use self::policy::OutboundPolicy;
 pub use self::response::Response;
-use self::targets::{Open, Targets};
+pub(crate) use self::targets::Open;
+use self::targets::{Entry, Targets};
 use super::call::ResponseFuture;
 use super::target::Options;
 use crate::body::{BoxError, ResponseBody, empty, full};
@@ -28,8 +31,9 @@ use crate::error::{Error, Kind};
 ///
 /// The authority of a request's URI, as it is written, names the target: `http://reviews/1` is
 /// decided by the configuration of `xds:///reviews`. That is asked for when a request first names
-/// it; an authority that has none within a second of its first use is answered with
-/// [`Kind::Outside`] (a proxy's 502), and so are later requests until it has some. Whether HTTP/1.1
+/// it; an authority that has none within a second of its first use is not in the mesh, and its
+/// requests end with [`Kind::Outside`] (a proxy's 502) until it has some, or go where
+/// [`OutboundPolicy`] says. Whether HTTP/1.1
 /// or HTTP/2 is spoken is the cluster's choice (`HttpProtocolOptions`).
 ///
 /// Cheap to clone; clones share what is known of authorities, at most 1024 of them. Beyond that,
@@ -43,12 +47,24 @@ use crate::error::{Error, Kind};
 #[derive(Clone)]
 pub struct Client {
     targets: Arc<Targets>,
+    /// The targets of what is not in the mesh.
+    outside: Arc<Targets>,
+    policy: OutboundPolicy,
     timeout: Option<Duration>,
 }
 
 impl Client {
-    pub(crate) fn with(open: Open) -> Self {
-        Self { targets: Arc::new(Targets::new(open)), timeout: None }
+    pub(crate) fn with(open: Open, outside: Open) -> Self {
+        let [targets, outside] = [open, outside].map(|open| Arc::new(Targets::new(open)));
+        Self { targets, outside, policy: OutboundPolicy::default(), timeout: None }
+    }
+
+    /// What becomes of requests to authorities that are not in the mesh. Default:
+    /// [`OutboundPolicy::RegistryOnly`].
+    #[must_use]
+    pub fn outbound_policy(mut self, policy: OutboundPolicy) -> Self {
+        self.policy = policy;
+        self
     }
 
     /// Bounds each request, from its start to the end of the response's body, where the caller
@@ -125,14 +141,39 @@ impl Client {
                 if options.wait_for_ready || entry.target.is_configured() {
                     return entry.target.call(request, options);
                 }
-                let entry = entry.clone();
+                let (entry, client) = (entry.clone(), self.clone());
                 ResponseFuture::later(async move {
-                    entry.configured(options).await?;
+                    let entry = client.in_or_out(entry, request.uri(), options).await?;
                     entry.target.call(request, options).await
                 })
             })
         });
         started.unwrap_or_else(|error| ResponseFuture::decided(Err(error)))
+    }
+}
+
+impl Client {
+    /// `entry`, or in its place the one of the same authority outside of the mesh.
+    async fn in_or_out(
+        &self,
+        entry: Arc<Entry>,
+        uri: &Uri,
+        options: Options,
+    ) -> Result<Arc<Entry>, Error> {
+        let error = match entry.configured(options).await {
+            Ok(()) => return Ok(entry),
+            Err(error) => error,
+        };
+        if self.policy == OutboundPolicy::RegistryOnly || error.kind() != Kind::Outside {
+            return Err(error);
+        }
+        if uri.scheme() != Some(&Scheme::HTTP) {
+            // Plain text in place of what the caller wants secured would be worse than an error.
+            let why = format!("{error}; it cannot be dialed with TLS");
+            return Err(Error::with(Kind::Outside, why, error));
+        }
+        let authority = entry.target.authority().as_str();
+        self.outside.with(authority, Arc::clone)
     }
 }
 

@@ -1,12 +1,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::Mesh;
 use http::StatusCode;
 use mesh_core::cell::Cell;
 use mesh_core::cluster::{Assignment, Cluster, Config, Discovery, Endpoint, Upstream, Version};
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Action, ClusterChoice, Forward, Route, RouteMatch, Table, VirtualHost};
 use mesh_core::snapshot::{ClusterSlot, Root, Snapshot};
-use mesh_xds::Mesh;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -24,7 +24,7 @@ fn answering(name: &str, domains: &[&str]) -> Snapshot {
         let body = Bytes::copy_from_slice(domain.as_bytes());
         let matcher = RouteMatch::new(PathMatcher::prefix("/"));
         let route = Route::new(matcher, Action::DirectResponse { status, body });
-        table.virtual_host(VirtualHost::new(*domain, &[*domain]).route(route));
+        table.virtual_host(VirtualHost::new(domain, &[*domain]).route(route));
     }
     Snapshot::new(name.into(), Arc::new(table.build().unwrap()))
 }
@@ -50,11 +50,13 @@ fn client(cell: &Arc<Cell<Root>>) -> (Client, Arc<AtomicUsize>) {
     let context = crate::client::Context::new(handle, Arc::new(Sockets), None);
     let (root, made) = (cell.clone(), Arc::new(AtomicUsize::new(0)));
     let count = made.clone();
-    let client = Client::with(Box::new(move |authority| {
+    let open = move |authority: &str| {
         count.fetch_add(1, Ordering::Relaxed);
-        let source = Source { root: root.clone(), demand: None, subscription: None };
+        let source = Source { root: root.clone(), demand: None, keep: None };
         Ok(Target::new(authority, authority.parse().unwrap(), source, context.clone()))
-    }));
+    };
+    let outside = |_: &str| Err(Error::new(Kind::Outside, "nothing is dialed"));
+    let client = Client::with(Box::new(open), Box::new(outside));
     (client, made)
 }
 
@@ -166,6 +168,31 @@ async fn http1_is_spoken_where_the_cluster_says_so() {
     let seen = served.await.unwrap();
     assert!(seen.starts_with("POST /buy?n=1 HTTP/1.1\r\n"), "{seen}");
     assert!(seen.contains("\r\nhost: shop\r\n"), "{seen}");
+}
+
+#[cfg(feature = "xds")]
+#[tokio::test]
+async fn any_authority_is_dialed_where_the_policy_says_so() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    let client = Client::new(&Mesh::fixed([answering("a", &["*"])]).unwrap());
+    let client = client.outbound_policy(OutboundPolicy::AllowAny);
+    assert_eq!(client.get("http://a/").await.unwrap().text().await.unwrap(), "*");
+
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = server.accept().await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"\r\n\r\n") {
+            stream.read_buf(&mut seen).await.unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    });
+    let response = client.get(format!("http://{address}/x")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    assert_eq!(response.upstream(), Some(&Address::Socket(address)));
+    served.await.unwrap();
+    let https = client.get(format!("https://{address}/x")).await.unwrap_err();
+    assert_eq!(https.kind(), Kind::Outside);
 }
 
 #[test]

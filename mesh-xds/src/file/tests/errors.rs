@@ -126,8 +126,8 @@ fn field_errors_say_line_path_and_reason() {
 
 #[test]
 fn documents_that_are_no_resources_are_refused() {
-    const SHAPES: &str =
-        "expected a resource with `@type`, a mapping with `resources`, or a list of resources";
+    const SHAPES: &str = "expected a resource with `@type`, a mapping with `resources`, a list of resources, or the \
+         short form with `version: mesh/v1`";
     for (text, expected) in [
         ("name: x", format!("1: {SHAPES}")),
         ("---\n---\nhello", format!("3: {SHAPES}")),

@@ -33,7 +33,7 @@ fn unquoted_text_has_the_type_of_the_core_schema() {
         ("1s", Value::Text("1s".into())),
         ("1.2.3.4", Value::Text("1.2.3.4".into())),
         ("2024-01-01", Value::Text("2024-01-01".into())),
-        ("-", Value::List(vec![Node { line: 1, value: Value::Null }])),
+        ("-", Value::List(vec![Node { line: 1, column: 2, value: Value::Null }])),
         ("\"12\"", Value::Text("12".into())),
         ("'true'", Value::Text("true".into())),
         ("!!str 12", Value::Text("12".into())),

@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::extensions::load_balancing_policies::random::v3::Ran
 use envoy_types::pb::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
 use envoy_types::pb::google::protobuf::{Any, UInt32Value};
-use mesh_core::lb::{Config, Policy};
+use mesh_core::cluster::{LoadBalancing, Policy};
 
 use crate::parse::value::{typed_config, unpack};
 use crate::parse::{Path, Reject};
@@ -20,7 +20,7 @@ use crate::parse::{Path, Reject};
 /// How deep policies may hold policies (gRFC A52).
 const DEPTH: usize = 16;
 
-pub(super) fn config(message: &Cluster, path: &Path<'_>) -> Result<Config, Reject> {
+pub(super) fn config(message: &Cluster, path: &Path<'_>) -> Result<LoadBalancing, Reject> {
     if let Some(policy) = &message.load_balancing_policy {
         return listed(policy, DEPTH, &path.field("load_balancing_policy"));
     }
@@ -50,11 +50,15 @@ pub(super) fn config(message: &Cluster, path: &Path<'_>) -> Result<Config, Rejec
             return Err(path.field("lb_policy").reject(format_args!("{policy} is not supported")));
         }
     };
-    Ok(Config { policy, locality_weighted: true })
+    Ok(LoadBalancing { policy, locality_weighted: true })
 }
 
 /// The first policy of the list that we know (gRFC A52).
-fn listed(list: &LoadBalancingPolicy, depth: usize, path: &Path<'_>) -> Result<Config, Reject> {
+fn listed(
+    list: &LoadBalancingPolicy,
+    depth: usize,
+    path: &Path<'_>,
+) -> Result<LoadBalancing, Reject> {
     if depth == 0 {
         return Err(path.reject("is nested too deep"));
     }
@@ -69,9 +73,9 @@ fn listed(list: &LoadBalancingPolicy, depth: usize, path: &Path<'_>) -> Result<C
     Err(path.field("policies").reject("none is supported"))
 }
 
-fn known(any: &Any, depth: usize, path: &Path<'_>) -> Result<Option<Config>, Reject> {
+fn known(any: &Any, depth: usize, path: &Path<'_>) -> Result<Option<LoadBalancing>, Reject> {
     let config = |policy, locality: Option<&LocalityLbConfig>| {
-        Ok(Some(Config { policy, locality_weighted: is_locality_weighted(locality) }))
+        Ok(Some(LoadBalancing { policy, locality_weighted: is_locality_weighted(locality) }))
     };
     if let Some(message) = unpack::<RoundRobin>(any, path)? {
         return config(Policy::RoundRobin, message.locality_lb_config.as_ref());
@@ -90,7 +94,7 @@ fn known(any: &Any, depth: usize, path: &Path<'_>) -> Result<Option<Config>, Rej
         let path = path.field("endpoint_picking_policy");
         let list = message.endpoint_picking_policy.ok_or_else(|| path.reject("is required"))?;
         let within = listed(&list, depth - 1, &path)?;
-        return Ok(Some(Config { locality_weighted: true, ..within }));
+        return Ok(Some(LoadBalancing { locality_weighted: true, ..within }));
     }
     Ok(None)
 }

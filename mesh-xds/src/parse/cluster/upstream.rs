@@ -15,7 +15,7 @@ use crate::parse::value::{optional_duration, positive_duration, unpack};
 use crate::parse::{Path, Reject};
 
 /// The key that Envoy gives the options in `typed_extension_protocol_options`.
-const KEY: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+pub(super) const KEY: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /// Envoy's defaults for a keepalive that says nothing else.
 const KEEPALIVE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);

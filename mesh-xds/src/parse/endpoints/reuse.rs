@@ -59,7 +59,8 @@ impl<'a> Leftover<'a> {
     /// The old endpoint with these very bytes. Gives each only once.
     pub(super) fn same(&mut self, raw: &[u8]) -> Option<Arc<Endpoint>> {
         let endpoint = self.by_raw.remove(raw)?;
-        self.by_address.remove(&endpoint.address);
+        // Gone if another description of the same address came first: then this one is too many.
+        self.by_address.remove(&endpoint.address)?;
         Some(endpoint.clone())
     }
 

@@ -237,13 +237,16 @@ fn an_endpoint_that_moves_keeps_its_state() {
     assert_eq!(addresses(&new), ["10.0.0.3:80", "10.0.0.2:80", "10.0.0.4:80", "10.0.0.1:80"]);
 }
 
-fn any_assignment() -> impl Strategy<Value = Vec<(u8, u32, u32, Vec<(u8, u32)>)>> {
+/// Zone, priority, weight, and host and weight of each endpoint.
+type Shape = (u8, u32, u32, Vec<(u8, u32)>);
+
+fn any_assignment() -> impl Strategy<Value = Vec<Shape>> {
     let endpoints = prop::collection::vec((0u8..12, 1u32..3), 0..6);
     prop::collection::vec((0u8..3, 0u32..2, 0u32..3, endpoints), 0..4)
 }
 
-fn encode(localities: &[(u8, u32, u32, Vec<(u8, u32)>)]) -> Vec<u8> {
-    let locality = |(zone, priority, weight, list): &(u8, u32, u32, Vec<(u8, u32)>)| {
+fn encode(localities: &[Shape]) -> Vec<u8> {
+    let locality = |(zone, priority, weight, list): &Shape| {
         let mut locality = locality(&zone.to_string(), *priority, &[]);
         locality.load_balancing_weight = u32v(*weight);
         locality.lb_endpoints = list

@@ -55,10 +55,10 @@ fn check(message: &pb::RouteAction, path: &Path<'_>) -> Result<(), Reject> {
     }
     for (at, policy) in message.hash_policy.iter().enumerate() {
         let path = path.element("hash_policy", at);
-        if let Some(PolicySpecifier::Header(header)) = &policy.policy_specifier {
-            if let Some(rewrite) = &header.regex_rewrite {
-                matcher::rewrite(rewrite, &path.field("header.regex_rewrite"))?;
-            }
+        if let Some(PolicySpecifier::Header(header)) = &policy.policy_specifier
+            && let Some(rewrite) = &header.regex_rewrite
+        {
+            matcher::rewrite(rewrite, &path.field("header.regex_rewrite"))?;
         }
     }
     Ok(())

@@ -125,7 +125,7 @@ fn locate(error: &Error, message: &RouteConfiguration, path: &Path<'_>) -> Rejec
         Error::Patterns { virtual_host, .. } | Error::UnknownCluster { virtual_host, .. } => {
             (find(virtual_host, None, false), "routes")
         }
-        _ => return path.reject(error),
+        Error::TooMany | Error::NoWeight | Error::TooMuchWeight | _ => return path.reject(error),
     };
     path.element("virtual_hosts", host).field(field).reject(error)
 }

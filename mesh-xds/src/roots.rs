@@ -8,8 +8,8 @@ use mesh_core::cell::Cell;
 use mesh_core::snapshot::Root;
 use tokio::sync::oneshot;
 
-use super::Status;
 use crate::error::Error;
+use crate::status::Status;
 
 /// Where targets get their configuration from: a management server, files, or code.
 pub trait Roots: Send + Sync {

@@ -1,5 +1,8 @@
 //! `Listener` to what a client target needs of it.
 
+#[cfg(test)]
+pub(in crate::parse) mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +13,10 @@ use mesh_core::route::Table;
 use mesh_core::snapshot::HttpFilter;
 use prost::Message as _;
 
-use super::filter::{Registry, filters};
-use super::value::{optional_duration, same_stream, unpack};
-use super::{Path, Reject, route};
 use crate::name::{ResourceName, ResourceType};
+use crate::parse::filter::{Registry, filters};
+use crate::parse::value::{optional_duration, same_stream, unpack};
+use crate::parse::{Path, Reject, route};
 
 /// A listener for clients: the connection manager in its `api_listener` (gRFC A27).
 #[derive(Clone, Debug)]

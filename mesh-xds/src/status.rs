@@ -1,6 +1,7 @@
 //! What a mesh knows, waits for and has refused: for people.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use mesh_core::snapshot::Root;
@@ -14,10 +15,27 @@ use crate::graph;
 pub struct Status {
     /// What everything waits for, if there is such a thing: a bootstrap that is not there.
     pub waiting: Option<String>,
+    /// The files that resources come from, if they do.
+    pub files: Option<FilesStatus>,
     /// The targets and the resources they lead to.
     pub graph: Option<graph::Status>,
     /// The management servers, by their URI.
     pub servers: Vec<(String, ads::Status)>,
+}
+
+/// What is known of the files that resources come from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FilesStatus {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// The number of the set that is in use: 1 for the one that was there at the start. Resources
+    /// have it as their version.
+    pub set: u64,
+    /// When it was read.
+    pub since: SystemTime,
+    /// Why the files as they are now are not in use, with file, line and field.
+    pub error: Option<graph::Failure>,
 }
 
 #[cfg(feature = "ads")]
@@ -27,7 +45,7 @@ impl Status {
     }
 
     pub(crate) fn new(graph: graph::Status, servers: Vec<(String, ads::Status)>) -> Self {
-        Self { waiting: None, graph: Some(graph), servers }
+        Self { graph: Some(graph), servers, ..Self::default() }
     }
 }
 
@@ -38,6 +56,14 @@ impl fmt::Display for Status {
         }
         for (uri, server) in &self.servers {
             writeln!(f, "server {uri}: {:?}", server.stream)?;
+        }
+        if let Some(files) = &self.files {
+            let FilesStatus { path, set, since, error } = files;
+            write!(f, "files {}: set {set}, {} ago", path.display(), age(*since))?;
+            if let Some(error) = error {
+                write!(f, "; refused {} ago: {}", age(error.time), error.message)?;
+            }
+            writeln!(f)?;
         }
         let Some(graph) = &self.graph else { return Ok(()) };
         for root in &graph.roots {

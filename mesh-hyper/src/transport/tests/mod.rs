@@ -1,0 +1,12 @@
+//! Calls over an in-memory network, under a paused clock wherever time matters.
+
+mod cancel;
+mod flow;
+mod going;
+mod http1;
+mod kit;
+mod limits;
+mod raw;
+mod runtimes;
+mod shapes;
+mod times;

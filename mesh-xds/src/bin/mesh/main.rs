@@ -1,0 +1,38 @@
+//! `mesh`: checks files of resources, and shows what they stand for.
+
+mod check;
+mod expand;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Checks files of mesh resources, and shows what they stand for.
+#[derive(Debug, Parser)]
+#[command(name = "mesh", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prints the xDS resources that a file or directory stands for, as YAML.
+    Expand {
+        /// A file, or a directory of .yaml, .yml and .json files.
+        path: PathBuf,
+    },
+    /// Says all that is wrong with a file or directory. Exits with 1 if anything is.
+    Check {
+        /// A file, or a directory of .yaml, .yml and .json files.
+        path: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Expand { path } => expand::run(&path),
+        Command::Check { path } => check::run(&path),
+    }
+}

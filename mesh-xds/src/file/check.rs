@@ -1,0 +1,41 @@
+//! Everything there is to say about files, for people.
+
+use std::path::Path;
+
+use super::error::FileError;
+use super::notes::{self, Note};
+use super::resources::{FileResource, Set, contents};
+use crate::parse::Registry;
+
+/// What [`check()`] found.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// The resources that are in order.
+    pub resources: Vec<FileResource>,
+    /// What is wrong, in the order of the files: at most one of each resource of the long form, and
+    /// of each part of a service of the short form.
+    pub errors: Vec<FileError>,
+    /// What has no effect, or leads nowhere.
+    pub notes: Vec<Note>,
+}
+
+/// Reads the resources of a file or directory and says all that is wrong with them: what
+/// [`read()`](super::read()) refuses, and what is not valid where the filters of `registry` are
+/// known.
+#[must_use]
+pub fn check(path: &Path, registry: &Registry) -> Report {
+    let contents = match contents(path) {
+        Ok(contents) => contents,
+        Err(error) => return Report { errors: vec![error], ..Report::default() },
+    };
+    let Set { resources, errors, mut notes, .. } = Set::of(&contents, Some(registry));
+    // With an error, what is missing may be what is wrong.
+    if errors.is_empty() {
+        for (kind, name) in notes::dangling(&resources, registry) {
+            let text = format!("{} `{name}` is referred to, and in no file", kind.message_name());
+            notes.push(Note { file: path.into(), line: None, text });
+        }
+    }
+    Report { resources, errors, notes }
+}

@@ -1,0 +1,412 @@
+use std::path::Path;
+
+use crate::file::print::{Secrets, yaml};
+use crate::file::{FileResource, parse};
+use crate::parse::{Registry, cluster, listener, route};
+
+/// What a service called `web`, with these lines, compiles to.
+fn compile(service: &str) -> Vec<FileResource> {
+    parse(&document(service), Path::new("mesh.yaml")).unwrap()
+}
+
+fn document(service: &str) -> String {
+    let lines: String = service.lines().map(|line| format!("    {line}\n")).collect();
+    format!("version: mesh/v1\nservices:\n  web:\n{lines}")
+}
+
+/// The resource of the type whose name ends with `kind`, as YAML without its first line.
+fn text(resources: &[FileResource], kind: &str) -> String {
+    let resource = resources.iter().find(|it| it.type_url.ends_with(kind)).unwrap();
+    let text = yaml(&resource.type_url, &resource.value, Secrets::Show).unwrap();
+    text.split_once('\n').unwrap().1.to_owned()
+}
+
+#[test]
+fn a_service_is_a_listener_its_routes_and_a_cluster_per_version() {
+    let resources =
+        compile("routes: [{ to: { v1: 90, v2: 10 } }]\nversions: { v1: [1.2.3.4:80], v2: [] }");
+    let seen: Vec<String> = resources
+        .iter()
+        .map(|it| format!("{} {} {}", it.origin, it.type_url.rsplit('.').next().unwrap(), it.name))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "mesh.yaml:3 Listener web",
+            "mesh.yaml:3 RouteConfiguration web",
+            "mesh.yaml:5 Cluster web/v1",
+            "mesh.yaml:5 Cluster web/v2",
+        ]
+    );
+    let registry = Registry::default();
+    for resource in &resources {
+        let raw = &resource.value;
+        match resource.type_url.rsplit('.').next().unwrap() {
+            "Listener" => drop(listener::parse(raw, &registry).unwrap()),
+            "RouteConfiguration" => drop(route::parse(raw, &registry).unwrap()),
+            _ => drop(cluster::parse(raw).unwrap()),
+        }
+    }
+    assert_eq!(
+        text(&resources, "RouteConfiguration"),
+        "name: web
+virtual_hosts:
+- name: web
+  domains:
+  - '*'
+  routes:
+  - match:
+      prefix: /
+    route:
+      weighted_clusters:
+        clusters:
+        - name: web/v1
+          weight: 90
+        - name: web/v2
+          weight: 10
+"
+    );
+}
+
+#[test]
+fn timeouts_hold_for_http_and_grpc() {
+    let resources = compile("timeout: 500ms\nversions: { v1: [1.2.3.4:80] }");
+    let routes = text(&resources, "RouteConfiguration");
+    assert!(
+        routes.ends_with(
+            "    route:
+      cluster: web/v1
+      timeout: 0.500s
+      max_stream_duration:
+        max_stream_duration: 0.500s
+"
+        ),
+        "{routes}"
+    );
+}
+
+#[test]
+fn the_nearest_setting_counts() {
+    let text_of = |defaults: &str, service: &str| {
+        let document = document(service) + &format!("defaults: {defaults}\n");
+        let resources = parse(&document, Path::new("mesh.yaml")).unwrap();
+        (text(&resources, "RouteConfiguration"), text(&resources, "Cluster"))
+    };
+    let defaults = "{ timeout: 1s, balance: random }";
+    let (routes, cluster) = text_of(defaults, "versions: { v1: [1.2.3.4:80] }");
+    assert!(routes.contains("timeout: 1s") && cluster.contains("lb_policy: RANDOM"), "{cluster}");
+    let service = "timeout: 2s\nbalance: least_request\nroutes: [{ to: v1, timeout: 3s }]\n\
+                   versions: { v1: { endpoints: [1.2.3.4:80], balance: pick_first } }";
+    let (routes, cluster) = text_of(defaults, service);
+    assert!(routes.contains("timeout: 3s") && !routes.contains("2s"), "{routes}");
+    assert!(cluster.contains("load_balancing_policies.pick_first.v3.PickFirst"), "{cluster}");
+}
+
+#[test]
+fn matches_become_matchers() {
+    let resources = compile(
+        "versions: { v1: [1.2.3.4:80] }
+routes:
+- match: { path: /a, method: GET }
+  to: v1
+- match: { regex: '/b/.*', method: [PUT, POST], header: { x-a: one, x-b: { prefix: t } } }
+  to: v1
+- match: { prefix: /c, header: { x-c: { present: false } }, query: { q: { regex: 'a+' } } }
+  to: v1",
+    );
+    assert_eq!(
+        text(&resources, "RouteConfiguration").split_once("routes:\n").unwrap().1,
+        r#"  - match:
+      path: /a
+      headers:
+      - name: :method
+        string_match:
+          exact: GET
+    route:
+      cluster: web/v1
+  - match:
+      headers:
+      - name: :method
+        string_match:
+          safe_regex:
+            regex: PUT|POST
+      - name: x-a
+        string_match:
+          exact: one
+      - name: x-b
+        string_match:
+          prefix: t
+      safe_regex:
+        regex: /b/.*
+    route:
+      cluster: web/v1
+  - match:
+      prefix: /c
+      headers:
+      - name: x-c
+        present_match: false
+      query_parameters:
+      - name: q
+        string_match:
+          safe_regex:
+            regex: a+
+    route:
+      cluster: web/v1
+"#
+    );
+}
+
+#[test]
+fn redirects_and_responses_need_no_version() {
+    let resources = compile(
+        "routes:
+- match: { path: /old }
+  to: { redirect: { path: /new, host: example.com, scheme: https, port: 8443, code: 308 } }
+- to: { respond: { status: 404, body: gone } }",
+    );
+    assert_eq!(
+        text(&resources, "RouteConfiguration").split_once("routes:\n").unwrap().1,
+        "  - match:
+      path: /old
+    redirect:
+      host_redirect: example.com
+      path_redirect: /new
+      response_code: PERMANENT_REDIRECT
+      scheme_redirect: https
+      port_redirect: 8443
+  - match:
+      prefix: /
+    direct_response:
+      status: 404
+      body:
+        inline_string: gone
+"
+    );
+}
+
+#[test]
+fn endpoints_are_grouped_by_priority_and_locality() {
+    let resources = compile(
+        "protocol: grpc
+versions:
+  v1:
+  - { address: '1.2.3.4:80', weight: 3, locality: eu/a }
+  - { address: '[::1]:80', locality: eu/a }
+  - { address: 'unix:/run/web', priority: 1 }",
+    );
+    let cluster = text(&resources, "Cluster");
+    assert!(cluster.starts_with("name: web/v1\ntype: STATIC\nload_assignment:\n"), "{cluster}");
+    let endpoints = "  endpoints:
+  - locality:
+      region: eu
+      zone: a
+    lb_endpoints:
+    - endpoint:
+        address:
+          socket_address:
+            address: 1.2.3.4
+            port_value: 80
+      load_balancing_weight: 3
+    - endpoint:
+        address:
+          socket_address:
+            address: ::1
+            port_value: 80
+    load_balancing_weight: 4
+  - locality: {}
+    lb_endpoints:
+    - endpoint:
+        address:
+          pipe:
+            path: /run/web
+    load_balancing_weight: 1
+    priority: 1
+";
+    assert!(cluster.contains(endpoints), "{cluster}");
+    assert!(cluster.contains("http2_protocol_options: {}"), "{cluster}");
+}
+
+#[test]
+fn a_name_makes_the_cluster_one_of_dns() {
+    let resources = compile("versions: { v1: 'dns:web.default.svc:80' }");
+    let cluster = text(&resources, "Cluster");
+    assert!(cluster.contains("type: STRICT_DNS"), "{cluster}");
+    assert!(cluster.contains("address: web.default.svc"), "{cluster}");
+    assert!(
+        cluster.contains("explicit_http_config:\n      http_protocol_options: {}"),
+        "{cluster}"
+    );
+}
+
+#[test]
+fn errors_say_where_and_what() {
+    for (service, expected) in [
+        (
+            "vresions: {}",
+            "4:5: services.web: unrecognized field `vresions` (did you mean `versions`?)",
+        ),
+        (
+            "timeout: 5",
+            "4:14: services.web.timeout: expected a duration such as `500ms`, `2s` or `1m`, got the number `5`",
+        ),
+        (
+            "timeout: 1e3s",
+            "4:14: services.web.timeout: expected a duration such as `500ms`, `2s` or `1m`, got the string `1e3s`",
+        ),
+        ("timeout: 9000h", "4:14: services.web.timeout: longer than a year"),
+        (
+            "protocol: grcp",
+            "4:15: services.web.protocol: unrecognized value `grcp` (did you mean `grpc`?)",
+        ),
+        (
+            "balance: maglev",
+            "4:14: services.web.balance: expected one of round_robin, least_request, random, pick_first, got the string `maglev`",
+        ),
+        (
+            "balance: 5",
+            "4:14: services.web.balance: expected a string, which takes quotes here, got the number `5`",
+        ),
+        (
+            "routes: []\ntimeout:\nroute: []",
+            "6:5: services.web: unrecognized field `route` (did you mean `routes`?)",
+        ),
+        ("protocol: grpc", "3:3: services.web: `versions` is missing or empty"),
+        (
+            "versions: { a: [], b: [] }",
+            "3:3: services.web: with several versions, `routes` must say who gets what",
+        ),
+        (
+            "versions: { redirect: [] }",
+            "4:17: services.web.versions.redirect: a version's name has letters, digits, `.`, `-` and `_`, and is neither `redirect` nor `respond`",
+        ),
+        (
+            "versions: { a: true }",
+            "4:20: services.web.versions.a: expected an address, a list of endpoints, or a mapping, got the boolean `true`",
+        ),
+        (
+            "versions: { a: localhost:80 }",
+            "4:20: services.web.versions.a: `localhost:80` is a name (did you mean `dns:localhost:80`?)",
+        ),
+        (
+            "versions: { a: [1.2.3.4] }",
+            "4:21: services.web.versions.a[0]: expected `ip:port`, `[ip]:port`, `dns:host:port` or `unix:path`, got the string `1.2.3.4`",
+        ),
+        (
+            "versions: { a: [1.2.3.4:80, 1.2.3.4:80] }",
+            "4:33: services.web.versions.a[1]: the address stands twice",
+        ),
+        (
+            "versions: { a: [dns:b:80, unix:/c] }",
+            "4:31: services.web.versions.a[1]: a version with DNS names cannot have Unix sockets",
+        ),
+        (
+            "versions: { a: [{ address: 1.2.3.4:80, priority: 1 }] }",
+            "4:21: services.web.versions.a[0]: priority 0 has no endpoints, and priority 1 has",
+        ),
+        (
+            "versions: { a: [{ weight: 1 }] }",
+            "4:21: services.web.versions.a[0]: `address` is missing or empty",
+        ),
+        (
+            "versions: { a: [{ address: 1.2.3.4:80, weight: 0 }] }",
+            "4:52: services.web.versions.a[0].weight: expected a number from 1 to 1000000, got the number `0`",
+        ),
+        (
+            "versions: { a: [] }\nroutes:\n- to: b",
+            "6:11: services.web.routes[0].to: unknown version `b` (did you mean `a`?)",
+        ),
+        (
+            "versions: { a: [] }\nroutes:\n- to: { a: 0 }",
+            "6:11: services.web.routes[0].to: the weights sum to 0",
+        ),
+        (
+            "versions: { a: [] }\nroutes:\n- to: { a: 1, c: 1 }",
+            "6:19: services.web.routes[0].to.c: unknown version `c` (did you mean `a`?)",
+        ),
+        (
+            "versions: { a: [] }\nroutes:\n- match: {}",
+            "6:7: services.web.routes[0]: `to` is missing or empty",
+        ),
+        (
+            "routes:\n- match: { path: /a, prefix: /b }\n  to: {}",
+            "5:26: services.web.routes[0].match.prefix: `prefix` and `path` exclude each other",
+        ),
+        (
+            "routes:\n- match: { path: a }\n  to: {}",
+            "5:22: services.web.routes[0].match.path: a path starts with `/`",
+        ),
+        (
+            "routes:\n- match: { method: get }\n  to: {}",
+            "5:24: services.web.routes[0].match.method: expected a method such as `GET`, got the string `get`",
+        ),
+        (
+            "routes:\n- match: { header: { x: 5 } }\n  to: {}",
+            "5:29: services.web.routes[0].match.header.x: expected a string, which takes quotes here, got the number `5`",
+        ),
+        (
+            "routes:\n- match: { header: { x: {} } }\n  to: {}",
+            "5:29: services.web.routes[0].match.header.x: names none of exact, prefix, suffix, contains, regex, present",
+        ),
+        (
+            "routes:\n- to: { respond: { status: 99 } }",
+            "5:32: services.web.routes[0].to.respond.status: expected a number from 200 to 599, got the number `99`",
+        ),
+        (
+            "routes:\n- to: { redirect: { code: 304 } }",
+            "5:31: services.web.routes[0].to.redirect.code: expected one of 301, 302, 303, 307, 308, got the number `304`",
+        ),
+    ] {
+        let error = parse(&document(service), Path::new("mesh.yaml")).unwrap_err();
+        assert_eq!(error.to_string(), format!("mesh.yaml:{expected}"), "{service}");
+    }
+    let error =
+        parse(&document("routes:\n- match: { regex: '(' }\n  to: {}"), Path::new("mesh.yaml"));
+    let error = error.unwrap_err().to_string();
+    assert!(error.starts_with("mesh.yaml:5:23: services.web.routes[0].match.regex: "), "{error}");
+}
+
+#[test]
+fn errors_outside_of_services_say_so_too() {
+    for (text, expected) in [
+        ("services: {}", "1:1: `version` is missing or empty"),
+        ("version: mesh/v2", "1:10: version: the only version is `mesh/v1`"),
+        (
+            "version: mesh/v1\nservcies: {}",
+            "2:1: unrecognized field `servcies` (did you mean `services`?)",
+        ),
+        (
+            "version: mesh/v1\nserver: { 0.0.0.0:80: {} }",
+            "2:1: server: servers are not configured by this form; only `services` are",
+        ),
+        (
+            "version: mesh/v1\ndefaults: { protocol: grpc }",
+            "2:13: defaults: unrecognized field `protocol`",
+        ),
+        (
+            "version: mesh/v1\nservices: { 'a b': {} }",
+            "2:13: services[\"a b\"]: a service's name has letters, digits, `.`, `-`, `_` and `:`",
+        ),
+    ] {
+        let error = parse(text, Path::new("mesh.yaml")).unwrap_err();
+        assert_eq!(error.to_string(), format!("mesh.yaml:{expected}"), "{text}");
+    }
+}
+
+#[test]
+fn both_forms_stand_side_by_side_and_names_are_unique() {
+    let long = "---\n\"@type\": type.googleapis.com/envoy.config.cluster.v3.Cluster\nname: ";
+    let short = document("versions: { v1: [1.2.3.4:80] }");
+    let names = |text: &str| {
+        parse(text, Path::new("mesh.yaml")).map(|all| {
+            let names: Vec<String> = all.into_iter().map(|it| it.name).collect();
+            names
+        })
+    };
+    let both = names(&format!("{short}{long}other\n")).unwrap();
+    assert_eq!(both, ["web", "web", "web/v1", "other"]);
+    let twice = names(&format!("{short}{long}web/v1\n")).unwrap_err();
+    assert_eq!(
+        twice.to_string(),
+        "mesh.yaml:6: envoy.config.cluster.v3.Cluster `web/v1` is already defined at mesh.yaml:4"
+    );
+}
