@@ -112,7 +112,8 @@ class Rig:
 
 def main() -> int:
     """Prints a table of cases and lanes; 1 if anything is not as it should be."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    raw = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--only", metavar="CASE", action="append", help="run this case; repeatable")
     parser.add_argument("--peer", default=",".join(LANES), help="lanes: %(default)s")
     parser.add_argument("--self-test", action="store_true", help="turn round an expectation each")
@@ -137,7 +138,8 @@ def main() -> int:
                 verdicts = rig.run(case, SETTLE)
                 wrong = {n: v for n, v in verdicts.items() if v.is_red}
             cells = [cell(verdicts.get(name), name in wrong).ljust(len(name)) for name in names]
-            print(f"{case.name:{width}}  {time.monotonic() - start:7.1f}  {'  '.join(cells)}", flush=True)
+            seconds = time.monotonic() - start
+            print(f"{case.name:{width}}  {seconds:7.1f}  {'  '.join(cells)}", flush=True)
             for name, verdict in wrong.items():
                 failures += 1
                 for line in verdict.broken + verdict.wrong or ["what was expected wrongly came"]:

@@ -101,7 +101,7 @@ class Expectation:
             wrong = {"nobody": 100.0} if len(names) == 1 else {names[0]: 100.0}
             return replace(self, to=wrong)
         if self.headers:
-            return replace(self, headers={name: value + "?" for name, value in self.headers.items()})
+            return replace(self, headers={name: f"{it}?" for name, it in self.headers.items()})
         return replace(self, status={"DATA_LOSS" if grpc else "599": 100.0})
 
     def mismatch(self, answers: list[Answer]) -> str | None:
@@ -123,11 +123,9 @@ class Expectation:
                 if (came := answer.headers.get(name)) != [value]:
                     return f"header {name}: expected {value!r}, came {came}"
             for key, value in self.seen.items():
+                seen = answer.seen.get(key)
                 if key == "headers":
-                    seen = {name: answer.seen.get("headers", {}).get(name) for name in value}
-                    value = {k: v if v is None or isinstance(v, list) else [v] for k, v in value.items()}
-                else:
-                    seen = answer.seen.get(key)
+                    seen = {name: (seen or {}).get(name) for name in value}
                 if seen != value:
                     return f"seen {key}: expected {value!r}, came {seen!r}"
         return None

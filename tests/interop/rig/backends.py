@@ -1,12 +1,14 @@
-"""Backends: processes of mesh-echo, and an address where nobody listens."""
+"""Backends: mesh-echo, grpcio's server, and an address where nobody listens."""
 
 import socket
+import sys
 from pathlib import Path
 
-from rig.place import binary
+from rig.place import HERE, binary
 from rig.process import Child
 
-NAMES = ("b1", "b2", "b3", "b4", "b5", "b6")
+ECHOES = ("b1", "b2", "b3", "b4", "b5", "b6")
+GRPCIOS = ("g1", "g2")
 
 
 class Backends:
@@ -14,11 +16,14 @@ class Backends:
 
     def __init__(self, work: Path) -> None:
         self.addresses: dict[str, int] = {}
-        self._children: list[Child] = []
-        for name in NAMES:
+        self._children: dict[str, Child] = {}
+        for name in ECHOES:
             command = [str(binary("mesh-echo")), "--listen", "127.0.0.1:0", "--name", name]
-            self._children.append(Child(command, work / f"{name}.log"))
-        for name, child in zip(NAMES, self._children, strict=True):
+            self._children[name] = Child(command, work / f"{name}.log")
+        for name in GRPCIOS:
+            command = [sys.executable, str(HERE / "rig" / "grpc_backend.py"), name]
+            self._children[name] = Child(command, work / f"{name}.log")
+        for name, child in self._children.items():
             _, line = child.wait(0, lambda it: ":" in it, 20)
             self.addresses[name] = int(line.rpartition(":")[2])
         # Bound and not listening: connecting to it is refused, and nobody else gets the port.
@@ -28,6 +33,6 @@ class Backends:
 
     def stop(self) -> None:
         """Ends all."""
-        for child in self._children:
+        for child in self._children.values():
             child.stop()
         self._nobody.close()

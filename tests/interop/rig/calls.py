@@ -13,9 +13,10 @@ def call(channel: grpc.Channel, ask: Ask) -> list[Answer]:
     """Makes the calls, some at a time."""
     method = channel.unary_unary(ask.path)
     answers: list[Answer] = []
+    metadata = ask.metadata()
     while len(answers) < ask.n:
         count = min(AT_ONCE, ask.n - len(answers))
-        calls = [method.future(b"", timeout=ask.timeout, metadata=ask.metadata()) for _ in range(count)]
+        calls = [method.future(b"", ask.timeout, metadata) for _ in range(count)]
         answers += [answer(it) for it in calls]
     return answers
 

@@ -28,9 +28,10 @@ class Step:
 
     push: Message
     changed: bool
-    # The name of a resource that a data plane must refuse, and parts of its reason.
+    # By data plane that must refuse the push, parts of its reason.
     refused: dict[str, list[str]]
-    refused_name: str | None
+    # What must be refused.
+    refused_names: list[str]
     # What is asked all the while until the push is in force, and must always come back.
     during: Check | None
     # Whether the control plane goes away before the step and comes back after its checks.
@@ -76,13 +77,13 @@ def load(path: Path) -> Case:
         known(step, {"push", "refused", "during", "outage", "checks"}, path.name)
         push = merged(push, step.get("push", {}))
         refused = dict(step.get("refused", {}))
-        name = refused.pop("name", None)
+        names = listed(refused.pop("name", []))
         known(refused, set(PEERS), path.name)
         parts = {peer: listed(part) for peer, part in refused.items()}
         checks = [check(it, grpc, skip) for it in step.get("checks", [])]
         during = check(step["during"], grpc, skip) if "during" in step else None
         outage = step.get("outage", False)
-        steps.append(Step(push, "push" in step, parts, name, during, outage, checks))
+        steps.append(Step(push, "push" in step, parts, names, during, outage, checks))
     features = text.get("server_features", [])
     return Case(path.stem, text["about"], grpc, skip, features, steps)
 

@@ -10,7 +10,10 @@ from rig.resources import Message
 
 SECONDS = 20.0
 
-CLIENT = re.compile(r"client (\S+) \((\d+)\) (?:(has|is sent) revision (\d+)|refuses .* of (\S+): (.*)|(is gone))")
+CLIENT = re.compile(
+    r"client (\S+) \((\d+)\) "
+    r"(?:(has|is sent) revision (\d+)|refuses .* of (\S+): (.*)|(is gone))"
+)
 
 
 class Refused(Exception):
@@ -48,7 +51,8 @@ class ControlPlane:
         new = self._file.with_suffix(".new")
         new.write_text(text)
         new.rename(self._file)
-        _, line = self._child.wait(start, lambda it: it.startswith(("reloaded", "rejected")), SECONDS)
+        outcomes = ("reloaded", "rejected")
+        _, line = self._child.wait(start, lambda it: it.startswith(outcomes), SECONDS)
         if line.startswith("rejected"):
             raise Refused(f"the control plane: {line}")
         self._revision = int(line.rpartition(" ")[2])

@@ -117,7 +117,8 @@ class Lane:
     def _kept(self, step: Step, resources: list[Message]) -> list[Message]:
         """What must be in force: of what is refused, what was in force before."""
         if self.peer.kind in step.refused:
-            before = {(it["@type"], name_of(it)): it for it in self._before if name_of(it) == step.refused_name}
+            old = [it for it in self._before if name_of(it) in step.refused_names]
+            before = {(it["@type"], name_of(it)): it for it in old}
             resources = [before.get((it["@type"], name_of(it)), it) for it in resources]
         self._before = resources
         return resources

@@ -1,5 +1,6 @@
 """Child processes that print lines."""
 
+import atexit
 import subprocess
 import threading
 from collections.abc import Callable
@@ -25,6 +26,8 @@ class Child:
         self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        # However this process ends, its children do not outlive it.
+        atexit.register(self.stop)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -70,7 +73,8 @@ class Child:
         self._process.stdin.flush()
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends it; again is nothing."""
+        atexit.unregister(self.stop)
         self._process.terminate()
         try:
             self._process.wait(5)

@@ -107,7 +107,7 @@ class PythonControlPlane(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
             return [
                 f"{kind}: {wanted.refusal}"
                 for stream in self._streams
-                if stream.node == node
+                if stream.node == node and stream.revision == self._revision
                 for kind, wanted in stream.types.items()
                 if wanted.refusal is not None
             ]
@@ -206,6 +206,7 @@ class PythonControlPlane(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
             if response is not None:
                 wanted.nonce = response.nonce
                 wanted.answered = False
+                wanted.refusal = None
                 wanted.asked = set()
                 yield response
 

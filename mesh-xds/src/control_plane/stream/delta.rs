@@ -12,7 +12,9 @@ use envoy_types::pb::envoy::{
     },
 };
 
-use super::{Injection, Machine, Violation, WILDCARD, check_type, endpoints_name};
+use super::{
+    Injection, Machine, TRAFFIC, Violation, WILDCARD, check_type, endpoints_name, leads_traffic,
+};
 use crate::control_plane::{
     client::{Answer, Subscription, Variant},
     resources::{Resource, Snapshot},
@@ -96,6 +98,9 @@ impl Machine for Delta {
         let mut order: Vec<String> =
             self.types.keys().filter(|it| !held.contains(*it)).cloned().collect();
         order.sort_by_key(|type_url| rank(type_url));
+        if self.is_awaited(type_url::CLUSTER) {
+            order.retain(|type_url| !leads_traffic(type_url));
+        }
         order.iter().find_map(|type_url| {
             let due = self.due(type_url)?;
             Some(self.response(type_url, &due))
@@ -134,7 +139,8 @@ impl Delta {
         let subscribed = self.types.get(type_url)?;
         let all = self.resources.resources(type_url);
         let mut due = Due { added: subscribed.missing(all), removed: subscribed.absent(all) };
-        // Routes may still lead to clusters that are gone: these are removed after the routes.
+        // Routes may still lead to clusters that are gone: these are removed once the client has
+        // the routes.
         let leads_here = rank(type_url) <= rank(type_url::ENDPOINTS);
         if !(leads_here && self.traffic_is_due()) {
             due.removed.extend(subscribed.deleted(all));
@@ -143,9 +149,14 @@ impl Delta {
         (!is_empty || subscribed.owes_reply).then_some(due)
     }
 
-    /// Whether listeners or routes, which lead traffic to clusters, have yet to be sent.
+    /// Whether the client does not have all listeners and routes yet.
     fn traffic_is_due(&self) -> bool {
-        [type_url::LISTENER, type_url::ROUTES].iter().any(|it| self.due(it).is_some())
+        TRAFFIC.iter().any(|it| self.due(it).is_some() || self.is_awaited(it))
+    }
+
+    /// Whether the client has not answered all responses yet.
+    fn is_awaited(&self, type_url: &str) -> bool {
+        self.types.get(type_url).is_some_and(|subscribed| !subscribed.unanswered.is_empty())
     }
 
     fn response(&mut self, type_url: &str, due: &Due) -> DeltaDiscoveryResponse {

@@ -24,6 +24,7 @@ pub(crate) use sotw::Sotw;
 use super::{
     client::{Subscription, Variant},
     resources::{Resource, Snapshot},
+    type_url,
 };
 
 /// One stream's side of the protocol.
@@ -77,6 +78,18 @@ pub(crate) struct Injection {
 const MAX_TYPES: usize = 64;
 
 const WILDCARD: &str = "*";
+
+/// The types that lead traffic to clusters.
+const TRAFFIC: [&str; 2] = [type_url::LISTENER, type_url::ROUTES];
+
+/// Whether resources of this type lead traffic to clusters.
+///
+/// They wait until the client has answered the clusters. Envoy puts that answer off until clusters
+/// are warm, for just this purpose (`ClusterManagerImpl::updateClusterCounts`): routes to a cluster
+/// that is not warm would fail requests.
+fn leads_traffic(type_url: &str) -> bool {
+    TRAFFIC.contains(&type_url)
+}
 
 fn check_type<V>(types: &BTreeMap<String, V>, type_url: &str) -> Result<(), Violation> {
     if type_url.is_empty() {

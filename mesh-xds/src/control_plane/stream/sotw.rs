@@ -10,7 +10,9 @@ use envoy_types::pb::envoy::{
     service::discovery::v3::{DiscoveryRequest, DiscoveryResponse},
 };
 
-use super::{Injection, Machine, Violation, WILDCARD, check_type, endpoints_name};
+use super::{
+    Injection, Machine, TRAFFIC, Violation, WILDCARD, check_type, endpoints_name, leads_traffic,
+};
 use crate::control_plane::{
     client::{Answer, Subscription, Variant},
     resources::{Resource, Snapshot},
@@ -44,6 +46,8 @@ struct Last {
     nonce: String,
     version: String,
     answer: Option<Answer>,
+    /// Whether no request has come with the nonce yet.
+    is_awaited: bool,
 }
 
 type Resources = BTreeMap<Arc<str>, Resource>;
@@ -92,6 +96,9 @@ impl Machine for Sotw {
         let mut order: Vec<String> =
             self.types.keys().filter(|it| !held.contains(*it)).cloned().collect();
         order.sort_by_key(|type_url| rank(type_url));
+        if self.is_awaited(type_url::CLUSTER) {
+            order.retain(|type_url| !leads_traffic(type_url));
+        }
         order.iter().find_map(|type_url| {
             let resources = self.due(type_url)?;
             Some(self.response(type_url, resources))
@@ -149,16 +156,22 @@ impl Sotw {
             return is_due.then(|| (state, version.to_string()));
         }
         // Routes still lead to clusters that are about to go. The new ones are sent beside them,
-        // and once the routes are sent, the clusters without them.
+        // and once the client has the routes, the clusters without them.
         (has_news || subscribed.owes_reply).then(|| {
             state.extend(gone);
             (state, format!("{version}-transition"))
         })
     }
 
-    /// Whether listeners or routes, which lead traffic to clusters, have yet to be sent.
+    /// Whether the client does not have all listeners and routes yet.
     fn traffic_is_due(&self) -> bool {
-        [type_url::LISTENER, type_url::ROUTES].iter().any(|it| self.due(it).is_some())
+        TRAFFIC.iter().any(|it| self.due(it).is_some() || self.is_awaited(it))
+    }
+
+    /// Whether the client has not said anything to the last response yet.
+    fn is_awaited(&self, type_url: &str) -> bool {
+        let last = self.types.get(type_url).and_then(|subscribed| subscribed.last.as_ref());
+        last.is_some_and(|last| last.is_awaited)
     }
 
     fn response(
@@ -222,6 +235,7 @@ impl Type {
         if last.nonce != request.response_nonce || last.answer.is_some() {
             return;
         }
+        last.is_awaited = false;
         if let Some(error) = &request.error_detail {
             let message = error.message.clone();
             last.answer = Some(Answer::Nack { version: last.version.clone(), message });
@@ -262,7 +276,7 @@ impl Type {
     }
 
     fn sent(&mut self, nonce: String, version: String) {
-        self.last = Some(Last { nonce, version, answer: None });
+        self.last = Some(Last { nonce, version, answer: None, is_awaited: true });
     }
 
     fn status(&self, is_due: bool) -> Subscription {

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import grpc
+from envoy.admin.v3 import config_dump_shared_pb2
 from envoy.service.status.v3 import csds_pb2
 from grpc._cython import cygrpc
 
@@ -38,9 +39,7 @@ def csds() -> dict[str, Any]:
             configs[it.type_url, it.name] = {
                 "type": it.type_url,
                 "name": it.name,
-                "status": csds_pb2.envoy_dot_admin_dot_v3_dot_config__dump__shared__pb2.ClientResourceStatus.Name(
-                    it.client_status
-                ),
+                "status": config_dump_shared_pb2.ClientResourceStatus.Name(it.client_status),
                 "config": base64.b64encode(it.xds_config.value).decode(),
                 "error": it.error_state.details,
             }

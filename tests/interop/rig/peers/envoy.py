@@ -14,7 +14,17 @@ from rig.answer import Answer, Ask
 from rig.case import Case
 from rig.place import ENVOY
 from rig.process import Child
-from rig.resources import CLUSTER, ENDPOINTS, HTTP_OPTIONS, LISTENER, ROUTES, TYPES, Message, name_of, socket_name
+from rig.resources import (
+    CLUSTER,
+    ENDPOINTS,
+    HTTP_OPTIONS,
+    LISTENER,
+    ROUTES,
+    TYPES,
+    Message,
+    name_of,
+    socket_name,
+)
 
 SECTIONS = {
     "dynamic_listeners": LISTENER,
@@ -39,9 +49,10 @@ class Envoy:
         command += ["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warn"]
         command += ["--drain-time-s", "1", "--drain-strategy", "immediate"]
         self._child = Child(command, work / f"{node}.log")
-        for _ in range(400):
-            if address.exists() and address.read_text():
-                break
+        deadline = time.monotonic() + 20
+        while not (address.exists() and address.read_text()):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Envoy does not start; see {work / node}.log")
             time.sleep(0.05)
         self._admin = http.client.HTTPConnection(address.read_text(), timeout=5)
         self._case: Case | None = None

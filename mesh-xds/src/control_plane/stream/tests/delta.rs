@@ -109,7 +109,9 @@ fn a_wildcard_in_an_empty_world_is_answered() {
     let mut server = Server::<Delta>::new("");
     server.client("cds", "");
     server.client("lds", "*");
-    assert_eq!(server.sends(), ["cds:", "lds:"]);
+    assert_eq!(server.sends(), ["cds:"]);
+    server.answers("cds", "1", None);
+    assert_eq!(server.sends(), ["lds:"]);
     assert_eq!(server.sends(), NOTHING);
 }
 
@@ -248,12 +250,19 @@ fn removals_of_clusters_follow_the_routes() {
     }
     server.client("eds", "old");
     server.client("rds", "r");
-    assert_eq!(server.sends().len(), 4);
+    assert_eq!(server.sends(), ["cds: old=1", "eds: old=1"]);
+    server.answers("cds", "1", None);
+    assert_eq!(server.sends(), ["lds: l=1", "rds: r=to-old"]);
+    server.answers("lds", "3", None);
+    server.answers("rds", "4", None);
     server.set("cds/new=2 rds/r=to-new");
-    assert_eq!(
-        server.sends(),
-        ["cds: new=2", "lds: -l", "rds: r=to-new", "cds: -old", "eds: -old"]
-    );
+    assert_eq!(server.sends(), ["cds: new=2"]);
+    server.answers("cds", "5", None);
+    assert_eq!(server.sends(), ["lds: -l", "rds: r=to-new"]);
+    server.answers("lds", "6", None);
+    assert_eq!(server.sends(), NOTHING, "the old routes may still be in use");
+    server.answers("rds", "7", None);
+    assert_eq!(server.sends(), ["cds: -old", "eds: -old"]);
 }
 
 #[test]

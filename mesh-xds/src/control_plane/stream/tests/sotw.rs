@@ -248,9 +248,13 @@ fn changes_come_in_the_order_that_makes_before_it_breaks() {
         server.client(r#type, "a", "", "");
     }
     let order = |text: Vec<String>| text.join(", ");
-    assert_eq!(order(server.sends()), "cds: 1, eds: 1, lds: 1, rds: 1, other: 1");
+    assert_eq!(order(server.sends()), "cds: 1, eds: 1, other: 1");
+    server.ack("cds", "a");
+    assert_eq!(order(server.sends()), "lds: 1, rds: 1");
     server.set("cds/a=2 eds/a=2 lds/a=2 rds/a=2 other/a=2");
-    assert_eq!(order(server.sends()), "cds: 2, eds: 2, lds: 2, rds: 2, other: 2");
+    assert_eq!(order(server.sends()), "cds: 2, eds: 2, other: 2");
+    server.nack("cds", "a", "1");
+    assert_eq!(order(server.sends()), "lds: 2, rds: 2", "refused clusters hold up nothing");
 }
 
 #[test]
@@ -258,11 +262,22 @@ fn clusters_go_after_the_routes_that_lead_to_them() {
     let mut server = Server::<Sotw>::new("cds/old=1 rds/r=to-old");
     server.client("cds", "", "", "");
     server.client("rds", "r", "", "");
-    assert_eq!(server.sends(), ["cds: 1", "rds: to-old"]);
+    assert_eq!(server.sends(), ["cds: 1"]);
+    server.ack("cds", "");
+    assert_eq!(server.sends(), ["rds: to-old"]);
+    server.ack("rds", "r");
     server.set("cds/new=2 rds/r=to-new");
-    assert_eq!(server.sends(), ["cds: 2 1", "rds: to-new", "cds: 2"]);
+    assert_eq!(server.sends(), ["cds: 2 1"]);
+    server.ack("cds", "");
+    assert_eq!(server.sends(), ["rds: to-new"]);
+    server.ack("rds", "r");
+    assert_eq!(server.sends(), ["cds: 2"]);
+    server.ack("cds", "");
     server.set("rds/r=nowhere");
-    assert_eq!(server.sends(), ["rds: nowhere", "cds:"]);
+    assert_eq!(server.sends(), ["rds: nowhere"]);
+    server.ack("rds", "r");
+    assert_eq!(server.sends(), ["cds:"]);
+    server.ack("cds", "");
     server.set("cds/x=1 rds/r=nowhere");
     server.sends();
     server.set("cds/y=2 rds/r=nowhere");
