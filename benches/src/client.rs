@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use http::Uri;
+use mesh_hyper::Client;
 use mesh_tonic::{Channel, Mesh};
 use mesh_xds::bootstrap::Bootstrap;
 
@@ -17,6 +19,14 @@ pub fn client() -> Result<(), Error> {
     Run::block_on(async {
         match run.kind.as_str() {
             "mesh" => run.grpc(Channel::new(&mesh, "xds:///echo")?).await,
+            "mesh-http" => {
+                let client = Client::new(&mesh);
+                let get = move |uri: Uri| {
+                    let client = client.clone();
+                    async move { Ok(client.get(uri).await?.bytes().await?) }
+                };
+                run.http(Uri::from_static("http://web/"), get).await
+            }
             other => Err(format!("unknown kind {other}").into()),
         }
     })

@@ -90,7 +90,7 @@ const STREAM: Case = Case { mode: Mode::Stream, concurrency: 1 };
 const LARGE: Case = Case { mode: Mode::Large, concurrency: 1 };
 const HTTP1: Case = Case { mode: Mode::Http1, concurrency: 1 };
 
-pub(crate) static CLIENTS: [Client; 5] = [
+pub(crate) static CLIENTS: [Client; 6] = [
     Client {
         name: "tonic",
         workspace: &PEERS,
@@ -130,5 +130,13 @@ pub(crate) static CLIENTS: [Client; 5] = [
         target: Target::Mesh,
         cases: &[UNARY, UNARY_32, STREAM, LARGE],
         against: &["tonic", "tonic-xds"],
+    },
+    Client {
+        name: "mesh-http",
+        workspace: &MESH,
+        binary: "client",
+        target: Target::Mesh,
+        cases: &[HTTP1],
+        against: &["hyper-util"],
     },
 ];

@@ -32,7 +32,7 @@ use server::Servers;
 use workspace::{MESH, PEERS, WORKSPACES};
 
 /// The promises.
-const BARS: [(&str, f64); 7] = [
+const BARS: [(&str, f64); 8] = [
     ("mesh/tonic@1", 0.80),
     ("mesh/tonic@32", 0.80),
     ("mesh/tonic-xds@1", 0.64),
@@ -40,6 +40,7 @@ const BARS: [(&str, f64); 7] = [
     ("mesh/tonic.stream@1", 1.00),
     ("mesh/tonic.64k@1", 1.00),
     ("allocations.mesh", 24.0),
+    ("mesh-http/hyper-util@1", 1.00),
 ];
 
 fn main() -> Result<(), Error> {
