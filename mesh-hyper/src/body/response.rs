@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use mesh_core::cluster::{Address, Permit};
+use mesh_core::cluster::{Address, Endpoint, Permit};
 use mesh_core::filter::{End, Passage};
 
 use crate::client::Target;
@@ -37,10 +37,14 @@ pub struct ResponseBody {
 
 /// Where the bytes come from.
 pub(crate) enum Source {
-    H2 { recv: h2::RecvStream, data_done: bool },
+    H2 {
+        recv: h2::RecvStream,
+        data_done: bool,
+    },
     H1(hyper::body::Incoming),
     Local(Bytes),
-    Done,
+    /// Nothing more comes; where it came from, if nothing ever did.
+    Done(Option<Arc<Endpoint>>),
 }
 
 /// What a call holds from the moment it is sent until its response has ended.
@@ -173,8 +177,9 @@ impl ResponseBody {
 
     #[cold]
     fn ended(mut guard: Guard) -> Self {
+        let endpoint = guard.stream.as_ref().map(|stream| stream.0.endpoint.clone());
         guard.release(End::Complete);
-        Self { source: Source::Done, guard, ready: 0 }
+        Self { source: Source::Done(endpoint), guard, ready: 0 }
     }
 
     /// A body that the mesh itself has made.
@@ -186,7 +191,12 @@ impl ResponseBody {
     /// been read to its end.
     #[must_use]
     pub fn upstream(&self) -> Option<&Address> {
-        self.guard.upstream()
+        match &self.source {
+            Source::Done(Some(endpoint)) => Some(&endpoint.address),
+            Source::H2 { .. } | Source::H1(_) | Source::Local(_) | Source::Done(None) => {
+                self.guard.upstream()
+            }
+        }
     }
 
     /// How often the request was sent to get this response: 1, and more by one for each time that
@@ -204,7 +214,7 @@ impl ResponseBody {
     }
 
     fn end(&mut self, end: End) {
-        self.source = Source::Done;
+        self.source = Source::Done(None);
         self.guard.release(end);
     }
 
@@ -235,10 +245,10 @@ impl Body for ResponseBody {
                 .map_err(|e| Error::with(Kind::Transport, "the response body broke off", e)),
             Source::Local(content) => {
                 let content = std::mem::take(content);
-                this.source = Source::Done;
+                this.source = Source::Done(None);
                 return Poll::Ready((!content.is_empty()).then(|| Ok(Frame::data(content))));
             }
-            Source::Done => return Poll::Ready(None),
+            Source::Done(_) => return Poll::Ready(None),
         };
         match polled {
             Poll::Pending if this.guard.is_late(cx) => {
@@ -275,7 +285,7 @@ impl Body for ResponseBody {
             Source::H1(incoming) => incoming.size_hint(),
             Source::Local(content) => SizeHint::with_exact(content.len() as u64),
             Source::H2 { .. } => SizeHint::new(),
-            Source::Done => SizeHint::with_exact(0),
+            Source::Done(_) => SizeHint::with_exact(0),
         }
     }
 }
@@ -295,7 +305,7 @@ impl Source {
             Source::H2 { recv, .. } => recv.is_end_stream(),
             Source::H1(incoming) => incoming.is_end_stream(),
             Source::Local(content) => content.is_empty(),
-            Source::Done => true,
+            Source::Done(_) => true,
         }
     }
 }
@@ -336,7 +346,7 @@ impl fmt::Debug for ResponseBody {
             Source::H2 { .. } => "http/2",
             Source::H1(_) => "http/1.1",
             Source::Local(_) => "local",
-            Source::Done => "ended",
+            Source::Done(_) => "ended",
         };
         f.debug_struct("ResponseBody").field("source", &source).finish_non_exhaustive()
     }
