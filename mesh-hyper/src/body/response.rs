@@ -172,8 +172,9 @@ impl ResponseBody {
 
     #[cold]
     fn ended(mut guard: Guard) -> Self {
+        let endpoint = guard.stream.as_ref().map(|stream| stream.0.endpoint.clone());
         guard.release(End::Complete);
-        Self { source: Source::Done, guard, ready: 0 }
+        Self { source: Source::Done(endpoint), guard, ready: 0 }
     }
 
     /// A body that the mesh itself has made.
@@ -185,7 +186,12 @@ impl ResponseBody {
     /// been read to its end.
     #[must_use]
     pub fn upstream(&self) -> Option<&Address> {
-        self.guard.upstream()
+        match &self.source {
+            Source::Done(Some(endpoint)) => Some(&endpoint.address),
+            Source::H2 { .. } | Source::H1(_) | Source::Local(_) | Source::Done(None) => {
+                self.guard.upstream()
+            }
+        }
     }
 
     /// How often the request was sent to get this response: 1, and more by one for each time that
@@ -203,7 +209,7 @@ impl ResponseBody {
     }
 
     fn end(&mut self, end: End) {
-        self.source = Source::Done;
+        self.source = Source::Done(None);
         self.guard.release(end);
     }
 
@@ -234,10 +240,10 @@ impl Body for ResponseBody {
                 .map_err(|e| Error::with(Kind::Transport, "the response body broke off", e)),
             Source::Local(content) => {
                 let content = std::mem::take(content);
-                this.source = Source::Done;
+                this.source = Source::Done(None);
                 return Poll::Ready((!content.is_empty()).then(|| Ok(Frame::data(content))));
             }
-            Source::Done => return Poll::Ready(None),
+            Source::Done(_) => return Poll::Ready(None),
         };
         match polled {
             Poll::Pending if this.guard.is_late(cx) => {
@@ -274,7 +280,7 @@ impl Body for ResponseBody {
             Source::H1(incoming) => incoming.size_hint(),
             Source::Local(content) => SizeHint::with_exact(content.len() as u64),
             Source::H2 { .. } => SizeHint::new(),
-            Source::Done => SizeHint::with_exact(0),
+            Source::Done(_) => SizeHint::with_exact(0),
         }
     }
 }
@@ -294,7 +300,7 @@ impl fmt::Debug for ResponseBody {
             Source::H2 { .. } => "http/2",
             Source::H1(_) => "http/1.1",
             Source::Local(_) => "local",
-            Source::Done => "ended",
+            Source::Done(_) => "ended",
         };
         f.debug_struct("ResponseBody").field("source", &source).finish_non_exhaustive()
     }

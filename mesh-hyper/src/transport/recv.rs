@@ -1,18 +1,24 @@
 //! The bytes of a response, as they come from the wire.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
+use mesh_core::cluster::Endpoint;
 
 use crate::error::Error;
 
 /// Where the bytes come from.
 pub(crate) enum Source {
-    H2 { recv: h2::RecvStream, data_done: bool },
+    H2 {
+        recv: h2::RecvStream,
+        data_done: bool,
+    },
     H1(hyper::body::Incoming),
     Local(Bytes),
-    Done,
+    /// Nothing more comes; where it came from, if nothing ever did.
+    Done(Option<Arc<Endpoint>>),
 }
 
 impl Source {
@@ -21,7 +27,7 @@ impl Source {
             Source::H2 { recv, .. } => recv.is_end_stream(),
             Source::H1(incoming) => incoming.is_end_stream(),
             Source::Local(content) => content.is_empty(),
-            Source::Done => true,
+            Source::Done(_) => true,
         }
     }
 }
