@@ -16,8 +16,11 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming, transport::Channel};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tonic::{
+    Status, Streaming,
+    transport::{Channel, server::TcpIncoming},
+};
 
 use crate::control_plane::{Client, ControlPlane, ResourceSet, ServeError};
 
@@ -36,6 +39,17 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { drop(stopped.await) };
         let served = tokio::spawn(control_plane.serve(listener, shutdown));
+        Self { control_plane, stop, served, url }
+    }
+
+    /// A server to which only one connection ever comes.
+    pub(super) async fn start_for_one(control_plane: ControlPlane) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async { drop(stopped.await) };
+        let incoming = TcpIncoming::from(listener).take(1);
+        let served = tokio::spawn(control_plane.serve_incoming(incoming, shutdown));
         Self { control_plane, stop, served, url }
     }
 

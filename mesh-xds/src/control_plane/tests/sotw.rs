@@ -107,6 +107,19 @@ async fn shutdown_ends_streams_and_then_the_server() {
 }
 
 #[tokio::test]
+async fn shutdown_is_heard_when_no_connection_can_come_any_more() {
+    let server = Server::start_for_one(ControlPlane::new()).await;
+    let mut client = server.sotw("one").await;
+    client.subscribe(CLUSTER, &[]).await;
+    client.receive().await.unwrap();
+    server.stop.send(()).unwrap();
+    let status = client.receive().await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, "shutting down"));
+    drop(client);
+    soon(server.served).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn faults_do_what_they_say() {
     let server = Server::start(ControlPlane::new()).await;
     server.set(&[(CLUSTER, "a", "1"), (ROUTES, "r", "2")]);
