@@ -52,6 +52,7 @@ struct Driver {
     graph: Graph,
     names: Names,
     resolutions: HashMap<ResourceName, Resolution>,
+    next_resolution: u64,
     answers: mpsc::Sender<Resolved>,
     rng: XorShift,
 }
@@ -81,6 +82,7 @@ pub(super) async fn run(
         graph: Graph::new(registry),
         names,
         resolutions: HashMap::new(),
+        next_resolution: 0,
         answers,
         rng: XorShift::new(seed()),
     };
@@ -103,11 +105,7 @@ pub(super) async fn run(
                 None => return,
             },
             Some(news) = heard.recv() => driver.peers.handle(news, now(), &mut driver.rng),
-            Some(answer) = resolved.recv() => {
-                let Resolved { cluster, host, result } = answer;
-                let delta = driver.graph.handle_resolved(&cluster, host, result, wall());
-                driver.follow(delta);
-            }
+            Some(answer) = resolved.recv() => driver.resolved(answer),
             () = taken.notified() => {}
             updates = driver.origin.changed() => driver.change(updates),
             () = until(wake) => {
@@ -283,6 +281,15 @@ impl Driver {
         }
     }
 
+    /// Takes in what a name resolved to.
+    fn resolved(&mut self, answer: Resolved) {
+        let Resolved { cluster, number, host, result } = answer;
+        if self.resolutions.get(&cluster).is_some_and(|current| current.number == number) {
+            let delta = self.graph.handle_resolved(&cluster, host, result, wall());
+            self.follow(delta);
+        }
+    }
+
     /// Applies changes of local resources.
     fn change(&mut self, updates: Vec<Update>) {
         for update in updates {
@@ -347,7 +354,9 @@ impl Driver {
             }
             for resolve in delta.resolve {
                 let cluster = resolve.cluster.clone();
-                let resolution = resolve::start(resolve, self.answers.clone());
+                let number = self.next_resolution;
+                self.next_resolution += 1;
+                let resolution = resolve::start(resolve, number, self.answers.clone());
                 self.resolutions.insert(cluster, resolution);
             }
         }
