@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mesh_core::rng::XorShift;
 use tokio::sync::mpsc;
@@ -16,6 +16,7 @@ use super::local::Local;
 use super::names::Names;
 use super::peers::{Peers, wall};
 use super::resolve::{self, Resolution, Resolved};
+use super::wait::wait_for;
 use crate::ads::{self, Verdict};
 use crate::bootstrap::Bootstrap;
 use crate::graph::{Delta, Event, Graph, Update};
@@ -35,9 +36,6 @@ pub(crate) enum Source {
     /// There is none: targets are hosts and ports.
     Plain,
 }
-
-/// How often a file that is waited for is looked for.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// Whom resources are asked for.
 enum Origin {
@@ -111,43 +109,6 @@ pub(super) async fn run(
             () = until(wake) => {
                 let now = now();
                 driver.peers.list.iter_mut().for_each(|peer| peer.session.handle_timeout(now));
-            }
-        }
-    }
-}
-
-/// The bootstrap in the file at `path`, once it is there and good. Targets are told what is wrong.
-async fn wait_for(
-    path: &PathBuf,
-    names: &mut Names,
-    commands: &mut mpsc::UnboundedReceiver<Command>,
-) -> Option<Box<Bootstrap>> {
-    let mut said: Option<String> = None;
-    loop {
-        let why: Arc<str> = match Bootstrap::from_file(path) {
-            Ok(bootstrap) => return Some(Box::new(bootstrap)),
-            Err(error) => format!("the bootstrap is not there yet: {error}").into(),
-        };
-        if said.as_deref() != Some(&*why) {
-            tracing::warn!(%why, "waiting for the bootstrap");
-            said = Some(why.to_string());
-        }
-        names.wait(&why);
-        let look = tokio::time::sleep(LOOK);
-        tokio::pin!(look);
-        loop {
-            tokio::select! {
-                command = commands.recv() => match command? {
-                    Command::Add { key, target, cell } => {
-                        names.add(key, target, cell);
-                        names.wait(&why);
-                    }
-                    Command::Remove { key } => drop(names.remove(key)),
-                    // Demands are made by requests, and those wait for configuration first.
-                    Command::Demand { .. } => {}
-                    Command::Status(answer) => drop(answer.send(Status::waiting(&why))),
-                },
-                () = &mut look => break,
             }
         }
     }
