@@ -126,6 +126,7 @@ pub(crate) const CRATES: &[Crate] = &[
                 siblings: Siblings::Free,
             },
             Row { modules: &["lib"], siblings: Siblings::Free },
+            Row { modules: &["bin"], siblings: Siblings::Free },
         ],
         banned: &[
             ban("mesh_hyper", DOWN),
