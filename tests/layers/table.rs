@@ -125,7 +125,8 @@ pub(crate) const CRATES: &[Crate] = &[
                 ],
                 siblings: Siblings::Free,
             },
-            Row { modules: &["lib", "bin"], siblings: Siblings::Free },
+            Row { modules: &["lib"], siblings: Siblings::Free },
+            Row { modules: &["bin"], siblings: Siblings::Free },
         ],
         banned: &[
             ban("mesh_hyper", DOWN),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mesh_core::rng::XorShift;
 use tokio::sync::mpsc;
@@ -16,6 +16,7 @@ use super::local::Local;
 use super::names::Names;
 use super::peers::{Peers, wall};
 use super::resolve::{self, Resolution, Resolved};
+use super::wait::wait_for;
 use crate::ads::{self, Verdict};
 use crate::bootstrap::Bootstrap;
 use crate::graph::{Delta, Event, Graph, Update};
@@ -36,9 +37,6 @@ pub(crate) enum Source {
     Plain,
 }
 
-/// How often a file that is waited for is looked for.
-const LOOK: Duration = Duration::from_millis(250);
-
 /// Whom resources are asked for.
 enum Origin {
     /// The management servers of a bootstrap.
@@ -52,6 +50,7 @@ struct Driver {
     graph: Graph,
     names: Names,
     resolutions: HashMap<ResourceName, Resolution>,
+    next_resolution: u64,
     answers: mpsc::Sender<Resolved>,
     rng: XorShift,
 }
@@ -81,6 +80,7 @@ pub(super) async fn run(
         graph: Graph::new(registry),
         names,
         resolutions: HashMap::new(),
+        next_resolution: 0,
         answers,
         rng: XorShift::new(seed()),
     };
@@ -103,53 +103,12 @@ pub(super) async fn run(
                 None => return,
             },
             Some(news) = heard.recv() => driver.peers.handle(news, now(), &mut driver.rng),
-            Some(answer) = resolved.recv() => {
-                let Resolved { cluster, host, result } = answer;
-                let delta = driver.graph.handle_resolved(&cluster, host, result, wall());
-                driver.follow(delta);
-            }
+            Some(answer) = resolved.recv() => driver.resolved(answer),
             () = taken.notified() => {}
             updates = driver.origin.changed() => driver.change(updates),
             () = until(wake) => {
                 let now = now();
                 driver.peers.list.iter_mut().for_each(|peer| peer.session.handle_timeout(now));
-            }
-        }
-    }
-}
-
-/// The bootstrap in the file at `path`, once it is there and good. Targets are told what is wrong.
-async fn wait_for(
-    path: &PathBuf,
-    names: &mut Names,
-    commands: &mut mpsc::UnboundedReceiver<Command>,
-) -> Option<Box<Bootstrap>> {
-    let mut said: Option<String> = None;
-    loop {
-        let why: Arc<str> = match Bootstrap::from_file(path) {
-            Ok(bootstrap) => return Some(Box::new(bootstrap)),
-            Err(error) => format!("the bootstrap is not there yet: {error}").into(),
-        };
-        if said.as_deref() != Some(&*why) {
-            tracing::warn!(%why, "waiting for the bootstrap");
-            said = Some(why.to_string());
-        }
-        names.wait(&why);
-        let look = tokio::time::sleep(LOOK);
-        tokio::pin!(look);
-        loop {
-            tokio::select! {
-                command = commands.recv() => match command? {
-                    Command::Add { key, target, cell } => {
-                        names.add(key, target, cell);
-                        names.wait(&why);
-                    }
-                    Command::Remove { key } => drop(names.remove(key)),
-                    // Demands are made by requests, and those wait for configuration first.
-                    Command::Demand { .. } => {}
-                    Command::Status(answer) => drop(answer.send(Status::waiting(&why))),
-                },
-                () = &mut look => break,
             }
         }
     }
@@ -283,6 +242,15 @@ impl Driver {
         }
     }
 
+    /// Takes in what a name resolved to.
+    fn resolved(&mut self, answer: Resolved) {
+        let Resolved { cluster, number, host, result } = answer;
+        if self.resolutions.get(&cluster).is_some_and(|current| current.number == number) {
+            let delta = self.graph.handle_resolved(&cluster, host, result, wall());
+            self.follow(delta);
+        }
+    }
+
     /// Applies changes of local resources.
     fn change(&mut self, updates: Vec<Update>) {
         for update in updates {
@@ -348,7 +316,9 @@ impl Driver {
             }
             for resolve in delta.resolve {
                 let cluster = resolve.cluster.clone();
-                let resolution = resolve::start(resolve, self.answers.clone());
+                let number = self.next_resolution;
+                self.next_resolution += 1;
+                let resolution = resolve::start(resolve, number, self.answers.clone());
                 self.resolutions.insert(cluster, resolution);
             }
         }

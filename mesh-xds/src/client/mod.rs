@@ -22,6 +22,7 @@ mod names;
 mod peers;
 mod plain;
 mod resolve;
+mod wait;
 
 pub(crate) use driver::Source;
 #[cfg(feature = "file")]

@@ -19,25 +19,31 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// An answer for one of a cluster's names.
 pub(super) struct Resolved {
     pub(super) cluster: ResourceName,
+    /// The number of the resolution. What one that was replaced still has to say is of other names.
+    pub(super) number: u64,
     pub(super) host: usize,
     pub(super) result: Result<Vec<IpAddr>, Arc<str>>,
 }
 
 /// Stops the resolution when it is dropped.
-pub(super) struct Resolution(AbortHandle);
+pub(super) struct Resolution {
+    pub(super) number: u64,
+    task: AbortHandle,
+}
 
 impl Drop for Resolution {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
 /// Resolves until the [`Resolution`] is dropped.
-pub(super) fn start(resolve: Resolve, answers: mpsc::Sender<Resolved>) -> Resolution {
-    Resolution(tokio::spawn(run(resolve, answers)).abort_handle())
+pub(super) fn start(resolve: Resolve, number: u64, answers: mpsc::Sender<Resolved>) -> Resolution {
+    let task = tokio::spawn(run(resolve, number, answers)).abort_handle();
+    Resolution { number, task }
 }
 
-async fn run(resolve: Resolve, answers: mpsc::Sender<Resolved>) {
+async fn run(resolve: Resolve, number: u64, answers: mpsc::Sender<Resolved>) {
     let mut names = JoinSet::new();
     for (host, name) in resolve.hosts.iter().enumerate() {
         let (cluster, answers) = (resolve.cluster.clone(), answers.clone());
@@ -46,7 +52,7 @@ async fn run(resolve: Resolve, answers: mpsc::Sender<Resolved>) {
             loop {
                 let result = look_up(&name).await;
                 let pause = if result.is_ok() { refresh } else { refresh.max(MIN_RETRY) };
-                let resolved = Resolved { cluster: cluster.clone(), host, result };
+                let resolved = Resolved { cluster: cluster.clone(), number, host, result };
                 if answers.send(resolved).await.is_err() {
                     return;
                 }

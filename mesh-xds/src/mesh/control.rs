@@ -33,6 +33,7 @@ impl Control {
     }
 
     /// Runs on a runtime that somebody else keeps alive.
+    #[cfg(feature = "ads")]
     pub(crate) fn on(handle: Handle) -> Self {
         Self { handle, _stop: None }
     }

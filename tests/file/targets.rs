@@ -1,0 +1,161 @@
+use mesh_tests::Backend;
+use tokio::net::TcpListener;
+use tonic::Code;
+
+use crate::yaml::{LISTENER, cluster, routes};
+use crate::{Files, call, client, count, counts};
+
+const OPTIONS: &str = r#"typed_extension_protocol_options:
+  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+    explicit_http_config: { http2_protocol_options: {} }
+"#;
+
+/// A cluster with one endpoint of its own.
+fn own_cluster(name: &str, kind: &str, host: &str, backend: &Backend) -> String {
+    let port = backend.address().port();
+    format!(
+        r#"---
+"@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
+name: {name}
+type: {kind}
+load_assignment:
+  cluster_name: {name}
+  endpoints:
+    - lb_endpoints:
+        - endpoint: {{ address: {{ socket_address: {{ address: {host}, port_value: {port} }} }} }}
+{OPTIONS}"#
+    )
+}
+
+#[tokio::test]
+async fn every_kind_of_cluster_is_reached() {
+    for (kind, host) in
+        [("STATIC", "127.0.0.1"), ("STRICT_DNS", "localhost"), ("LOGICAL_DNS", "localhost")]
+    {
+        let a = Backend::start("a").await.unwrap();
+        let to_a = routes(&["{ match: { prefix: \"\" }, route: { cluster: a } }"]);
+        let files = Files::new(&[
+            ("listener.yaml", LISTENER),
+            ("routes.yaml", &to_a),
+            ("clusters.yaml", &own_cluster("a", kind, host, &a)),
+        ]);
+        let mesh = files.mesh();
+        let mut client = client(&mesh, "xds:///greeter");
+        assert_eq!(count(&mut client, 10).await, counts(&[("a", 10)]), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn endpoints_in_a_resource_of_their_own_are_found() {
+    let (a, b) = (Backend::start("a").await.unwrap(), Backend::start("b").await.unwrap());
+    let to_a = routes(&["{ match: { prefix: \"\" }, route: { cluster: a } }"]);
+    let files =
+        Files::new(&[("all.yaml", &[LISTENER, &to_a, &cluster("a", &[&[&a], &[&b]])].concat())]);
+    let mesh = files.mesh();
+    let mut client = client(&mesh, "xds:///greeter");
+    assert_eq!(count(&mut client, 10).await, counts(&[("a", 10)]));
+    assert_eq!(b.calls(), 0);
+}
+
+#[tokio::test]
+async fn an_aggregate_uses_its_first_cluster_with_endpoints() {
+    let (a, b) = (Backend::start("a").await.unwrap(), Backend::start("b").await.unwrap());
+    let aggregate = r#"---
+"@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
+name: all
+lb_policy: CLUSTER_PROVIDED
+cluster_type:
+  name: envoy.clusters.aggregate
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig
+    clusters: [empty, dns, own]
+"#;
+    let to_all = routes(&["{ match: { prefix: \"\" }, route: { cluster: all } }"]);
+    let files = Files::new(&[
+        ("a.yaml", LISTENER),
+        ("b.yaml", &[&*to_all, aggregate, &cluster("empty", &[&[]])].concat()),
+        (
+            "c.yaml",
+            &[
+                own_cluster("dns", "STRICT_DNS", "localhost", &a),
+                own_cluster("own", "STATIC", "127.0.0.1", &b),
+            ]
+            .concat(),
+        ),
+    ]);
+    let mesh = files.mesh();
+    let mut client = client(&mesh, "xds:///greeter");
+    assert_eq!(count(&mut client, 10).await, counts(&[("a", 10)]));
+}
+
+#[tokio::test]
+async fn the_short_form_routes_by_header_and_by_name() {
+    let (a, b) = (Backend::start("a").await.unwrap(), Backend::start("b").await.unwrap());
+    let text = format!(
+        "version: mesh/v1
+services:
+  by-header:
+    protocol: grpc
+    routes:
+      - match: {{ header: {{ content-type: {{ prefix: application/grpc }} }} }}
+        to: v2
+      - to: v1
+    versions: {{ v1: ['{}'], v2: ['{}'] }}
+  by-name:
+    protocol: grpc
+    versions: {{ v1: 'dns:localhost:{}' }}
+",
+        a.address(),
+        b.address(),
+        a.address().port()
+    );
+    let files = Files::new(&[("mesh.yaml", &text)]);
+    let mesh = files.mesh();
+    let mut by_header = client(&mesh, "xds:///by-header");
+    assert_eq!(count(&mut by_header, 10).await, counts(&[("b", 10)]));
+    let mut by_name = client(&mesh, "xds:///by-name");
+    assert_eq!(count(&mut by_name, 10).await, counts(&[("a", 10)]));
+}
+
+#[tokio::test]
+async fn the_short_forms_timeout_ends_a_call() {
+    // Connections come to the backlog, and nobody answers them.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let text = format!(
+        "version: mesh/v1\ndefaults: {{ timeout: 50ms }}\nservices:\n  greeter: {{ protocol: grpc, versions: {{ v1: ['{address}'] }} }}\n"
+    );
+    let files = Files::new(&[("mesh.yaml", &text)]);
+    let mesh = files.mesh();
+    let status = call(&mut client(&mesh, "xds:///greeter")).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+}
+
+#[tokio::test]
+async fn a_target_that_is_in_no_file_fails_at_once() {
+    let files = Files::new(&[("mesh.yaml", "version: mesh/v1\n")]);
+    let mesh = files.mesh();
+    let status = call(&mut client(&mesh, "xds:///greeter")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    let why = format!("it is not in {}", files.0.path().display());
+    assert!(status.message().contains(&why), "{status}");
+}
+
+#[test]
+fn a_bad_file_is_an_error_at_the_start() {
+    let files = Files::new(&[
+        ("a.yaml", LISTENER),
+        (
+            "b.yaml",
+            &routes(&["{ match: { safe_regex: { regex: \"(\" } }, route: { cluster: a } }"]),
+        ),
+    ]);
+    let error = mesh_tonic::Mesh::from_file(files.0.path()).unwrap_err();
+    assert_eq!(error.kind(), mesh_xds::Kind::File);
+    let start = format!(
+        "{}:8: virtual_hosts[0].routes[0].match.safe_regex: ",
+        files.path("b.yaml").display()
+    );
+    assert!(error.to_string().starts_with(&start), "{error}");
+}
