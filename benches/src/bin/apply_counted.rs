@@ -57,7 +57,7 @@ fn kept(what: &str, few: &Mesh, many: &Mesh) -> Result<(), Error> {
     side.remove()?;
     let left = live() - base;
     drop(side);
-    println!("bytes.{what} {}", per(large - small, MANY - 1));
+    println!("bytes.{what} {}", ratio(large - small, MANY - 1));
     println!("removal.{what} {}", ratio(left - empty, large));
     Ok(())
 }
@@ -96,8 +96,4 @@ fn live() -> usize {
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn ratio(of: usize, to: usize) -> f64 {
     of as f64 / to as f64
-}
-
-fn per(of: usize, count: usize) -> f64 {
-    ratio(of, count)
 }

@@ -38,8 +38,8 @@ impl Rule {
             "regex" => PathMatcher::safe_regex(&format!("/shop.{name:08x}.Orders/v[0-9]+/.*"))?,
             // One regular expression in twenty, the first rule among them: so each search runs
             // them, whatever the size. Of the others half and half.
-            "mixed" if number % 20 == 0 => return Self::new("regex", number),
-            "mixed" if number % 2 == 0 => return Self::new("exact", number),
+            "mixed" if number.is_multiple_of(20) => return Self::new("regex", number),
+            "mixed" if number.is_multiple_of(2) => return Self::new("exact", number),
             "mixed" => return Self::new("prefix", number),
             other => return Err(format!("unknown kind {other}").into()),
         };
