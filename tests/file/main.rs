@@ -4,8 +4,6 @@
 mod documents;
 mod reload;
 mod targets;
-#[path = "../xds/yaml.rs"]
-mod yaml;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,8 +2,8 @@ use mesh_tests::Backend;
 use tokio::net::TcpListener;
 use tonic::Code;
 
-use crate::yaml::{LISTENER, cluster, routes};
 use crate::{Files, call, client, count, counts};
+use mesh_tests::yaml::{LISTENER, cluster, routes};
 
 const OPTIONS: &str = r#"typed_extension_protocol_options:
   envoy.extensions.upstreams.http.v3.HttpProtocolOptions:

@@ -1,7 +1,7 @@
 use mesh_tests::{Backend, Control};
 
-use crate::yaml::{LISTENER, cluster, routes};
 use crate::{client, count, counts};
+use mesh_tests::yaml::{LISTENER, cluster, routes};
 
 const TO_A: &str = r#"{ match: { prefix: "" }, route: { cluster: a } }"#;
 
