@@ -5,7 +5,7 @@ mod routing;
 
 use std::collections::BTreeMap;
 
-use mesh_tests::{Control, EchoClient, Message, yaml};
+use mesh_tests::{Control, EchoClient, Message};
 use mesh_tonic::{Channel, Mesh};
 
 const SAY: &str = "/test.Echo/Say";
