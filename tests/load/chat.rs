@@ -3,6 +3,7 @@
 use mesh_tests::{EchoClient, Message};
 use mesh_tonic::Channel;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
@@ -13,14 +14,34 @@ pub(crate) struct Chat {
 }
 
 impl Chat {
-    pub(crate) async fn open(client: &mut EchoClient<Channel>) -> Self {
+    /// Opens `number` of them.
+    pub(crate) async fn open_all(client: &EchoClient<Channel>, number: usize) -> Vec<Self> {
+        let mut opening = JoinSet::new();
+        for _ in 0..number {
+            opening.spawn(Self::open(client.clone()));
+        }
+        opening.join_all().await
+    }
+
+    /// Asks each of `chats` who answers; all must say `expect`.
+    pub(crate) async fn ask_all(chats: Vec<Self>, expect: &'static str) -> Vec<Self> {
+        let mut asking = JoinSet::new();
+        for mut chat in chats {
+            asking.spawn(async move {
+                assert_eq!(chat.ask().await, expect);
+                chat
+            });
+        }
+        asking.join_all().await
+    }
+
+    async fn open(mut client: EchoClient<Channel>) -> Self {
         let (asks, requests) = mpsc::channel(1);
         let answers = client.chat(ReceiverStream::new(requests)).await.unwrap().into_inner();
         Self { asks, answers }
     }
 
-    /// Who answers now.
-    pub(crate) async fn ask(&mut self) -> String {
+    async fn ask(&mut self) -> String {
         self.asks.send(Message::default()).await.unwrap();
         self.answers.message().await.unwrap().unwrap().text
     }

@@ -61,24 +61,19 @@ pub(crate) async fn run(size: Size, features: &[&str]) -> Report {
     let bootstrap = control.bootstrap(features).unwrap();
     let mesh = Mesh::builder().bootstrap(bootstrap).recorder(tally.clone()).build().unwrap();
     let channel = Channel::new(&mesh, "xds:///greeter").unwrap();
-    let mut client = EchoClient::new(channel);
+    let client = EchoClient::new(channel);
     let traffic = Traffic::start(client.clone(), size.rate, epoch.clone(), name);
 
     for flip in 1..=size.flips {
         let (old, new) = (name(flip - 1), name(flip));
-        let mut chats = Vec::new();
-        for _ in 0..size.streams {
-            chats.push(Chat::open(&mut client).await);
-        }
+        let chats = Chat::open_all(&client, size.streams).await;
         control.plane().faults().hold(ENDPOINTS);
         let revision = control.push(&resources(flip)).unwrap();
         eventually(&mesh, |graph| {
             graph.roots.iter().all(|root| root.waiting.iter().any(|name| name.as_str() == new))
         })
         .await;
-        for chat in &mut chats {
-            assert_eq!(chat.ask().await, old);
-        }
+        let chats = Chat::ask_all(chats, old).await;
         tokio::time::sleep(size.delay).await;
         epoch.newest.store(flip, Ordering::SeqCst);
         control.plane().faults().release(ENDPOINTS);
@@ -86,8 +81,7 @@ pub(crate) async fn run(size: Size, features: &[&str]) -> Report {
         eventually(&mesh, is_complete).await;
         epoch.oldest.store(flip, Ordering::SeqCst);
         // Streams stay where they began, although their cluster is gone.
-        for mut chat in chats {
-            assert_eq!(chat.ask().await, old);
+        for chat in Chat::ask_all(chats, old).await {
             chat.end().await;
         }
     }

@@ -1,4 +1,4 @@
-//! The load tests at full size: half an hour, with `--full`; without it, a minute of it.
+//! The load tests at full size: a quarter of an hour with `--full`; without it, a minute.
 #![expect(clippy::unwrap_used, reason = "a failure is a panic")]
 
 mod chat;
@@ -7,7 +7,9 @@ mod monday;
 mod outage;
 mod traffic;
 
-use std::time::Duration;
+use std::fmt::Debug;
+use std::future::Future;
+use std::time::{Duration, Instant};
 
 #[tokio::main]
 async fn main() {
@@ -18,14 +20,19 @@ async fn main() {
         println!("server features {features:?}");
         let size =
             flips::Size { flips: of(100, 5), rate: 2_000, delay: seconds(3, 1), streams: 50 };
-        println!("{size:?}");
-        println!("{:?}", flips::run(size, features).await);
+        report(size, flips::run(size, features)).await;
         let size = outage::Size { down: seconds(60, 5), rate: 2_000, flaps: of(100, 20) };
-        println!("{size:?}");
-        println!("{:?}", outage::run(size, features).await);
+        report(size, outage::run(size, features)).await;
     }
     let size = monday::Size { targets: 300, late: seconds(20, 5) };
-    println!("{size:?}");
-    monday::run(size).await;
+    report(size, monday::run(size)).await;
     println!("no call has failed");
+}
+
+/// Says what is run, and what came of it after how long.
+async fn report<T: Debug>(size: impl Debug, run: impl Future<Output = T>) {
+    println!("{size:?}");
+    let start = Instant::now();
+    let result = run.await;
+    println!("  {:.1} s: {result:?}", start.elapsed().as_secs_f64());
 }
