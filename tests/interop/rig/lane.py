@@ -132,12 +132,13 @@ class Lane:
             missing = [part for part in parts if not any(part in it for it in refusals)]
             if missing:
                 wrong: str | None = f"no refusal with {missing} but {refusals}"
+            elif refusals and not parts:
+                # Of the case before, until there is something newer of this type.
+                wrong = f"it refuses {refusals}"
             elif not self.served.has(self.peer.node):
                 wrong = "the control plane has no answer from it"
             else:
                 wrong = self.peer.pending(resources)
-            if refusals and not parts:
-                return f"it refuses {refusals}"
             if wrong is None:
                 return None
             if time.monotonic() > deadline:
