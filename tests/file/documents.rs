@@ -43,11 +43,11 @@ fn the_first_example_and_its_expansion_are_the_same() {
 
 #[test]
 fn the_benchs_resources_are_valid() {
-    let filled = (1..=8).fold(BENCH.to_owned(), |text, at| {
+    let filled = (1..=9).fold(BENCH.to_owned(), |text, at| {
         text.replace(&format!("${{{at}}}"), &(9000 + at).to_string())
     });
     let files = Files::new(&[("mesh.yaml", &filled)]);
     let report = check(files.0.path(), &Registry::default());
     assert_eq!((report.errors, report.notes), (Vec::new(), Vec::new()));
-    assert_eq!(report.resources.len(), 4);
+    assert_eq!(report.resources.len(), 8);
 }

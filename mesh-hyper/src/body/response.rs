@@ -32,8 +32,6 @@ use crate::transport::timer::Timer;
 pub struct ResponseBody {
     source: Source,
     guard: Guard,
-    /// Frames that were there without waiting, since the clock was last looked at.
-    ready: u8,
 }
 
 /// What a call was made on: the target, which the data plane's upper floor knows in full.
@@ -56,6 +54,8 @@ pub(crate) struct Guard {
     pub(crate) owner: Option<Arc<dyn Owner>>,
     /// How often the request has been sent.
     pub(crate) attempts: u32,
+    /// Frames that were there without waiting, since the clock was last looked at.
+    ready: u8,
 }
 
 impl Guard {
@@ -69,6 +69,7 @@ impl Guard {
             report: None,
             owner: None,
             attempts: 1,
+            ready: 0,
         }
     }
 
@@ -167,7 +168,7 @@ impl ResponseBody {
         if source.is_end() {
             return Self::ended(guard);
         }
-        Self { source, guard, ready: 0 }
+        Self { source, guard }
     }
 
     #[cold]
@@ -204,8 +205,8 @@ impl ResponseBody {
     /// Whether the deadline of a response that never has to be waited for has passed.
     fn is_overdue(&mut self) -> bool {
         const PATIENCE: u8 = 64;
-        self.ready = (self.ready + 1) % PATIENCE;
-        self.ready == 0 && self.guard.timer.deadline().is_some_and(|at| at <= runtime::now())
+        self.guard.ready = (self.guard.ready + 1) % PATIENCE;
+        self.guard.ready == 0 && self.guard.timer.deadline().is_some_and(|at| at <= runtime::now())
     }
 
     fn end(&mut self, end: End) {
