@@ -33,9 +33,9 @@ struct Tally(Mutex<BTreeMap<String, u64>>);
 impl Recorder for Tally {
     fn record(&self, event: &Event<'_>) {
         if let Event::Call { cluster: Some(cluster), outcome, .. } = event {
-            let key = match outcome {
-                Outcome::Response { http: 200, grpc: Some(0) } => (*cluster).to_owned(),
-                other => format!("{cluster}: {other:?}"),
+            let key = match *outcome == (Outcome::Response { http: 200, grpc: Some(0) }) {
+                true => (*cluster).to_owned(),
+                false => format!("{cluster}: {outcome:?}"),
             };
             *self.0.lock().unwrap().entry(key).or_default() += 1;
         }
