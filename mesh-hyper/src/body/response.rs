@@ -175,7 +175,7 @@ impl ResponseBody {
     fn ended(mut guard: Guard) -> Self {
         let endpoint = guard.stream.as_ref().map(|stream| stream.0.endpoint.clone());
         guard.release(End::Complete);
-        Self { source: Source::Done(endpoint), guard, ready: 0 }
+        Self { source: Source::Done(endpoint), guard }
     }
 
     /// A body that the mesh itself has made.
