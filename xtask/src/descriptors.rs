@@ -82,7 +82,7 @@ pub(crate) fn write() -> Result<String, Box<dyn Error>> {
     Ok(report.join("\n"))
 }
 
-/// Compares the committed files with what [`write`] would write.
+/// Compares the committed files with what `write` would write.
 pub(crate) fn check() -> Result<String, Box<dyn Error>> {
     for Generated { path, bytes } in build()? {
         if fs::read(&path)? != bytes {
