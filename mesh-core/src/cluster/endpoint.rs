@@ -1,10 +1,9 @@
 //! One address that can serve.
 
-use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 
 /// Where to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,10 +95,9 @@ impl Endpoint {
 }
 
 /// What is known of an endpoint by using it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct EndpointState {
     active: AtomicU32,
-    attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl EndpointState {
@@ -120,16 +118,5 @@ impl EndpointState {
     #[inline]
     pub fn end(&self) {
         self.active.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// What the data plane keeps with the endpoint, made at first use.
-    pub fn attachment<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
-        self.attachment.get_or_init(|| Box::new(make())).downcast_ref()
-    }
-}
-
-impl fmt::Debug for EndpointState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EndpointState").field("active", &self.active()).finish_non_exhaustive()
     }
 }
