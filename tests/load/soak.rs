@@ -20,19 +20,25 @@ async fn main() {
         println!("server features {features:?}");
         let size =
             flips::Size { flips: of(100, 5), rate: 2_000, delay: seconds(3, 1), streams: 50 };
-        report(size, flips::run(size, features)).await;
+        report_rate(report(size, flips::run(size, features)).await);
         let size = outage::Size { down: seconds(60, 5), rate: 2_000, flaps: of(100, 20) };
-        report(size, outage::run(size, features)).await;
+        report_rate(report(size, outage::run(size, features)).await);
     }
     let size = monday::Size { targets: 300, late: seconds(20, 5) };
     report(size, monday::run(size)).await;
     println!("no call has failed");
 }
 
-/// Says what is run, and what came of it after how long.
-async fn report<T: Debug>(size: impl Debug, run: impl Future<Output = T>) {
+/// Says what is run, and what came of it after how many seconds.
+async fn report<T: Debug>(size: impl Debug, run: impl Future<Output = T>) -> (T, f64) {
     println!("{size:?}");
     let start = Instant::now();
     let result = run.await;
-    println!("  {:.1} s: {result:?}", start.elapsed().as_secs_f64());
+    let seconds = start.elapsed().as_secs_f64();
+    println!("  {seconds:.1} s: {result:?}");
+    (result, seconds)
+}
+
+fn report_rate((report, seconds): (traffic::Report, f64)) {
+    println!("  {:.0} calls a second", report.calls as f64 / seconds);
 }

@@ -10,12 +10,15 @@ use mesh_tonic::{Channel, Mesh};
 use mesh_xds::graph;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 pub(crate) const SAY: &str = "/test.Echo/Say";
 
 /// Calls are started in bursts this far apart.
 const TICK: Duration = Duration::from_millis(5);
+
+/// A pause up to this long is made up for; after a longer one fewer calls are made.
+const CATCH_UP: Duration = Duration::from_millis(250);
 
 /// Calls under way at most, well below the limit of a cluster (1024).
 const WIDTH: u32 = 256;
@@ -82,12 +85,14 @@ async fn drive(
 ) -> Report {
     let report = Arc::new(Mutex::new(Report::default()));
     let places = Arc::new(Semaphore::new(WIDTH as usize));
-    let (mut tick, mut due) = (interval(TICK), 0.0);
-    // A machine that is too slow makes fewer calls, and has time left for everything else.
+    let (mut tick, mut due, mut before) = (interval(TICK), 0.0, Instant::now());
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while !stop.load(Ordering::Relaxed) {
         tick.tick().await;
-        due += f64::from(rate) * TICK.as_secs_f64();
+        // A late tick makes up for it, as long as it is not so late that the machine is too slow.
+        let now = Instant::now();
+        due += f64::from(rate) * (now - before).min(CATCH_UP).as_secs_f64();
+        before = now;
         while due >= 1.0 {
             due -= 1.0;
             let place = places.clone().acquire_owned().await.unwrap();
