@@ -21,6 +21,12 @@
 //! call ─► plan (routes, filters) ─► pool of the cluster ─► connection (h2, or HTTP/1.1 by hyper)
 //!   └─ whatever has to be waited for is waited for in the call's own future, under its deadline
 //! ```
+//!
+//! # Features
+//!
+//! `xds` (configuration from a management server or files) is on by default; `reqwest-middleware`
+//! adds the adapter for programs on reqwest; `testing` adds the test kit, which runs a whole mesh
+//! with its backends in a unit test.
 
 mod body;
 mod client;
@@ -31,6 +37,8 @@ mod middleware;
 mod pool;
 mod report;
 mod runtime;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transport;
 mod xds;
 

@@ -43,6 +43,26 @@ pub(crate) fn with_rng<R>(with: impl FnOnce(&mut XorShift) -> R) -> R {
     })
 }
 
+/// Lets this thread's generator go on from `seed`.
+#[cfg(feature = "testing")]
+pub(crate) fn seed(seed: u64) {
+    STATE.set(XorShift::new(seed).state());
+}
+
+/// Runs `run` with `rng` in the place of this thread's generator.
+#[cfg(feature = "testing")]
+pub(crate) fn with_own_rng<R>(rng: &mut XorShift, run: impl FnOnce() -> R) -> R {
+    /// Puts things back, also when `run` panics.
+    struct Swapped<'a>(u64, &'a mut XorShift);
+    impl Drop for Swapped<'_> {
+        fn drop(&mut self) {
+            *self.1 = XorShift::from_state(STATE.replace(self.0));
+        }
+    }
+    let _swapped = Swapped(STATE.replace(rng.state()), rng);
+    run()
+}
+
 /// The runtime of the caller, if it is in one.
 pub(crate) fn current() -> Option<tokio::runtime::Handle> {
     tokio::runtime::Handle::try_current().ok()

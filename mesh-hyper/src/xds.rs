@@ -11,7 +11,7 @@ use mesh_xds::{Demand, RootHandle};
 use crate::client::{Client, DemandCluster, Open, Source, Target};
 use crate::context::Context;
 use crate::error::{Error, Kind};
-use crate::transport::connect::Sockets;
+use crate::transport::connect::{Connect, Sockets};
 
 impl Target {
     /// The target that `name` stands for in `mesh`, such as `xds:///greeter`.
@@ -75,10 +75,12 @@ fn outside() -> Open {
 
 /// The context of `mesh`, made at the first target.
 fn context(mesh: &Mesh) -> Result<Arc<Context>, Error> {
-    let make = || {
-        let connector = Arc::new(Sockets);
-        Context::new(mesh.runtime().clone(), connector, mesh.recorder().cloned())
-    };
+    connected(mesh, Arc::new(Sockets))
+}
+
+/// The context of `mesh`, whose connections `connector` opens if it is not made yet.
+pub(crate) fn connected(mesh: &Mesh, connector: Arc<dyn Connect>) -> Result<Arc<Context>, Error> {
+    let make = || Context::new(mesh.runtime().clone(), connector, mesh.recorder().cloned());
     let context = mesh.attachment::<Arc<Context>>(make);
     context.cloned().ok_or_else(|| Error::new(Kind::Request, "the mesh serves another data plane"))
 }

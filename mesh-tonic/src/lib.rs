@@ -24,9 +24,24 @@
 //! - connections, transparent retries, deadlines, waiting: `mesh-hyper`
 //! - bootstrap, ADS, files, the embedded control plane: `mesh-xds`
 //! - which failure is which status code: `src/status.rs` here
+//!
+//! The feature `testing` adds `mesh_hyper::testing` here, too: channels to backends that are in
+//! memory.
 
 mod channel;
 mod status;
 
 pub use channel::{Channel, ResponseBody, ResponseFuture};
 pub use mesh_hyper::Mesh;
+#[cfg(feature = "testing")]
+pub use mesh_hyper::testing;
+
+/// The examples of the README run with those of the code.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+/// So do those of the guide to tests.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;

@@ -22,6 +22,8 @@ pub enum Kind {
     File,
     /// The control thread cannot be started.
     Thread,
+    /// The test kit is used outside of a runtime that it can be exact on.
+    Runtime,
 }
 
 impl Error {

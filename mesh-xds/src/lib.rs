@@ -26,8 +26,9 @@
 //! # Features
 //!
 //! `ads` (management servers), `file` (resources from YAML and JSON), `control-plane` (the embedded
-//! management server) are on by default; `cli` builds the program `mesh`. Without any of them the state machines remain: `ads`,
-//! `parse` and `graph` need neither a runtime nor a transport.
+//! management server) are on by default; `cli` builds the program `mesh`; `testing` adds the test kit.
+//! Without any of them the state machines remain: `ads`, `parse` and `graph` need neither a runtime
+//! nor a transport.
 
 pub mod ads;
 pub mod bootstrap;
@@ -50,6 +51,8 @@ pub mod proto;
 mod roots;
 #[cfg(feature = "mesh")]
 mod status;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use error::{Error, Kind};
 #[cfg(feature = "ads")]

@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use mesh_tests::Backend;
-use tokio::net::TcpListener;
+use mesh_tonic::testing;
 use tonic::Code;
 
 use crate::{Files, call, client, count, counts};
@@ -89,47 +91,44 @@ cluster_type:
     assert_eq!(count(&mut client, 10).await, counts(&[("a", 10)]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_short_form_routes_by_header_and_by_name() {
-    let (a, b) = (Backend::start("a").await.unwrap(), Backend::start("b").await.unwrap());
-    let text = format!(
+    let mesh = testing::Mesh::from_yaml(
         "version: mesh/v1
 services:
   by-header:
     protocol: grpc
     routes:
-      - match: {{ header: {{ content-type: {{ prefix: application/grpc }} }} }}
+      - match: { header: { content-type: { prefix: application/grpc } } }
         to: v2
       - to: v1
-    versions: {{ v1: ['{}'], v2: ['{}'] }}
+    versions: { v1: 10.0.0.1:1, v2: 10.0.0.2:1 }
   by-name:
     protocol: grpc
-    versions: {{ v1: 'dns:localhost:{}' }}
+    versions: { v1: dns:one.example:1 }
 ",
-        a.address(),
-        b.address(),
-        a.address().port()
-    );
-    let files = Files::new(&[("mesh.yaml", &text)]);
-    let mesh = files.mesh();
-    let mut by_header = client(&mesh, "xds:///by-header");
-    assert_eq!(count(&mut by_header, 10).await, counts(&[("b", 10)]));
-    let mut by_name = client(&mesh, "xds:///by-name");
-    assert_eq!(count(&mut by_name, 10).await, counts(&[("a", 10)]));
+    )
+    .unwrap();
+    for (service, backend) in [("by-header", "by-header/v2"), ("by-name", "by-name/v1")] {
+        let seen = mesh.grpc(&format!("http://{service}/test.Echo/Say")).times(10).await;
+        assert_eq!((seen.count(backend), seen.failures()), (10, 0), "{service}");
+    }
+    assert_eq!(mesh.get("http://by-header/").await.count("by-header/v1"), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_short_forms_timeout_ends_a_call() {
-    // Connections come to the backlog, and nobody answers them.
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = silent.local_addr().unwrap();
-    let text = format!(
-        "version: mesh/v1\ndefaults: {{ timeout: 50ms }}\nservices:\n  greeter: {{ protocol: grpc, versions: {{ v1: ['{address}'] }} }}\n"
-    );
-    let files = Files::new(&[("mesh.yaml", &text)]);
-    let mesh = files.mesh();
+    let mesh = testing::Mesh::from_yaml(
+        "version: mesh/v1
+defaults: { timeout: 50ms }
+services: { greeter: { protocol: grpc, versions: { v1: 10.0.0.1:1 } } }
+",
+    )
+    .unwrap();
+    mesh.backend("greeter/v1").delay(Duration::from_secs(1));
     let status = call(&mut client(&mesh, "xds:///greeter")).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert_eq!(mesh.get("http://greeter/").await.elapsed(), Duration::from_millis(50));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! compression, deadlines, statuses.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod in_memory;
 mod service;
 
 use std::time::Duration;

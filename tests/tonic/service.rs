@@ -34,7 +34,7 @@ pub(crate) async fn start() -> SocketAddr {
 }
 
 #[derive(Clone)]
-struct Kinds;
+pub(crate) struct Kinds;
 
 impl NamedService for Kinds {
     const NAME: &'static str = "test.Kinds";

@@ -63,7 +63,7 @@ pub(super) fn local(local: LocalResponse, protocol: Protocol) -> Response<Respon
 }
 
 /// `grpc-message` escapes what is not printable ASCII, and `%` itself.
-fn percent_encoded(text: &[u8]) -> Option<HeaderValue> {
+pub(crate) fn percent_encoded(text: &[u8]) -> Option<HeaderValue> {
     let mut out = String::with_capacity(text.len());
     for &byte in text {
         match byte {

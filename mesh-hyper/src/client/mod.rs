@@ -12,6 +12,8 @@ mod side;
 mod slow;
 mod target;
 
+#[cfg(feature = "testing")]
+pub(crate) use answer::percent_encoded;
 pub use call::ResponseFuture;
 pub(crate) use http::Open;
 pub use http::{Client, OutboundPolicy, Response};

@@ -1,16 +1,14 @@
 //! A connection to a management server.
 
-use std::io;
 use std::time::Duration;
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-use crate::bootstrap::{CallCredentials, ChannelCredentials, Files, Server, ServerUri};
+use super::edges::Edges;
+use crate::bootstrap::{CallCredentials, ChannelCredentials, Files, Server};
 
 /// Bound on TCP, TLS and the HTTP/2 preface together (gRPC's connect timeout).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -18,13 +16,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pings that notice a dead server, and how long their answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
-/// A byte stream of any kind.
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
 /// Connects to `server`. Certificates are read anew each time, so renewed ones are picked up.
-pub(super) async fn connect(server: &Server) -> Result<Channel, String> {
+pub(super) async fn connect(server: &Server, edges: &Edges) -> Result<Channel, String> {
     let secure = matches!(server.channel_credentials, ChannelCredentials::Tls(_));
     let host = server.uri.host().map_or("localhost", |(host, _)| host);
     let scheme = if secure { "https" } else { "http" };
@@ -40,10 +33,10 @@ pub(super) async fn connect(server: &Server) -> Result<Channel, String> {
         let tls = tls(files)?;
         endpoint = endpoint.tls_config(tls).map_err(|error| full(&error))?;
     }
-    let uri = server.uri.clone();
+    let (uri, network) = (server.uri.clone(), edges.network.clone());
     let connector = tower::service_fn(move |_: Uri| {
-        let uri = uri.clone();
-        async move { open(&uri).await.map(TokioIo::new) }
+        let stream = network.dial(&uri);
+        async move { stream.await.map(TokioIo::new) }
     });
     let connected =
         tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect_with_connector(connector));
@@ -56,18 +49,6 @@ pub(super) async fn connect(server: &Server) -> Result<Channel, String> {
             Err(format!("cannot connect to {} within {CONNECT_TIMEOUT:?}", server.uri.as_str()))
         }
     }
-}
-
-async fn open(uri: &ServerUri) -> io::Result<Box<dyn Io>> {
-    if let Some(path) = uri.unix_path() {
-        return Ok(Box::new(UnixStream::connect(path).await?));
-    }
-    let stream = match uri.host() {
-        Some((host, port)) => TcpStream::connect((host, port)).await?,
-        None => TcpStream::connect(uri.addresses()).await?,
-    };
-    stream.set_nodelay(true)?;
-    Ok(Box::new(stream))
 }
 
 fn tls(files: &Files) -> Result<ClientTlsConfig, String> {

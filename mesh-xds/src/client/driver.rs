@@ -8,6 +8,7 @@ use std::time::Instant;
 use mesh_core::rng::XorShift;
 use tokio::sync::mpsc;
 
+use super::edges::Edges;
 #[cfg(feature = "file")]
 use super::files::Files;
 use super::handle::Command;
@@ -52,6 +53,7 @@ struct Driver {
     resolutions: HashMap<ResourceName, Resolution>,
     next_resolution: u64,
     answers: mpsc::Sender<Resolved>,
+    edges: Edges,
     rng: XorShift,
 }
 
@@ -59,6 +61,7 @@ struct Driver {
 pub(super) async fn run(
     source: Source,
     registry: Registry,
+    edges: Edges,
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) {
     let mut names = Names::default();
@@ -75,14 +78,15 @@ pub(super) async fn run(
     let (news, mut heard) = mpsc::channel::<News>(1);
     let (answers, mut resolved) = mpsc::channel::<Resolved>(16);
     let mut driver = Driver {
-        peers: origin.bootstrap().map(Peers::new).unwrap_or_default(),
+        peers: Peers::new(origin.bootstrap(), edges.clone()),
         origin,
         graph: Graph::new(registry),
         names,
         resolutions: HashMap::new(),
         next_resolution: 0,
         answers,
-        rng: XorShift::new(seed()),
+        rng: XorShift::new(edges.seed),
+        edges,
     };
     driver.adopt();
     let taken = driver.peers.taken();
@@ -318,7 +322,8 @@ impl Driver {
                 let cluster = resolve.cluster.clone();
                 let number = self.next_resolution;
                 self.next_resolution += 1;
-                let resolution = resolve::start(resolve, number, self.answers.clone());
+                let network = self.edges.network.clone();
+                let resolution = resolve::start(resolve, number, network, self.answers.clone());
                 self.resolutions.insert(cluster, resolution);
             }
         }
@@ -358,10 +363,4 @@ async fn until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// Different in each process and mesh, so that many do not retry in step.
-fn seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id())
 }

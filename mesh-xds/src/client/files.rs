@@ -46,7 +46,12 @@ impl Files {
     ) -> Result<Self, FileError> {
         let (first, watcher) =
             Watcher::open(path, WatchOptions::default(), registry.clone(), handle)?;
-        Ok(Self {
+        Ok(Self::watched(path, first, watcher))
+    }
+
+    /// `first`, and later what `watcher` says.
+    pub(crate) fn watched(path: &Path, first: Vec<FileResource>, watcher: Watcher) -> Self {
+        Self {
             path: path.to_owned(),
             watcher,
             resources: index(first),
@@ -55,7 +60,7 @@ impl Files {
             error: None,
             wanted: HashSet::new(),
             leaving: HashSet::new(),
-        })
+        }
     }
 
     pub(super) fn want(&mut self, kind: ResourceType, name: &ResourceName) -> Event {

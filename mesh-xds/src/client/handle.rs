@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{self, Source};
+use super::edges::Edges;
 use crate::bootstrap::data_plane_authority;
 use crate::error::Error;
 use crate::parse::Registry;
@@ -53,9 +54,9 @@ impl Drop for Subscription {
 
 impl Client {
     /// Starts a driver on `handle`.
-    pub(crate) fn start(handle: &Handle, source: Source, registry: Registry) -> Self {
+    pub(crate) fn start(handle: &Handle, source: Source, registry: Registry, edges: Edges) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
-        handle.spawn(driver::run(source, registry, receiver));
+        handle.spawn(driver::run(source, registry, edges, receiver));
         Self { commands, targets: Mutex::default(), next: AtomicU64::new(0) }
     }
 

@@ -12,6 +12,7 @@ use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
 use super::connect;
+use super::edges::Edges;
 use crate::ads::{Mode, Request, Response};
 use crate::bootstrap::Server;
 
@@ -40,6 +41,7 @@ pub(super) struct Link {
     pub(super) peer: usize,
     pub(super) stream: u64,
     pub(super) server: Arc<Server>,
+    pub(super) edges: Edges,
     pub(super) mode: Mode,
     pub(super) requests: mpsc::Receiver<Request>,
     /// Told each time the server has taken a request.
@@ -60,8 +62,8 @@ pub(super) async fn run(link: Link) {
 }
 
 async fn carry(link: Link) -> Result<(), String> {
-    let Link { peer, stream, server, mode, requests, taken, news } = link;
-    let channel = connect::connect(&server).await?;
+    let Link { peer, stream, server, edges, mode, requests, taken, news } = link;
+    let channel = connect::connect(&server, &edges).await?;
     let credentials = connect::metadata(&server)?;
     let send = |event| news.send(News { peer, stream, event });
     if send(Event::Connected).await.is_err() {

@@ -7,6 +7,7 @@ use mesh_core::rng::Rng;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
+use super::edges::Edges;
 use super::link::{self, Link, News};
 use crate::ads::{self, Config, Request, Session};
 use crate::bootstrap::{Bootstrap, ClientFeature, Server};
@@ -14,9 +15,9 @@ use crate::graph::{Event, Update};
 use crate::name::{ResourceName, ResourceType};
 
 /// The management servers of a bootstrap. Equal ones are one.
-#[derive(Default)]
 pub(super) struct Peers {
     pub(super) list: Vec<Peer>,
+    edges: Edges,
     taken: Arc<Notify>,
 }
 
@@ -43,7 +44,13 @@ impl Drop for Stream {
 }
 
 impl Peers {
-    pub(super) fn new(bootstrap: &Bootstrap) -> Self {
+    /// None, where there is no bootstrap.
+    pub(super) fn new(bootstrap: Option<&Bootstrap>, edges: Edges) -> Self {
+        let list = bootstrap.map(Self::list).unwrap_or_default();
+        Self { list, edges, taken: Arc::default() }
+    }
+
+    fn list(bootstrap: &Bootstrap) -> Vec<Peer> {
         let node = bootstrap.node.to_proto(ClientFeature::ADS);
         let authorities = bootstrap.authorities.values().map(|a| &a.servers);
         let mut list: Vec<Peer> = Vec::new();
@@ -62,7 +69,7 @@ impl Peers {
                 });
             }
         }
-        Self { list, taken: Arc::default() }
+        list
     }
 
     /// The server that answers for `name`.
@@ -80,7 +87,7 @@ impl Peers {
     pub(super) fn turn(&mut self, news: &mpsc::Sender<News>, now: Instant) {
         for (at, peer) in self.list.iter_mut().enumerate() {
             if peer.session.poll_connect(now) {
-                peer.open(at, news, &self.taken);
+                peer.open(at, &self.edges, (news, &self.taken));
             }
             let Some(stream) = &peer.stream else { continue };
             while let Ok(place) = stream.requests.try_reserve() {
@@ -113,13 +120,19 @@ impl Peers {
 }
 
 impl Peer {
-    fn open(&mut self, peer: usize, news: &mpsc::Sender<News>, taken: &Arc<Notify>) {
+    fn open(
+        &mut self,
+        peer: usize,
+        edges: &Edges,
+        (news, taken): (&mpsc::Sender<News>, &Arc<Notify>),
+    ) {
         let (sender, requests) = mpsc::channel(link::REQUESTS);
         self.streams += 1;
         let task = tokio::spawn(link::run(Link {
             peer,
             stream: self.streams,
             server: self.server.clone(),
+            edges: edges.clone(),
             mode: self.config.mode,
             requests,
             taken: taken.clone(),

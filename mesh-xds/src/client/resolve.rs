@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::edges::Network;
 use crate::graph::Resolve;
 use crate::name::ResourceName;
 
@@ -38,19 +39,30 @@ impl Drop for Resolution {
 }
 
 /// Resolves until the [`Resolution`] is dropped.
-pub(super) fn start(resolve: Resolve, number: u64, answers: mpsc::Sender<Resolved>) -> Resolution {
-    let task = tokio::spawn(run(resolve, number, answers)).abort_handle();
+pub(super) fn start(
+    resolve: Resolve,
+    number: u64,
+    network: Arc<dyn Network>,
+    answers: mpsc::Sender<Resolved>,
+) -> Resolution {
+    let task = tokio::spawn(run(resolve, number, network, answers)).abort_handle();
     Resolution { number, task }
 }
 
-async fn run(resolve: Resolve, number: u64, answers: mpsc::Sender<Resolved>) {
+async fn run(
+    resolve: Resolve,
+    number: u64,
+    network: Arc<dyn Network>,
+    answers: mpsc::Sender<Resolved>,
+) {
     let mut names = JoinSet::new();
     for (host, name) in resolve.hosts.iter().enumerate() {
-        let (cluster, answers) = (resolve.cluster.clone(), answers.clone());
+        let (cluster, network) = (resolve.cluster.clone(), network.clone());
+        let answers = answers.clone();
         let (name, refresh) = (name.host.clone(), resolve.refresh);
         names.spawn(async move {
             loop {
-                let result = look_up(&name).await;
+                let result = look_up(&name, &*network).await;
                 let pause = if result.is_ok() { refresh } else { refresh.max(MIN_RETRY) };
                 let resolved = Resolved { cluster: cluster.clone(), number, host, result };
                 if answers.send(resolved).await.is_err() {
@@ -63,11 +75,10 @@ async fn run(resolve: Resolve, number: u64, answers: mpsc::Sender<Resolved>) {
     while names.join_next().await.is_some() {}
 }
 
-async fn look_up(name: &str) -> Result<Vec<IpAddr>, Arc<str>> {
+async fn look_up(name: &str, network: &dyn Network) -> Result<Vec<IpAddr>, Arc<str>> {
     let failed = |why: String| Arc::from(format!("cannot resolve {name}: {why}"));
-    match tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((name, 0))).await {
-        Ok(Ok(addresses)) => {
-            let mut addresses: Vec<IpAddr> = addresses.map(|a| a.ip()).collect();
+    match tokio::time::timeout(TIMEOUT, network.look_up(name)).await {
+        Ok(Ok(mut addresses)) => {
             // The resolver rotates its answers; endpoints keep their order.
             addresses.sort_unstable();
             addresses.dedup();

@@ -18,6 +18,8 @@ mod check;
 mod deserialize;
 mod diagnose;
 mod error;
+#[cfg(feature = "testing")]
+mod memory;
 mod notes;
 pub mod print;
 mod resources;
@@ -28,6 +30,8 @@ mod watch;
 
 pub use check::{Report, check};
 pub use error::{FileError, Origin, Why};
+#[cfg(feature = "testing")]
+pub(crate) use memory::Memory;
 pub use notes::Note;
 pub use resources::{FileResource, parse, read};
 pub use watch::{WatchOptions, Watcher};

@@ -59,10 +59,10 @@ impl Default for WatchOptions {
 /// Only the latest update is kept for a reader who is slow.
 #[derive(Debug)]
 pub struct Watcher {
-    updates: watch::Receiver<Option<Update>>,
+    pub(super) updates: watch::Receiver<Option<Update>>,
 }
 
-type Update = Result<Vec<FileResource>, FileError>;
+pub(super) type Update = Result<Vec<FileResource>, FileError>;
 type Contents = Result<Vec<(PathBuf, Vec<u8>)>, FileError>;
 
 impl Watcher {

@@ -12,8 +12,10 @@ use super::control::Control;
 use crate::bootstrap::Bootstrap;
 #[cfg(feature = "file")]
 use crate::client::Files;
-use crate::client::{Client, Source};
+use crate::client::{Client, Edges, Source};
 use crate::error::Error;
+#[cfg(feature = "testing")]
+use crate::file::Memory;
 use crate::parse::Registry;
 
 /// Builds a [`Mesh`]. Made by [`Mesh::builder`].
@@ -29,6 +31,9 @@ pub struct Builder {
     runtime: Option<Handle>,
     recorder: Option<Arc<dyn Recorder>>,
     filters: Vec<Arc<dyn Factory>>,
+    edges: Option<Edges>,
+    #[cfg(feature = "testing")]
+    text: Option<(Box<str>, Arc<Memory>)>,
 }
 
 impl Mesh {
@@ -148,6 +153,27 @@ impl Builder {
         self
     }
 
+    /// Meets the world with `edges` instead of the operating system.
+    #[cfg(feature = "testing")]
+    pub(crate) fn edges(mut self, edges: Edges) -> Self {
+        self.edges = Some(edges);
+        self
+    }
+
+    /// Takes the resources from `text`, and later from what is written to `memory`.
+    #[cfg(feature = "testing")]
+    pub(crate) fn text(mut self, text: &str, memory: Arc<Memory>) -> Self {
+        self.text = Some((text.into(), memory));
+        self
+    }
+
+    /// Uses `bootstrap` unless there is one already.
+    #[cfg(feature = "testing")]
+    pub(crate) fn or_bootstrap(mut self, bootstrap: Bootstrap) -> Self {
+        self.bootstrap.get_or_insert(bootstrap);
+        self
+    }
+
     /// Builds the mesh.
     ///
     /// # Errors
@@ -160,13 +186,20 @@ impl Builder {
             None => Control::thread()?,
         };
         let recorder = self.recorder.take();
+        let edges = self.edges.take().unwrap_or_default();
         let source = self.source(&registry, control.handle())?;
-        let client = Client::start(control.handle(), source, registry);
+        let client = Client::start(control.handle(), source, registry, edges);
         Ok(Mesh::assemble(control, Box::new(client), recorder))
     }
 
     #[cfg_attr(not(feature = "file"), expect(unused_variables, reason = "only files need them"))]
     fn source(self, registry: &Registry, handle: &Handle) -> Result<Source, Error> {
+        #[cfg(feature = "testing")]
+        if let Some((text, memory)) = &self.text {
+            let (first, watcher) = memory.open(text, registry).map_err(Error::file)?;
+            let files = Files::watched(memory.path(), first, watcher);
+            return Ok(Source::Files(Box::new(files)));
+        }
         #[cfg(feature = "file")]
         if let Some(path) = &self.files {
             let files = Files::open(path, registry, handle).map_err(Error::file)?;

@@ -1,0 +1,109 @@
+//! The backends' side of a connection: hyper, and the script.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use mesh_core::request::is_grpc;
+use tokio::io::{AsyncBufReadExt, BufReader, DuplexStream};
+use tokio::sync::mpsc;
+
+use super::BACKEND;
+use super::reply::Reply;
+use super::script::{End, Stand, Turn};
+use crate::body::Body;
+use crate::error::BoxError;
+
+/// What is behind an address.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    /// The clusters that have the address.
+    name: Arc<str>,
+    /// What to ask what to do, the first one first.
+    stands: Arc<[Arc<Stand>]>,
+}
+
+impl Site {
+    pub(super) fn new(clusters: &[Arc<str>], stands: Vec<Arc<Stand>>) -> Self {
+        Self { name: clusters.join(", ").into(), stands: stands.into() }
+    }
+
+    /// Counts a connection that hears of its end by `end`.
+    pub(super) fn connected(&self, end: &mpsc::UnboundedSender<End>) {
+        self.stands.iter().for_each(|stand| stand.connected(end.clone()));
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
+        let turns = self.stands.iter().map(|stand| stand.turn());
+        let turn = turns.fold(Turn::default(), Turn::or);
+        if let Some(delay) = turn.delay {
+            tokio::time::sleep(delay).await;
+        }
+        let mut response = match (turn.failure, turn.service) {
+            (None, Some(service)) => {
+                service(request.map(|body| body.map_err(Into::into).boxed_unsync())).await?
+            }
+            (failure, _) => {
+                let content_type = request.headers().get(CONTENT_TYPE);
+                let is_grpc = content_type.is_some_and(|it| is_grpc(it.as_bytes()));
+                // To its end, or HTTP/1.1 has to close the connection.
+                request.into_body().collect().await?;
+                let name = || match is_grpc {
+                    true => Reply::message([]),
+                    false => Reply::ok(self.name.to_string()),
+                };
+                failure.unwrap_or_else(name).into_response()?
+            }
+        };
+        if let Ok(name) = HeaderValue::try_from(&*self.name) {
+            response.headers_mut().insert(BACKEND, name);
+        }
+        Ok(response)
+    }
+}
+
+/// Serves a connection until it ends or is told to.
+pub(super) async fn serve(far: DuplexStream, site: Site, ends: mpsc::UnboundedReceiver<End>) {
+    let mut io = BufReader::new(far);
+    let Ok(ahead) = io.fill_buf().await else { return };
+    // The preface of HTTP/2, of which no other request can have the start.
+    let is_http2 = ahead.starts_with(b"PRI ");
+    let io = TokioIo::new(io);
+    let service = service_fn(move |request| site.clone().answer(request));
+    if is_http2 {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.auto_date_header(false);
+        let connection = pin!(builder.serve_connection(io, service));
+        drive(connection, ends, http2::Connection::graceful_shutdown).await;
+    } else {
+        let mut builder = http1::Builder::new();
+        builder.auto_date_header(false).header_read_timeout(None);
+        let connection = pin!(builder.serve_connection(io, service));
+        drive(connection, ends, http1::Connection::graceful_shutdown).await;
+    }
+}
+
+async fn drive<C: Future>(
+    mut connection: Pin<&mut C>,
+    mut ends: mpsc::UnboundedReceiver<End>,
+    go_away: impl Fn(Pin<&mut C>),
+) {
+    loop {
+        tokio::select! {
+            biased;
+            Some(end) = ends.recv() => match end {
+                End::GoAway => go_away(connection.as_mut()),
+                End::Broken => return,
+            },
+            // Whatever it ends with shows on the other side.
+            _ = connection.as_mut() => return,
+        }
+    }
+}

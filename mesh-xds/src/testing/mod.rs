@@ -1,0 +1,32 @@
+//! A test kit: configuration and control planes without sockets and without waiting.
+//!
+//! Everything runs on the runtime of the test, on a clock that stands still unless the test waits
+//! for it: `#[tokio::test(start_paused = true)]`. Nothing here listens, dials or looks up a name; a
+//! test takes microseconds and comes out the same each time.
+//!
+//! ```text
+//! Document (YAML in memory) ──── the way of files ────┐
+//! ControlPlane ── ADS over in-memory streams ─────────┴─► Mesh
+//! ```
+//!
+//! - [`Document`] takes the place of [`Mesh::from_file`](crate::Mesh::from_file).
+//! - [`ControlPlane`] is the embedded [`control_plane`](crate::control_plane), with the stream to it
+//!   in memory.
+//!
+//! Tests of calls want `mesh_hyper::testing`, which stands on this and has backends, too.
+
+mod clusters;
+mod control_plane;
+mod document;
+mod network;
+mod paused;
+#[cfg(test)]
+mod tests;
+
+pub use clusters::Cluster;
+pub use control_plane::{ControlPlane, PushError};
+pub use document::Document;
+pub use paused::settle;
+
+/// What errors call the file that a test's YAML would be in.
+const FILE: &str = "mesh.yaml";
