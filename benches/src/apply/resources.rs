@@ -56,13 +56,20 @@ impl Mesh {
     /// `clusters` clusters with `endpoints` endpoints each.
     #[must_use]
     pub fn new(clusters: usize, endpoints: usize) -> Self {
-        let names: Vec<_> = (0..clusters).map(cluster).collect();
-        let mut resources =
-            vec![(NAME.to_owned(), any(&listener())), (NAME.to_owned(), any(&routes(&names)))];
-        for (number, name) in names.iter().enumerate() {
+        Self::of((0..clusters).map(|number| (number, endpoints)))
+    }
+
+    /// Clusters by number, each with so many endpoints.
+    pub fn of(clusters: impl IntoIterator<Item = (usize, usize)>) -> Self {
+        let named = |(number, endpoints)| (cluster(number), endpoints);
+        let clusters: Vec<_> = clusters.into_iter().map(named).collect();
+        let routes = any(&routes(clusters.iter().map(|(name, _)| name)));
+        let mut resources = vec![(NAME.to_owned(), any(&listener())), (NAME.to_owned(), routes)];
+        let mut first = 0;
+        for (name, endpoints) in &clusters {
             resources.push((name.clone(), any(&cluster_message(name))));
-            let assignment = assignment(name, number * endpoints, endpoints, None);
-            resources.push((name.clone(), any(&assignment)));
+            resources.push((name.clone(), any(&assignment(name, first, *endpoints, None))));
+            first += endpoints;
         }
         let mut responses = HashMap::new();
         for url in resources.iter().map(|(_, any)| &any.type_url) {
@@ -172,7 +179,8 @@ fn endpoint(number: usize, weight: u32) -> LbEndpoint {
 
 fn response<'a>(url: &str, resources: impl Iterator<Item = &'a (String, Any)>) -> Vec<u8> {
     static NONCE: AtomicU64 = AtomicU64::new(1);
-    let nonce = NONCE.fetch_add(1, Ordering::Relaxed).to_string();
+    // All as long as each other, as hashes are: they are kept.
+    let nonce = format!("{:016x}", NONCE.fetch_add(1, Ordering::Relaxed));
     let resources = resources.map(|(name, any)| Resource {
         name: name.clone(),
         version: nonce.clone(),
@@ -225,7 +233,7 @@ fn listener() -> Listener {
     }
 }
 
-fn routes(clusters: &[String]) -> RouteConfiguration {
+fn routes<'a>(clusters: impl Iterator<Item = &'a String>) -> RouteConfiguration {
     let route = |(number, cluster): (usize, &String)| Route {
         r#match: Some(RouteMatch {
             path_specifier: Some(PathSpecifier::Prefix(format!("/shop.Service{number}/"))),
@@ -240,7 +248,7 @@ fn routes(clusters: &[String]) -> RouteConfiguration {
     let host = VirtualHost {
         name: NAME.to_owned(),
         domains: vec!["*".to_owned()],
-        routes: clusters.iter().enumerate().map(route).collect(),
+        routes: clusters.enumerate().map(route).collect(),
         ..VirtualHost::default()
     };
     RouteConfiguration {

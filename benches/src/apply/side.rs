@@ -86,6 +86,15 @@ impl ControlSide {
         }
     }
 
+    /// Replaces the routes by those of `mesh`, and answers what is asked for then.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    pub fn change(&mut self, mesh: &Mesh) -> Result<(), Error> {
+        self.receive(mesh.routes()?)?;
+        self.serve(mesh)
+    }
+
     /// Takes the bytes of a response in, publishes and acknowledges it.
     ///
     /// # Errors

@@ -18,7 +18,8 @@ fn main() -> Result<(), Error> {
     change()?;
     kept("endpoint", &Mesh::new(1, 1), &Mesh::new(1, MANY))?;
     kept("cluster", &Mesh::new(1, 1), &Mesh::new(MANY, 1))?;
-    cycles()
+    back("small", &[1])?;
+    back("service", &[10; 100])
 }
 
 /// Allocations for one changed endpoint of many, once the response is decoded.
@@ -39,48 +40,55 @@ fn change() -> Result<(), Error> {
     Ok(())
 }
 
-/// Bytes that each of many keeps, and how much of all is left when they are gone.
+/// Bytes that each of many keeps.
 fn kept(what: &str, few: &Mesh, many: &Mesh) -> Result<(), Error> {
-    let base = live();
-    let mut side = ControlSide::new();
-    side.add()?;
-    side.serve(few)?;
-    let small = live() - base;
-    drop(side);
-
-    let base = live();
-    let mut side = ControlSide::new();
-    let empty = live() - base;
-    side.add()?;
-    side.serve(many)?;
-    let large = live() - base;
-    side.remove()?;
-    let left = live() - base;
-    drop(side);
-    println!("bytes.{what} {}", ratio(large - small, MANY - 1));
-    println!("removal.{what} {}", ratio(left - empty, large));
+    let of = |mesh: &Mesh| {
+        let before = live();
+        let mut side = ControlSide::new();
+        side.add()?;
+        side.serve(mesh)?;
+        Ok::<_, Error>(live() - before)
+    };
+    println!("bytes.{what} {}", ratio(of(many)? - of(few)?, MANY - 1));
     Ok(())
 }
 
-/// How much more is kept after a cluster came and went many times.
-fn cycles() -> Result<(), Error> {
-    let (one, two) = (Mesh::new(1, 100), Mesh::new(2, 100));
+/// How far from where they were the live bytes of a target with clusters of `sizes` are after more
+/// has come and gone: a cluster with many endpoints, many clusters, and over and over another
+/// cluster, or the target itself.
+fn back(baseline: &str, sizes: &[usize]) -> Result<(), Error> {
+    let few = || sizes.iter().copied().enumerate();
+    let base = Mesh::of(few());
+    let (first, nothing) = (sizes.len(), live());
     let mut side = ControlSide::new();
     side.add()?;
-    side.serve(&one)?;
-    let mut cycle = || {
-        side.receive(two.routes()?)?;
-        side.serve(&two)?;
-        side.receive(one.routes()?)?;
-        side.serve(&one)
+    side.serve(&base)?;
+    let before = live() - nothing;
+    println!("live.{baseline} {before}");
+    let report = |what: &str| {
+        println!("live.{baseline}.{what} {}", ratio(before.abs_diff(live() - nothing), before));
     };
-    cycle()?;
-    let before = live();
-    for _ in 0..CYCLES {
-        cycle()?;
+
+    come_and_go(&mut side, &base, &Mesh::of(few().chain([(first, MANY)])))?;
+    report("endpoints");
+    come_and_go(&mut side, &base, &Mesh::of(few().chain((first..first + MANY).map(|n| (n, 1)))))?;
+    report("clusters");
+    for cycle in 0..CYCLES {
+        come_and_go(&mut side, &base, &Mesh::of(few().chain([(2 * MANY + cycle, 100)])))?;
     }
-    println!("cycles {}", ratio(live(), before));
+    report("cycles");
+    for _ in 0..CYCLES {
+        side.remove()?;
+        side.add()?;
+        side.serve(&base)?;
+    }
+    report("targets");
     Ok(())
+}
+
+fn come_and_go(side: &mut ControlSide, base: &Mesh, more: &Mesh) -> Result<(), Error> {
+    side.change(more)?;
+    side.change(base)
 }
 
 fn allocations() -> usize {

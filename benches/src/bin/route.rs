@@ -13,7 +13,7 @@ use mesh_core::route::{Action, ClusterChoice, Forward, Route, RouteMatch, Table,
 fn main() -> Result<(), Error> {
     let bench = Growth {
         name: "route",
-        subjects: &["exact", "prefix", "mixed"],
+        subjects: &["exact", "prefix", "mixed", "mixed-late"],
         sizes: &[10, 100, 1_000, 10_000],
         most: 1.5,
         run,
@@ -36,11 +36,14 @@ impl Rule {
             "exact" => PathMatcher::exact(&path),
             "prefix" => PathMatcher::prefix(&format!("/shop.{name:08x}.Orders/")),
             "regex" => PathMatcher::safe_regex(&format!("/shop.{name:08x}.Orders/v[0-9]+/.*"))?,
-            // One regular expression in twenty, the first rule among them: so each search runs
-            // them, whatever the size. Of the others half and half.
+            // One regular expression in twenty, spread evenly: from the first rule on, or such
+            // that of ten rules it is the last. Of the others half and half.
             "mixed" if number.is_multiple_of(20) => return Self::new("regex", number),
-            "mixed" if number.is_multiple_of(2) => return Self::new("exact", number),
-            "mixed" => return Self::new("prefix", number),
+            "mixed-late" if number % 20 == 9 => return Self::new("regex", number),
+            "mixed" | "mixed-late" if number.is_multiple_of(2) => {
+                return Self::new("exact", number);
+            }
+            "mixed" | "mixed-late" => return Self::new("prefix", number),
             other => return Err(format!("unknown kind {other}").into()),
         };
         Ok(Self { pattern, path: path.parse()? })

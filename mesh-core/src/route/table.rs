@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::domains::{Domains, Match};
-use super::paths::Paths;
+use super::paths::{Candidates, Paths};
 use super::{Builder, ClusterIndex, Explanation, NoRoute, Route};
 use crate::request::RequestHead;
 use crate::rng::Rng;
@@ -39,15 +39,17 @@ impl Table {
     /// independent of each other (as in gRPC; in Envoy all of a request share one number).
     ///
     /// Allocates nothing, except: for an authority with upper case letters, for fields with several
-    /// values, for a path under more than eight nested prefixes, and after a regular expression
-    /// matched but another condition of its route did not.
+    /// values, for a path under more than eight nested prefixes or more than four nested starts of
+    /// regular expressions, and after one of several of those with the same start matched but
+    /// another condition of its route did not.
     ///
     /// # Errors
     ///
     /// [`NoRoute`] when there is none; [`explain`](Self::explain) knows the details.
     pub fn find(&self, head: &RequestHead<'_>, rng: &mut dyn Rng) -> Result<&Arc<Route>, NoRoute> {
         let (host, _) = self.host(head.authority).ok_or(NoRoute::VirtualHost)?;
-        let mut candidates = host.paths.candidates(head.path);
+        let mut candidates = Candidates::new(head.path);
+        host.paths.collect(&mut candidates);
         while let Some(index) = candidates.pop() {
             let Some(route) = usize::try_from(index).ok().and_then(|at| host.routes.get(at)) else {
                 continue;

@@ -2,7 +2,7 @@
 
 use super::arena::Key;
 use super::node::{Settled, Source};
-use super::{Delta, Graph};
+use super::{Delta, Graph, Pending};
 use crate::name::{ResourceName, ResourceType};
 
 impl Graph {
@@ -34,8 +34,10 @@ impl Graph {
             };
             delta.added.extend(node.map(|name| (kind, name)));
         }
-        // A name that was created and dropped within the change was never wanted.
-        self.pending.unused.shrink_to(64);
+        let Pending { roots, aggregates, created: _, unused } = &mut self.pending;
+        roots.shrink_to(FEW);
+        aggregates.shrink_to(FEW);
+        unused.shrink_to(FEW);
     }
 
     fn sweep_listener(&mut self, key: Key) -> Option<ResourceName> {
@@ -83,6 +85,9 @@ impl Graph {
         node.resource.is_announced.then_some(name)
     }
 }
+
+/// A change usually leaves no more than this to be done. The memory of more goes with the change.
+const FEW: usize = 4;
 
 fn announce<N>(
     arena: &mut super::arena::Arena<N>,

@@ -1,18 +1,26 @@
 //! The path patterns of one virtual host, compiled: which routes may match a path, in order.
 //!
-//! Exact paths are one hash look-up, prefixes one walk down a radix trie, regular expressions one
-//! pass of an automaton that holds all of them. Each gives lists of routes in ascending order, and
-//! the candidates are their merge. So first-match semantics stay, and what a look-up costs depends
-//! on the path and on how many patterns match it, not on how many there are.
+//! Exact paths are one hash look-up, prefixes one walk down a radix trie. Regular expressions hang
+//! in the trie as well, by what all their matches start with: those that start alike are one
+//! automaton, which runs over paths with that start, and only if its lowest route may be first.
+//! Those without such a start are one automaton at the root.
+//! Each gives routes in ascending order, and the candidates are their merge. So first-match
+//! semantics stay, and what a look-up costs depends on the path and on how many patterns match it,
+//! not on how many there are.
 
 mod candidates;
 mod regexes;
+mod scan;
+mod start;
 mod trie;
+
+use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
 pub(super) use candidates::Candidates;
 use regexes::Regexes;
+use start::Start;
 use trie::{Ends, Trie};
 
 use super::Route;
@@ -22,10 +30,10 @@ use crate::matcher::PathPattern;
 #[derive(Debug)]
 pub(super) struct Paths {
     exact: FxHashMap<Box<str>, List>,
+    /// Prefixes, and regular expressions whose start minds case or is empty.
     prefixes: Trie,
-    /// All patterns that ignore case except regular expressions, exact paths included.
+    /// All patterns that ignore case, exact paths included.
     any_case: Trie,
-    regexes: Option<Regexes>,
 }
 
 /// Routes with the same pattern, in ascending order.
@@ -52,13 +60,9 @@ impl Paths {
     ///
     /// What the compiler of regular expressions says when there are too many.
     pub(super) fn new<'a>(routes: impl Iterator<Item = (u32, &'a Route)>) -> Result<Self, String> {
-        let mut paths = Self {
-            exact: FxHashMap::default(),
-            prefixes: Trie::new(),
-            any_case: Trie::any_case(),
-            regexes: None,
-        };
-        let mut regexes = Vec::new();
+        let mut paths =
+            Self { exact: FxHashMap::default(), prefixes: Trie::new(), any_case: Trie::any_case() };
+        let mut regexes = BTreeMap::<_, Vec<_>>::new();
         for (index, route) in routes {
             let path = &route.matcher.path;
             let entry = Entry { route: index, closes: route.matcher.is_unconditional() };
@@ -68,37 +72,37 @@ impl Paths {
                     continue;
                 }
                 PathPattern::Regex(regex) => {
-                    regexes.push((regex.pattern(), entry));
+                    let start = Start::of(regex.pattern());
+                    regexes.entry(start).or_default().push((regex, entry));
                     continue;
                 }
                 PathPattern::Exact(exact) => (exact, Ends::Here),
                 PathPattern::Prefix(prefix) => (prefix, Ends::Anywhere),
                 PathPattern::PathSeparatedPrefix(prefix) => (prefix, Ends::AtSegment),
             };
-            let trie = match path.ignores_case() {
-                true => &mut paths.any_case,
-                false => &mut paths.prefixes,
-            };
-            trie.push(pattern, ends, entry);
+            paths.trie(path.ignores_case()).push(pattern, ends, entry);
         }
-        if !regexes.is_empty() {
-            paths.regexes = Some(Regexes::new(&regexes)?);
+        for (start, regexes) in regexes {
+            paths.trie(start.any_case).push_regexes(&start.bytes, Regexes::new(&regexes)?);
         }
         Ok(paths)
     }
 
-    /// The routes whose pattern matches `path`, in order.
-    pub(super) fn candidates<'a>(&'a self, path: &'a str) -> Candidates<'a> {
-        let mut candidates = Candidates::new(path, self.regexes.as_ref());
+    /// Adds to `candidates` the routes whose pattern matches their path.
+    pub(super) fn collect<'a>(&'a self, candidates: &mut Candidates<'a>) {
+        let path = candidates.path();
         if !self.exact.is_empty()
             && let Some(list) = self.exact.get(path)
         {
             candidates.add(list);
         }
-        self.prefixes.walk(path.as_bytes(), &mut candidates);
-        self.any_case.walk(path.as_bytes(), &mut candidates);
+        self.prefixes.walk(path.as_bytes(), candidates);
+        self.any_case.walk(path.as_bytes(), candidates);
         candidates.seal();
-        candidates
+    }
+
+    fn trie(&mut self, any_case: bool) -> &mut Trie {
+        if any_case { &mut self.any_case } else { &mut self.prefixes }
     }
 }
 

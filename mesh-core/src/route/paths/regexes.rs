@@ -1,120 +1,87 @@
 use regex_automata::meta::{BuildError, Regex};
 use regex_automata::nfa::thompson::WhichCaptures;
-use regex_automata::{Anchored, Input, MatchKind, PatternID, PatternSet};
+use regex_automata::{Anchored, Input, MatchKind, PatternSet};
 
 use super::Entry;
-use crate::matcher::{anchored, syntax};
+use crate::matcher::{FullRegex, anchored, syntax};
 
-/// The regular expressions of one virtual host in one automaton.
+/// The regular expressions of one virtual host that start alike.
 #[derive(Debug)]
 pub(super) struct Regexes {
-    /// Reports the lowest pattern that matches.
-    lowest: Regex,
-    /// Reports all patterns that match. Absent when no route asks for more than its path: then the
-    /// lowest is the answer.
-    all: Option<Regex>,
     /// The route of each pattern, ascending.
     routes: Box<[u32]>,
+    program: Program,
+}
+
+#[derive(Debug)]
+enum Program {
+    One(FullRegex),
+    Many {
+        /// Reports the lowest pattern that matches.
+        lowest: Regex,
+        /// Reports all patterns that match. Absent when no route asks for more than its path: then
+        /// the lowest is the answer.
+        all: Option<Regex>,
+    },
 }
 
 impl Regexes {
-    /// Compiles `patterns`, which are ascending by route.
-    pub(super) fn new(patterns: &[(&str, Entry)]) -> Result<Self, String> {
-        let anchored: Vec<_> = patterns.iter().map(|(pattern, _)| anchored(pattern)).collect();
-        let is_asked_on = patterns.iter().any(|(_, entry)| !entry.closes);
-        let build = |kind| automaton(&anchored, kind);
-        Ok(Self {
-            lowest: build(MatchKind::LeftmostFirst)?,
-            all: is_asked_on.then(|| build(MatchKind::All)).transpose()?,
-            routes: patterns.iter().map(|(_, entry)| entry.route).collect(),
-        })
+    /// Compiles `patterns`, which are ascending by route: one stays as it is, several become one
+    /// automaton.
+    pub(super) fn new(patterns: &[(&FullRegex, Entry)]) -> Result<Self, String> {
+        let routes = patterns.iter().map(|(_, entry)| entry.route).collect();
+        let program = match patterns {
+            [(only, _)] => Program::One((*only).clone()),
+            _ => Program::many(patterns)?,
+        };
+        Ok(Self { routes, program })
     }
 
-    fn lowest(&self, path: &str) -> Option<PatternID> {
-        let input = Input::new(path).anchored(Anchored::Yes);
-        self.lowest.search_half(&input).map(|found| found.pattern())
+    /// The first route.
+    pub(super) fn first(&self) -> u32 {
+        self.route(0)
     }
 
-    fn all(&self, path: &str) -> PatternSet {
+    /// The route of a pattern; `u32::MAX` after the last.
+    pub(super) fn route(&self, pattern: usize) -> u32 {
+        self.routes.get(pattern).copied().unwrap_or(u32::MAX)
+    }
+
+    /// The first pattern that matches `path`.
+    pub(super) fn lowest(&self, path: &str) -> Option<usize> {
+        match &self.program {
+            Program::One(regex) => regex.matches(path.as_bytes()).then_some(0),
+            Program::Many { lowest, .. } => {
+                lowest.search_half(&input(path)).map(|found| found.pattern().as_usize())
+            }
+        }
+    }
+
+    /// All patterns that match `path`, as far as there are several.
+    pub(super) fn all(&self, path: &str) -> PatternSet {
         let mut found = PatternSet::new(self.routes.len());
-        if let Some(all) = &self.all {
-            let input = Input::new(path).anchored(Anchored::Yes);
-            all.which_overlapping_matches(&input, &mut found);
+        if let Program::Many { all: Some(all), .. } = &self.program {
+            all.which_overlapping_matches(&input(path), &mut found);
         }
         found
     }
+}
 
-    fn route(&self, pattern: PatternID) -> Option<u32> {
-        self.routes.get(pattern.as_usize()).copied()
+impl Program {
+    fn many(patterns: &[(&FullRegex, Entry)]) -> Result<Self, String> {
+        let anchored: Vec<_> =
+            patterns.iter().map(|(regex, _)| anchored(regex.pattern())).collect();
+        let is_asked_on = patterns.iter().any(|(_, entry)| !entry.closes);
+        let build = |kind| automaton(&anchored, kind);
+        Ok(Self::Many {
+            lowest: build(MatchKind::LeftmostFirst)?,
+            all: is_asked_on.then(|| build(MatchKind::All)).transpose()?,
+        })
     }
 }
 
-/// A lazy run of the automaton over one path: not before a route is asked for that may lose
-/// against a pattern, and for all patterns only once the lowest was not enough.
-#[derive(Debug)]
-pub(super) struct Scan<'a> {
-    regexes: Option<&'a Regexes>,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    NotRun,
-    /// The next pattern to give out.
-    Found(Source, PatternID),
-    /// The last pattern that was given out.
-    GivenOut(Source, PatternID),
-    Done,
-}
-
-/// Where patterns come from.
-#[derive(Debug)]
-enum Source {
-    Lowest,
-    All(PatternSet),
-}
-
-impl<'a> Scan<'a> {
-    pub(super) fn new(regexes: Option<&'a Regexes>) -> Self {
-        let state = if regexes.is_some() { State::NotRun } else { State::Done };
-        Self { regexes, state }
-    }
-
-    /// The next route whose pattern matches `path`, if it is below `limit`.
-    #[inline]
-    pub(super) fn next_below(&mut self, limit: u32, path: &str) -> Option<u32> {
-        let regexes = self.regexes?;
-        let possible = regexes.routes.first().is_some_and(|first| *first < limit);
-        if possible { self.run(regexes, limit, path) } else { None }
-    }
-
-    fn run(&mut self, regexes: &Regexes, limit: u32, path: &str) -> Option<u32> {
-        let found = match std::mem::replace(&mut self.state, State::Done) {
-            State::NotRun => regexes.lowest(path).map(|pattern| (Source::Lowest, pattern)),
-            State::GivenOut(source, last) => {
-                let all = match source {
-                    Source::Lowest => regexes.all(path),
-                    Source::All(all) => all,
-                };
-                after(last, &all).map(|pattern| (Source::All(all), pattern))
-            }
-            State::Found(source, pattern) => Some((source, pattern)),
-            State::Done => None,
-        };
-        let (source, pattern) = found?;
-        let route = regexes.route(pattern)?;
-        let is_next = route < limit;
-        self.state = match is_next {
-            true => State::GivenOut(source, pattern),
-            false => State::Found(source, pattern),
-        };
-        is_next.then_some(route)
-    }
-}
-
-fn after(last: PatternID, all: &PatternSet) -> Option<PatternID> {
-    let above = (last.as_usize().saturating_add(1)..all.capacity()).map(PatternID::new);
-    above.flatten().find(|pattern| all.contains(*pattern))
+fn input(path: &str) -> Input<'_> {
+    Input::new(path).anchored(Anchored::Yes)
 }
 
 fn automaton(patterns: &[String], kind: MatchKind) -> Result<Regex, String> {
@@ -141,7 +108,7 @@ fn reason(error: &BuildError) -> String {
     }
 }
 
-/// Bytes of all compiled patterns of a virtual host.
+/// Bytes of all compiled patterns that start alike.
 const PROGRAM_LIMIT: usize = 32 << 20;
 
 /// Bytes of cached states per pattern, and their bounds in sum, per automaton and thread in use.
