@@ -35,7 +35,7 @@ use crate::mesh::{Builder, Mesh};
 /// let error = document.push("{ version: mesh/v1, service: {} }").await.unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "mesh.yaml:1:22: unrecognized field `service` (did you mean `services`?)"
+///     "mesh.yaml:1:21: unrecognized field `service` (did you mean `services`?)"
 /// );
 /// # Ok(())
 /// # }
