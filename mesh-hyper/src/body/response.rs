@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -46,9 +46,9 @@ pub(crate) struct Guard {
     pub(crate) stream: Option<Stream>,
     pub(crate) permit: Option<Permit>,
     pub(crate) timer: Timer,
-    pub(crate) pump: Option<Pumping>,
-    /// In a lock that is never taken: it makes the body `Sync`, which filters' state is not.
-    passage: Option<Mutex<Passage>>,
+    /// Most calls have none, and carry a pointer only.
+    pub(crate) pump: Option<Box<Pumping>>,
+    pub(crate) passage: Option<Passage>,
     pub(crate) report: Option<Box<Report>>,
     /// Keeps the mesh running, which watches the deadline.
     pub(crate) owner: Option<Arc<dyn Owner>>,
@@ -82,14 +82,9 @@ impl Guard {
     #[inline]
     pub(crate) fn set_passage(&mut self, passage: Option<Passage>) {
         // Most calls pass no filters: nothing is moved for them.
-        if let Some(passage) = passage {
-            self.passage = Some(Mutex::new(passage));
+        if passage.is_some() {
+            self.passage = passage;
         }
-    }
-
-    pub(crate) fn passage_mut(&mut self) -> Option<&mut Passage> {
-        let passage = self.passage.as_mut()?;
-        Some(passage.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives everything back; the call ended as `end` says.
@@ -104,7 +99,7 @@ impl Guard {
             }
         }
         self.permit = None;
-        if let Some(passage) = self.passage_mut() {
+        if let Some(passage) = &mut self.passage {
             passage.finish(end);
             self.passage = None;
         }
@@ -113,20 +108,19 @@ impl Guard {
         }
     }
 
-    /// Lets go of the connection, but not of the call; returns the deadline.
-    pub(crate) fn give_back_stream(&mut self) -> Option<Instant> {
+    /// Lets go of the connection, but not of the call.
+    pub(crate) fn give_back_stream(&mut self) {
         if let Some(pump) = self.pump.take() {
             pump.stop();
         }
         if let Some(stream) = self.stream.take() {
             self.timer.cancel(&stream.0.signals.timers);
         }
-        self.timer.deadline()
     }
 
     /// `error`, or the failure of the request body if that is what broke the stream.
     pub(crate) fn cause(&self, error: Error) -> Error {
-        match self.pump.as_ref().and_then(Pumping::failure) {
+        match self.pump.as_deref().and_then(Pumping::failure) {
             Some(failure) => Error::body(failure),
             None => error,
         }

@@ -294,7 +294,8 @@ impl Future for ResponseFuture {
             match &mut self.0 {
                 State::Sent { exchange, guard, authority, wait_for_ready } => {
                     let Some(stream) = &guard.stream else { return Poll::Pending };
-                    let Poll::Ready(done) = exchange.poll(stream, guard.pump.as_ref(), cx) else {
+                    let Poll::Ready(done) = exchange.poll(stream, guard.pump.as_deref_mut(), cx)
+                    else {
                         if !guard.is_late(cx) {
                             return Poll::Pending;
                         }
@@ -306,12 +307,8 @@ impl Future for ResponseFuture {
                     match done {
                         Ok(response) => return Poll::Ready(Ok(answered(guard, response))),
                         Err(Broken::Failed(error)) => return Poll::Ready(fail(guard, error)),
-                        Err(Broken::Unprocessed { error, again: None, .. }) => {
-                            return Poll::Ready(fail(guard, error));
-                        }
-                        Err(Broken::Unprocessed { again: Some(again), why, .. }) => {
-                            let retried =
-                                slow::again(guard, authority, wait_for_ready, (again, why));
+                        Err(Broken::Unprocessed(returned)) => {
+                            let retried = slow::again(guard, authority, wait_for_ready, returned);
                             self.0 = State::Slow(Box::pin(retried));
                         }
                     }
@@ -354,7 +351,7 @@ pub(super) fn answered(
     response: Response<crate::transport::recv::Source>,
 ) -> Response<ResponseBody> {
     let (mut parts, source) = response.into_parts();
-    if let Some(passage) = guard.passage_mut() {
+    if let Some(passage) = &mut guard.passage {
         passage.respond(parts.status, &mut parts.headers);
     }
     if let Some(report) = &mut guard.report {

@@ -16,7 +16,7 @@ use super::target::Inner;
 use crate::body::{Guard, full};
 use crate::pool::{Draw, Pool, Want};
 use crate::runtime;
-use crate::transport::exchange::{self, Broken};
+use crate::transport::exchange::{self, Broken, Returned};
 
 /// The most bytes of an answer that are read.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
@@ -66,9 +66,10 @@ async fn send(target: &Arc<Inner>, cluster: &Arc<Cluster>, call: Call) -> Result
     let stream = stream.map_err(|e| broken(&e))?;
     let mut started = exchange::start(&stream, &authority, parts, body).map_err(|e| broken(&e))?;
     let answer =
-        std::future::poll_fn(|cx| started.exchange.poll(&stream, started.pump.as_ref(), cx)).await;
+        std::future::poll_fn(|cx| started.exchange.poll(&stream, started.pump.as_deref_mut(), cx))
+            .await;
     let response = answer.map_err(|failed| match failed {
-        Broken::Unprocessed { error, .. } | Broken::Failed(error) => broken(&error),
+        Broken::Unprocessed(Returned { error, .. }) | Broken::Failed(error) => broken(&error),
     })?;
     let mut guard = Guard::default();
     guard.stream = Some(stream);

@@ -23,8 +23,7 @@ use crate::error::BoxError;
 use crate::error::{Error, Kind};
 use crate::pool::{Draw, Pool, Want};
 use crate::runtime;
-use crate::transport::exchange::{self, Broken, Started, Unprocessed};
-use crate::transport::replay::Again;
+use crate::transport::exchange::{self, Broken, Returned, Started, Unprocessed};
 
 /// How long a call without a deadline waits for configuration. Longer than a resource may stay
 /// out (15 s, gRFC A57), so that its absence is the reason given.
@@ -225,7 +224,7 @@ pub(super) async fn again(
     mut guard: Guard,
     authority: Option<Authority>,
     patient: bool,
-    (mut again, mut why): (Again, Unprocessed),
+    mut returned: Returned,
 ) -> Outcome {
     let pool = guard.stream.as_ref().and_then(|stream| stream.0.signals.owner::<Pool>());
     let owner = guard.owner.clone().map(|owner| owner as Arc<dyn Any + Send + Sync>);
@@ -236,16 +235,22 @@ pub(super) async fn again(
     let to = authority.as_ref().unwrap_or(&target.authority);
     let mut refused = 0;
     for _ in 0..MAX_AGAIN {
-        refused += u32::from(why == Unprocessed::Refused);
+        refused += u32::from(returned.why == Unprocessed::Refused);
         if refused > MAX_REFUSED {
             break;
         }
-        let deadline = guard.give_back_stream();
+        let deadline = guard.timer.deadline();
+        let request = match before(deadline, returned.again.into_request()).await {
+            Some(Some(request)) => request,
+            Some(None) => return fail(guard, returned.error),
+            None => return late(guard),
+        };
+        guard.give_back_stream();
         let stream = match pool.wait(Want { deadline, patient, draw: Draw::Done }).await {
             Ok(stream) => stream,
             Err(error) => return fail(guard, error),
         };
-        let Started { mut exchange, pump } = match exchange::restart(&stream, to, again) {
+        let Started { mut exchange, pump } = match exchange::restart(&stream, to, request) {
             Ok(started) => started,
             Err(error) => return fail(guard, error),
         };
@@ -253,35 +258,33 @@ pub(super) async fn again(
         guard.pump = pump;
         guard.attempts = guard.attempts.saturating_add(1);
         let answer = poll_fn(|cx| match &guard.stream {
-            Some(stream) => exchange.poll(stream, guard.pump.as_ref(), cx),
+            Some(stream) => exchange.poll(stream, guard.pump.as_deref_mut(), cx),
             None => std::task::Poll::Pending,
         });
-        let late = async {
-            match deadline {
-                Some(at) => runtime::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        let done = tokio::select! {
-            done = answer => Some(done),
-            () = late => None,
-        };
-        match done {
+        match before(deadline, answer).await {
+            Some(Ok(response)) => return Ok(answered(guard, response)),
+            Some(Err(Broken::Unprocessed(next))) => returned = next,
+            Some(Err(Broken::Failed(error))) => return fail(guard, error),
             None => {
                 drop(exchange);
-                let late = guard.late("before the answer of");
-                return fail(guard, late);
-            }
-            Some(Ok(response)) => return Ok(answered(guard, response)),
-            Some(Err(Broken::Unprocessed { again: Some(next), why: next_why, .. })) => {
-                (again, why) = (next, next_why);
-            }
-            Some(Err(Broken::Unprocessed { error, .. } | Broken::Failed(error))) => {
-                return fail(guard, error);
+                return late(guard);
             }
         }
     }
-    let name = &target.name;
+    let (name, why) = (&target.name, returned.why);
     let error = format!("{name}: the peers gave the request back too often, the last one: {why}");
     fail(guard, Error::new(Kind::Transport, error))
+}
+
+fn late(guard: Guard) -> Outcome {
+    let late = guard.late("before the answer of");
+    fail(guard, late)
+}
+
+/// What `future` comes to, unless the deadline passes before.
+async fn before<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(at) => tokio::time::timeout_at(at.into(), future).await.ok(),
+        None => Some(future.await),
+    }
 }

@@ -13,9 +13,10 @@ use http_body::Body;
 
 use super::connection::{End, Stream, Wire};
 use super::h1;
-use super::pump::{Look, Pump, Pumping, Rest, look};
+use super::look::{Look, Rest, look};
+use super::pump::{Pump, Pumping};
 use super::recv::Source;
-use super::replay::{Again, Head, Kept, MAX_BODY, absolute};
+use super::replay::{Again, Back, Head, Kept, MAX_BODY, absolute};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
 
@@ -38,15 +39,31 @@ enum Answer {
 pub(crate) struct Started {
     pub(crate) exchange: Exchange,
     /// The task that sends the body, if there is one.
-    pub(crate) pump: Option<Pumping>,
+    pub(crate) pump: Option<Box<Pumping>>,
 }
 
 /// An exchange that brought no response.
 pub(crate) enum Broken {
     /// The peer has not looked at the request; it can be sent again without doing anything twice.
-    Unprocessed { error: Error, why: Unprocessed, again: Option<Again> },
-    /// The peer may have processed it.
+    Unprocessed(Returned),
+    /// The peer may have processed it, or nothing is left to be sent again.
     Failed(Error),
+}
+
+/// A request that the peer has not looked at.
+pub(crate) struct Returned {
+    pub(crate) error: Error,
+    pub(crate) why: Unprocessed,
+    pub(crate) again: Again,
+}
+
+impl Broken {
+    fn unprocessed(error: Error, why: Unprocessed, again: Option<Again>) -> Self {
+        match again {
+            Some(again) => Self::Unprocessed(Returned { error, why, again }),
+            None => Self::Failed(error),
+        }
+    }
 }
 
 /// How it is known that the peer has not looked at a request.
@@ -116,8 +133,7 @@ where
                 Look::Whole(data) => h1::outgoing(http_body_util::Full::new(data)),
                 Look::More(ahead) => h1::outgoing(Rest::new(ahead, body)),
             };
-            let again = Again::new(head.request().map(|()| body));
-            Answer::Unsent(Some(error), Some(again))
+            Answer::Unsent(Some(error), Some(Again::new(head.request(), Back::Here(body))))
         }
         Ok((response, mut tx)) => {
             match look {
@@ -125,7 +141,8 @@ where
                 // An error here is the stream's own, and the response future reports it.
                 Look::Whole(data) => drop(tx.send_data(data, true)),
                 Look::More(ahead) => {
-                    pump = Some(Pump::start(tx, Rest::new(ahead, body), &stream.0.runtime));
+                    let rest = Rest::new(ahead, body);
+                    pump = Some(Box::new(Pump::start(tx, rest, &stream.0.runtime)));
                 }
             }
             Answer::H2(response)
@@ -146,9 +163,9 @@ fn is_local(error: &h2::Error) -> bool {
 pub(crate) fn restart(
     stream: &Stream,
     authority: &Authority,
-    again: Again,
+    request: Request<h1::Outgoing>,
 ) -> Result<Started, Error> {
-    let (parts, body) = again.into_request().into_parts();
+    let (parts, body) = request.into_parts();
     start(stream, authority, parts, body)
 }
 
@@ -173,7 +190,7 @@ impl Exchange {
     pub(crate) fn poll(
         &mut self,
         stream: &Stream,
-        pump: Option<&Pumping>,
+        pump: Option<&mut Pumping>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Source>, Broken>> {
         match &mut self.answer {
@@ -183,7 +200,6 @@ impl Exchange {
                     if let Some(pump) = pump {
                         pump.commit();
                     }
-
                     Ok(response.map(|recv| Source::H2 { recv, data_done: false }))
                 }
                 Err(error) => Err(self.broken(stream, pump, error)),
@@ -203,28 +219,21 @@ impl Exchange {
                 let closed = || Error::new(Kind::Transport, "the connection has closed");
                 let error = error.take().map_or_else(closed, Error::stream);
                 stream.0.retire("it takes no new requests", end);
-                Poll::Ready(Err(Broken::Unprocessed {
-                    error,
-                    why: Unprocessed::Unsent,
-                    again: again.take(),
-                }))
+                Poll::Ready(Err(Broken::unprocessed(error, Unprocessed::Unsent, again.take())))
             }
         }
     }
 
-    fn again(&mut self, pump: Option<&Pumping>) -> Option<Again> {
+    fn again(&mut self, pump: Option<&mut Pumping>) -> Option<Again> {
         let head = self.head.take()?;
         match std::mem::take(&mut self.kept) {
             Kept::Empty => Some(Again::copy(&head, Bytes::new())),
             Kept::Whole(body) => Some(Again::copy(&head, body)),
-            Kept::Gone => Some(Again::new(head.request().map({
-                let body = pump?.take_back()?;
-                |()| body
-            }))),
+            Kept::Gone => Some(Again::new(head.request(), Back::Coming(pump?.take_back()?))),
         }
     }
 
-    fn broken(&mut self, stream: &Stream, pump: Option<&Pumping>, error: h2::Error) -> Broken {
+    fn broken(&mut self, stream: &Stream, pump: Option<&mut Pumping>, error: h2::Error) -> Broken {
         let reason = error.reason();
         let why = if error.is_go_away() && error.is_remote() {
             stream.0.retire("the peer is going away", ending(Some(&error)));
@@ -237,7 +246,7 @@ impl Exchange {
         } else {
             return Broken::Failed(Error::stream(error));
         };
-        Broken::Unprocessed { error: Error::stream(error), why, again: self.again(pump) }
+        Broken::unprocessed(Error::stream(error), why, self.again(pump))
     }
 }
 
@@ -253,8 +262,9 @@ fn broken_h1(unsent: h1::Unsent) -> Broken {
     let h1::Unsent { error, request } = unsent;
     if let Some(request) = request {
         let error = Error::with(Kind::Transport, "the connection has closed", error);
-        let again = Some(Again::new(request));
-        return Broken::Unprocessed { error, why: Unprocessed::Unsent, again };
+        let (parts, body) = request.into_parts();
+        let again = Again::new(Request::from_parts(parts, ()), Back::Here(body));
+        return Broken::unprocessed(error, Unprocessed::Unsent, Some(again));
     }
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
     let why = format!("{error}{}", cause.unwrap_or_default());

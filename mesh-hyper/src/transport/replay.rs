@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri};
+use tokio::sync::oneshot;
 
 use super::h1::{Outgoing, outgoing};
 
@@ -98,21 +99,34 @@ impl Drop for Head {
     }
 }
 
-/// A request that is ready to be sent once more.
-pub(crate) struct Again(Box<Request<Outgoing>>);
+/// A request that is to be sent once more.
+pub(crate) struct Again(Box<(Request<()>, Back)>);
+
+/// The body of a request that is to be sent once more.
+pub(crate) enum Back {
+    Here(Outgoing),
+    /// It comes from the pump that was sending it, if that still has all of it.
+    Coming(oneshot::Receiver<Outgoing>),
+}
 
 impl Again {
-    pub(crate) fn new(request: Request<Outgoing>) -> Self {
-        Self(Box::new(request))
+    pub(crate) fn new(request: Request<()>, body: Back) -> Self {
+        Self(Box::new((request, body)))
     }
 
     /// The request with the `head` and `body` that were kept of it.
     pub(crate) fn copy(head: &Head, body: Bytes) -> Self {
-        Self::new(head.request().map(|()| outgoing(http_body_util::Full::new(body))))
+        Self::new(head.request(), Back::Here(outgoing(http_body_util::Full::new(body))))
     }
 
-    pub(crate) fn into_request(self) -> Request<Outgoing> {
-        *self.0
+    /// The request in full; `None` when too much of its body has gone already.
+    pub(crate) async fn into_request(self) -> Option<Request<Outgoing>> {
+        let (request, body) = *self.0;
+        let body = match body {
+            Back::Here(body) => body,
+            Back::Coming(body) => body.await.ok()?,
+        };
+        Some(request.map(|()| body))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bodies in both directions.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use h2::Reason;
@@ -10,7 +11,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 
 use super::kit::{Lab, Repeat, SECOND, drain, echo, eventually, fed, post, send, serve};
-use super::raw::{HEADERS, Peer, RST_STREAM, WINDOW_UPDATE};
+use super::raw::{DATA, HEADERS, Peer, RST_STREAM, WINDOW_UPDATE};
 use crate::body::{empty, full};
 use crate::client::Options;
 use crate::error::Kind;
@@ -122,6 +123,46 @@ async fn ten_thousand_messages_go_to_and_fro() {
     drop(feed);
     assert!(body.frame().await.is_none());
     assert!(lab.is_at_rest());
+}
+
+/// Counts how often a request body is asked for a frame.
+struct Asked<B>(B, Arc<AtomicU32>);
+
+impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Asked<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        std::pin::Pin::new(&mut self.0).poll_frame(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_asked_twice_per_message_once_for_it_and_once_for_the_next() {
+    let (lab, mut acceptor) = Lab::new(|_| {});
+    let (feed, body) = fed();
+    let asked = Arc::new(AtomicU32::new(0));
+    let body = Asked(body, asked.clone());
+    let call = tokio::spawn(lab.target.call(post(body), Options::default()));
+    let mut peer = Peer::accept(acceptor.recv().await.unwrap(), &[]).await;
+    let stream = peer.next_of(HEADERS).await.unwrap().stream;
+    peer.answer_head(stream).await;
+    let response = call.await.unwrap().unwrap();
+    tokio::time::sleep(SECOND).await;
+    let before = asked.load(Ordering::SeqCst);
+    for n in 1..=100 {
+        feed.send(Ok(Frame::data(Bytes::from_static(b"ping")))).await.unwrap();
+        assert_eq!(peer.next_of(DATA).await.unwrap().payload, "ping");
+        // Nobody else has anything to do any more.
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(asked.load(Ordering::SeqCst) - before, 2 * n);
+    }
+    drop(response);
+    eventually!(lab.is_at_rest());
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use h2::Reason;
 use h2::server::Builder;
 use http::StatusCode;
-use http_body::Frame;
 
 use super::kit::{Lab, SECOND, echo, eventually, fed, post, serve, serve_until};
 use super::raw::{DATA, HEADERS, Peer};
@@ -110,27 +109,6 @@ async fn a_stream_outlives_the_goaway_of_its_connection() {
     }
     peer.send(DATA, 1, stream, b"the rest").await;
     assert_eq!(body.text().await.unwrap(), "the rest");
-    assert!(lab.is_at_rest() && lab.dials() == 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_body_that_was_sent_in_part_is_sent_again_in_full() {
-    let (lab, mut acceptor) = Lab::new(|_| {});
-    let (feed, body) = fed();
-    let call = tokio::spawn(lab.target.call(post(body), Options::default()));
-    let mut peer = Peer::accept(acceptor.recv().await.unwrap(), &[]).await;
-    peer.next_of(HEADERS).await.unwrap();
-    feed.send(Ok(Frame::data(Bytes::from_static(b"one ")))).await.unwrap();
-    assert_eq!(peer.next_of(DATA).await.unwrap().payload, "one ");
-    feed.send(Ok(Frame::data(Bytes::from_static(b"two ")))).await.unwrap();
-    peer.go_away(0, Reason::NO_ERROR.into()).await;
-    let (sender, offers) = tokio::sync::mpsc::unbounded_channel();
-    sender.send(acceptor.recv().await.unwrap()).unwrap();
-    serve(offers, Builder::new(), echo);
-    feed.send(Ok(Frame::data(Bytes::from_static(b"three")))).await.unwrap();
-    drop(feed);
-    let response = call.await.unwrap().unwrap();
-    assert_eq!(response.into_body().text().await.unwrap(), "one two three");
     assert!(lab.is_at_rest() && lab.dials() == 2);
 }
 
