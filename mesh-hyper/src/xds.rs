@@ -86,7 +86,7 @@ fn context(mesh: &Mesh) -> Result<Arc<Context>, Error> {
 struct Ask(Demand);
 
 impl DemandCluster for Ask {
-    fn demand(&self, cluster: &str) {
-        (self.0)(cluster);
+    fn demand(&self, cluster: &str) -> Result<(), Arc<str>> {
+        (self.0)(cluster).map_err(|why| why.to_string().into())
     }
 }

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use mesh_core::cell::Cell;
-use mesh_core::snapshot::Root;
+use mesh_core::snapshot::{Presence, Root};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{self, Source};
 use crate::bootstrap::data_plane_authority;
 use crate::error::Error;
+use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
 use crate::roots::{RootHandle, Roots};
 use crate::status::Status;
@@ -69,6 +70,7 @@ impl Client {
         let target: Arc<str> = target.into();
         let waiting = Root::Waiting {
             why: "nothing has been heard of its listener yet".into(),
+            presence: Presence::Unknown,
             since: SystemTime::now(),
         };
         let cell = Arc::new(Cell::new(Arc::new(waiting)));
@@ -88,10 +90,12 @@ impl Roots for Client {
         let subscription = self.subscribe(target);
         let weak = Arc::downgrade(&subscription);
         let demand = move |cluster: &str| {
+            ResourceName::parse(ResourceType::Cluster, cluster)?;
             if let Some(subscription) = weak.upgrade() {
                 let (key, cluster) = (subscription.key, cluster.to_owned());
                 subscription.commands.send(Command::Demand { key, cluster }).ok();
             }
+            Ok(())
         };
         Ok(RootHandle {
             authority: authority.into(),
