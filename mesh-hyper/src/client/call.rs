@@ -125,7 +125,7 @@ impl ResponseFuture {
                 };
             }
             Ok(stage) => stage,
-            Err(decided) => return Self::decided((*decided).or_else(|error| call.failed(error))),
+            Err(decided) => return Self::decided(call.ended(decided)),
         };
         Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
     }
@@ -270,6 +270,19 @@ impl Call {
                 ResponseFuture::decided(fail(guard, error))
             }
         }
+    }
+
+    /// Tells how a call ended that was not sent.
+    pub(super) fn ended(&mut self, decided: Decided) -> Result<Response<ResponseBody>, Error> {
+        let response = match *decided {
+            Ok(response) => response,
+            Err(error) => return self.failed(error),
+        };
+        if let Some(mut report) = self.report.take() {
+            report.answered(response.status(), response.headers());
+            report.finish(End::Complete);
+        }
+        Ok(response)
     }
 
     pub(super) fn failed(&mut self, error: Error) -> Result<Response<ResponseBody>, Error> {

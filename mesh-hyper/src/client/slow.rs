@@ -58,10 +58,10 @@ where
             let filtered = filter(&target, &mut call, passage, step);
             match in_time(&target, bound, filtered).await {
                 Ok(passage) => (plan, Some(passage), draw),
-                Err(decided) => return (*decided).or_else(|error| call.failed(error)),
+                Err(decided) => return call.ended(decided),
             }
         }
-        Err(decided) => return (*decided).or_else(|error| call.failed(error)),
+        Err(decided) => return call.ended(decided),
     };
     let Some(pool) = Pool::of(&plan.cluster, &target.context).cloned() else {
         let why = format!("cluster {} belongs to another data plane", plan.cluster.name());
