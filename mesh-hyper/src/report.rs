@@ -10,7 +10,7 @@ use mesh_core::record::{Event, Outcome, Reason, Recorder};
 use crate::error::Kind;
 use crate::runtime;
 
-/// What is known of a call so far.
+/// What is known of a call so far. Dropped before the end, it tells that the call was given up.
 pub(crate) struct Report {
     recorder: Arc<dyn Recorder>,
     target: Arc<str>,
@@ -19,11 +19,13 @@ pub(crate) struct Report {
     status: Option<StatusCode>,
     grpc: Option<u16>,
     failed: Option<Kind>,
+    is_told: bool,
 }
 
 impl Report {
     pub(crate) fn new(recorder: Arc<dyn Recorder>, target: Arc<str>, start: Instant) -> Self {
-        Self { recorder, target, cluster: None, start, status: None, grpc: None, failed: None }
+        let (status, grpc, failed) = (None, None, None);
+        Self { recorder, target, cluster: None, start, status, grpc, failed, is_told: false }
     }
 
     pub(crate) fn cluster(&mut self, cluster: &Arc<str>) {
@@ -45,7 +47,12 @@ impl Report {
         self.failed = Some(kind);
     }
 
-    pub(crate) fn finish(self, end: End) {
+    pub(crate) fn finish(mut self, end: End) {
+        self.tell(end);
+    }
+
+    fn tell(&mut self, end: End) {
+        self.is_told = true;
         let outcome = match (self.failed, end, self.status) {
             (Some(kind), ..) => reason(kind).map_or(Outcome::Cancelled, Outcome::Failed),
             (None, End::Cancelled, _) | (None, _, None) => Outcome::Cancelled,
@@ -57,6 +64,14 @@ impl Report {
             outcome,
             elapsed: runtime::now().saturating_duration_since(self.start),
         });
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.tell(End::Cancelled);
+        }
     }
 }
 

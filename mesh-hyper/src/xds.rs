@@ -88,7 +88,7 @@ pub(crate) fn connected(mesh: &Mesh, connector: Arc<dyn Connect>) -> Result<Arc<
 struct Ask(Demand);
 
 impl DemandCluster for Ask {
-    fn demand(&self, cluster: &str) {
-        (self.0)(cluster);
+    fn demand(&self, cluster: &str) -> Result<(), Arc<str>> {
+        (self.0)(cluster).map_err(|why| why.to_string().into())
     }
 }

@@ -9,6 +9,7 @@ use mesh_core::snapshot::Root;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
+use crate::name::NameError;
 use crate::status::Status;
 
 /// Where targets get their configuration from: a management server, files, or code.
@@ -23,8 +24,8 @@ pub trait Roots: Send + Sync {
     fn status(&self) -> oneshot::Receiver<Status>;
 }
 
-/// Asks for a cluster that only a request has named.
-pub type Demand = Arc<dyn Fn(&str) + Send + Sync>;
+/// Asks for a cluster that only a request has named, or says why there can be none of that name.
+pub type Demand = Arc<dyn Fn(&str) -> Result<(), NameError> + Send + Sync>;
 
 /// A target's configuration.
 pub struct RootHandle {

@@ -72,8 +72,8 @@ impl fmt::Display for Status {
                 Root::Ready(snapshot) => {
                     write!(f, "ready, configuration {}", snapshot.stamp().number)?
                 }
-                Root::Waiting { why, since } => write!(f, "waiting {} for {why}", age(*since))?,
-                Root::Failed { why, since } => write!(f, "failed {} ago: {why}", age(*since))?,
+                Root::Waiting { why, since, .. } => write!(f, "waiting {} for {why}", age(*since))?,
+                Root::Failed { why, since, .. } => write!(f, "failed {} ago: {why}", age(*since))?,
             }
             for name in &root.waiting {
                 write!(f, ", next one waits for cluster {name}")?;

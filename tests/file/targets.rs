@@ -158,3 +158,30 @@ fn a_bad_file_is_an_error_at_the_start() {
     );
     assert!(error.to_string().starts_with(&start), "{error}");
 }
+
+#[tokio::test]
+async fn a_header_that_names_no_cluster_there_is_answered_at_once() {
+    let a = Backend::start("a").await.unwrap();
+    let by_header = routes(&["{ match: { prefix: \"\" }, route: { cluster_header: x-cluster } }"]);
+    let files = Files::new(&[
+        ("listener.yaml", LISTENER),
+        ("routes.yaml", &by_header),
+        ("clusters.yaml", &own_cluster("a", "STATIC", "127.0.0.1", &a)),
+    ]);
+    let mesh = files.mesh();
+    let mut client = client(&mesh, "xds:///greeter");
+    let absent = format!("cluster b: it is not in {}", files.0.path().display());
+    for (name, why) in [
+        ("b", &*absent),
+        ("xdstp:b", "cluster xdstp:b: xdstp resource name has no authority part"),
+        ("xdstp://b", "cluster xdstp://b: xdstp resource name has no resource type"),
+    ] {
+        let mut request = tonic::Request::new(mesh_tests::Message::default());
+        request.metadata_mut().insert("x-cluster", name.parse().unwrap());
+        let call = client.call(crate::SAY, request);
+        let error = tokio::time::timeout(std::time::Duration::from_secs(10), call).await.unwrap();
+        let error = error.unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable, "{error}");
+        assert_eq!(error.message(), format!("xds:///greeter: {why}"));
+    }
+}

@@ -13,10 +13,10 @@ use std::io;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -73,6 +73,10 @@ where
         (content, true) => grpc::answer(content, |message| echo(&parts, message, &backend)),
     };
     answer.headers_mut().insert(BACKEND, backend);
+    if parts.method == Method::HEAD {
+        // hyper leaves the body out by itself only in HTTP/1.1.
+        *answer.body_mut() = Empty::new().boxed();
+    }
     Ok(answer)
 }
 

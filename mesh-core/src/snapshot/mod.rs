@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use chains::Chains;
 pub use filters::HttpFilter;
 pub use plan::{NoPlan, Plan};
-pub use root::{ClusterSlot, Root, Stamp};
+pub use root::{ClusterSlot, Presence, Root, Stamp};
 use rustc_hash::FxHashMap;
 
 use crate::route::{Action, ClusterChoice, Table};

@@ -13,6 +13,8 @@ pub enum Root {
     Waiting {
         /// What was waited for when this was published. Not republished for each part that arrives.
         why: Arc<str>,
+        /// Whether there is such a target.
+        presence: Presence,
         /// Since when.
         since: SystemTime,
     },
@@ -22,6 +24,8 @@ pub enum Root {
     Failed {
         /// What is missing or refused.
         why: Arc<str>,
+        /// Whether there is such a target.
+        presence: Presence,
         /// Since when.
         since: SystemTime,
     },
@@ -37,6 +41,22 @@ impl Root {
             Self::Waiting { .. } | Self::Failed { .. } => None,
         }
     }
+}
+
+/// Whether there is such a target, as far as its source of configuration has said.
+///
+/// What is in no mesh may be dealt with in other ways than by the mesh's rules; what is in it and
+/// cannot be used may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Presence {
+    /// Nothing has been said.
+    Unknown,
+    /// There is one, usable or not.
+    Present,
+    /// The source has answered without it. It may still come.
+    Absent,
+    /// Nothing is known, and the source cannot be reached.
+    Unreachable,
 }
 
 /// Which of a target's configurations a snapshot is.

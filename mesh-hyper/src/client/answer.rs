@@ -1,10 +1,10 @@
 //! Responses and errors for requests that are not sent to a cluster.
 
 use bytes::Bytes;
-use http::header::{HeaderValue, LOCATION};
-use http::{Response, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use http::{Method, Response, StatusCode};
 use mesh_core::filter::LocalResponse;
-use mesh_core::request::Protocol;
+use mesh_core::request::{Protocol, RequestHead};
 use mesh_core::snapshot::NoPlan;
 
 use super::target::Inner;
@@ -17,12 +17,18 @@ use crate::error::{Error, Kind};
 pub(super) fn without_plan(
     target: &Inner,
     why: NoPlan,
-    protocol: Protocol,
+    head: &RequestHead<'_>,
 ) -> Result<Response<ResponseBody>, Error> {
-    let (kind, why) = match (why, protocol) {
+    let (kind, why) = match (why, head.protocol) {
         (NoPlan::Respond { status, body, .. }, Protocol::Http) => {
-            let mut response = Response::new(ResponseBody::local(body));
+            let is_empty = body.is_empty();
+            let mut response = Response::new(ResponseBody::local(content(body, head)));
             *response.status_mut() = status;
+            if !is_empty {
+                // What Envoy says of such a body.
+                let text = HeaderValue::from_static("text/plain");
+                response.headers_mut().insert(CONTENT_TYPE, text);
+            }
             return Ok(response);
         }
         (NoPlan::Redirect { status, location, .. }, Protocol::Http) => {
@@ -40,18 +46,18 @@ pub(super) fn without_plan(
 }
 
 /// The response that a filter has made.
-pub(super) fn local(local: LocalResponse, protocol: Protocol) -> Response<ResponseBody> {
+pub(super) fn local(local: LocalResponse, head: &RequestHead<'_>) -> Response<ResponseBody> {
     let LocalResponse { status, grpc, headers, body, .. } = local;
-    let grpc_call = protocol == Protocol::Grpc;
+    let grpc_call = head.protocol == Protocol::Grpc;
     let message = if grpc_call { percent_encoded(&body) } else { None };
-    let mut response =
-        Response::new(ResponseBody::local(if grpc_call { Bytes::new() } else { body }));
+    let body = if grpc_call { Bytes::new() } else { content(body, head) };
+    let mut response = Response::new(ResponseBody::local(body));
     *response.headers_mut() = headers;
     if grpc_call {
         // A gRPC error is a response without a body whose status is in the header fields.
         *response.status_mut() = StatusCode::OK;
         let fields = response.headers_mut();
-        fields.insert("content-type", HeaderValue::from_static("application/grpc"));
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         fields.insert("grpc-status", HeaderValue::from(u16::from(grpc)));
         if let Some(message) = message {
             fields.insert("grpc-message", message);
@@ -60,6 +66,11 @@ pub(super) fn local(local: LocalResponse, protocol: Protocol) -> Response<Respon
         *response.status_mut() = status;
     }
     response
+}
+
+/// What of `body` is sent: nothing in answer to `HEAD`.
+fn content(body: Bytes, head: &RequestHead<'_>) -> Bytes {
+    if *head.method == Method::HEAD { Bytes::new() } else { body }
 }
 
 /// `grpc-message` escapes what is not printable ASCII, and `%` itself.

@@ -104,10 +104,10 @@ impl ResponseFuture {
                     match runtime::with_rng(|rng| snapshot.plan(&head, rng)) {
                         Ok(plan) => {
                             call.planned(&plan, protocol);
-                            call.filtered(target, plan, protocol)
+                            call.filtered(target, plan)
                         }
                         Err(NoPlan::Unknown { .. }) if target.demand.is_some() => Ok(Stage::Plan),
-                        Err(why) => Err(Box::new(answer::without_plan(target, why, protocol))),
+                        Err(why) => Err(Box::new(answer::without_plan(target, why, &head))),
                     }
                 }
                 _ => Ok(Stage::Plan),
@@ -125,7 +125,7 @@ impl ResponseFuture {
                 };
             }
             Ok(stage) => stage,
-            Err(decided) => return Self::decided((*decided).or_else(|error| call.failed(error))),
+            Err(decided) => return Self::decided(call.ended(decided)),
         };
         Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
     }
@@ -179,12 +179,7 @@ impl Call {
     }
 
     /// Goes through the filters as far as they let it without waiting.
-    fn filtered(
-        &mut self,
-        target: &Inner,
-        plan: Plan,
-        protocol: Protocol,
-    ) -> Result<Stage, Decided> {
+    fn filtered(&mut self, target: &Inner, plan: Plan) -> Result<Stage, Decided> {
         if plan.chain.is_empty() {
             return Ok(Stage::Pick(plan, None, Draw::Due));
         }
@@ -195,7 +190,7 @@ impl Call {
                 Some(Step::Continue) => {}
                 Some(Step::Respond(local)) => {
                     passage.finish(End::Complete);
-                    return Err(Box::new(Ok(answer::local(local, protocol))));
+                    return Err(Box::new(Ok(answer::local(local, &self.head(target)))));
                 }
                 Some(step) => return Ok(Stage::Filter(plan, passage, Some(step))),
             }
@@ -275,6 +270,19 @@ impl Call {
                 ResponseFuture::decided(fail(guard, error))
             }
         }
+    }
+
+    /// Tells how a call ended that was not sent.
+    pub(super) fn ended(&mut self, decided: Decided) -> Result<Response<ResponseBody>, Error> {
+        let response = match *decided {
+            Ok(response) => response,
+            Err(error) => return self.failed(error),
+        };
+        if let Some(mut report) = self.report.take() {
+            report.answered(response.status(), response.headers());
+            report.finish(End::Complete);
+        }
+        Ok(response)
     }
 
     pub(super) fn failed(&mut self, error: Error) -> Result<Response<ResponseBody>, Error> {
@@ -382,9 +390,11 @@ fn report(target: &Inner) -> Option<Box<Report>> {
 
 /// The authority that the request itself names: in its URI, or else in `host`.
 pub(super) fn own_authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
-    match uri.authority() {
-        Some(authority) => Some(authority.clone()),
-        None => host(headers),
+    let own = uri.authority().cloned().or_else(|| host(headers))?;
+    match own.as_str().rsplit_once('@') {
+        None => Some(own),
+        // User information is no part of where a request goes, and nobody else's business.
+        Some((_, host)) => Authority::try_from(host).ok(),
     }
 }
 

@@ -29,6 +29,9 @@ use crate::transport::exchange::{self, Broken, Returned, Started, Unprocessed};
 /// out (15 s, gRFC A57), so that its absence is the reason given.
 const CONFIG_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How soon a cluster that a request names may be demanded again.
+const DEMAND_AGAIN: Duration = Duration::from_secs(1);
+
 /// How often a request is sent again at the most because no peer has looked at it. Peers that go
 /// away one after the other are broken, and the caller should know.
 const MAX_AGAIN: u32 = 64;
@@ -54,10 +57,10 @@ where
             let filtered = filter(&target, &mut call, passage, step);
             match in_time(&target, bound, filtered).await {
                 Ok(passage) => (plan, Some(passage), draw),
-                Err(decided) => return (*decided).or_else(|error| call.failed(error)),
+                Err(decided) => return call.ended(decided),
             }
         }
-        Err(decided) => return (*decided).or_else(|error| call.failed(error)),
+        Err(decided) => return call.ended(decided),
     };
     let Some(pool) = Pool::of(&plan.cluster, &target.context).cloned() else {
         let why = format!("cluster {} belongs to another data plane", plan.cluster.name());
@@ -121,7 +124,7 @@ async fn planned(
 
 async fn plan(target: &Arc<Inner>, call: &mut Call, options: Options) -> Result<Plan, Decided> {
     let until = options.deadline.unwrap_or_else(|| runtime::after(CONFIG_PATIENCE));
-    let mut demanded = false;
+    let mut demand_at = runtime::now();
     loop {
         let mut changed = std::pin::pin!(target.changed.0.notified());
         changed.as_mut().enable();
@@ -135,16 +138,21 @@ async fn plan(target: &Arc<Inner>, call: &mut Call, options: Options) -> Result<
                 return Ok(plan);
             }
             Err(NoPlan::Unknown { route, cluster }) if target.demand.is_some() => {
-                if let (Some(demand), false) = (&target.demand, demanded) {
-                    demand.demand(&cluster);
-                    demanded = true;
+                // Again after a while: the control side holds only so many of them.
+                let now = runtime::now();
+                if let Some(demand) = target.demand.as_ref().filter(|_| now >= demand_at) {
+                    demand_at = now + DEMAND_AGAIN;
+                    if let Err(why) = demand.demand(&cluster) {
+                        let broken = NoPlan::Broken { route, cluster, why };
+                        return Err(Box::new(answer::without_plan(target, broken, &head)));
+                    }
                 }
                 if tokio::time::timeout_at(until.into(), changed).await.is_err() {
                     let unknown = NoPlan::Unknown { route, cluster };
-                    return Err(Box::new(answer::without_plan(target, unknown, protocol)));
+                    return Err(Box::new(answer::without_plan(target, unknown, &head)));
                 }
             }
-            Err(why) => return Err(Box::new(answer::without_plan(target, why, protocol))),
+            Err(why) => return Err(Box::new(answer::without_plan(target, why, &head))),
         }
     }
 }
@@ -207,8 +215,7 @@ async fn filter(
             Some(Step::Ask(side)) => Some(Side::new(target).unary(side).await),
             Some(Step::Respond(local)) => {
                 passage.finish(End::Complete);
-                let protocol = call.head(target).protocol;
-                return Err(Box::new(Ok(answer::local(local, protocol))));
+                return Err(Box::new(Ok(answer::local(local, &call.head(target)))));
             }
             Some(_) => None,
         };

@@ -12,7 +12,7 @@ use http_body::Body;
 use mesh_core::cell::{Cell, Listen};
 use mesh_core::request::RequestHead;
 use mesh_core::route::Explanation;
-use mesh_core::snapshot::Root;
+use mesh_core::snapshot::{Presence, Root};
 use tokio::sync::Notify;
 
 use super::call::{ResponseFuture, own_authority};
@@ -55,7 +55,10 @@ impl Owner for Inner {
 /// Asks the control side for a cluster that only a request has named.
 pub(crate) trait DemandCluster: Send + Sync {
     /// Wants `cluster`; the target's root changes when it is there or known not to be.
-    fn demand(&self, cluster: &str);
+    ///
+    /// # Errors
+    /// Why there can never be a cluster of this name.
+    fn demand(&self, cluster: &str) -> Result<(), Arc<str>>;
 }
 
 /// Wakes calls that wait for configuration.
@@ -152,6 +155,15 @@ impl Target {
     #[inline]
     pub(super) fn is_configured(&self) -> bool {
         matches!(self.0.root.load().as_deref(), Some(Root::Ready(_)))
+    }
+
+    /// Whether there is such a target, as far as is known.
+    pub(super) fn presence(&self) -> Presence {
+        match self.0.root.load().as_deref() {
+            Some(Root::Ready(_)) => Presence::Present,
+            Some(Root::Waiting { presence, .. } | Root::Failed { presence, .. }) => *presence,
+            None => Presence::Unknown,
+        }
     }
 
     /// Why `request` would go where it would go now, in words for people; `None` while there is no

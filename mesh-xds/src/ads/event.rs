@@ -75,6 +75,10 @@ pub struct Update {
     ///
     /// What becomes of a cached resource is the user's to decide (A53, A88).
     pub removed: Vec<ResourceName>,
+    /// Resources that were asked for before, of which the server has never said anything, and which
+    /// a response that holds all there are leaves out. They may still come: perhaps the response
+    /// crossed with the request.
+    pub left_out: Vec<ResourceName>,
     /// Resources that the server refuses to give.
     pub refused: Vec<Refusal>,
 }

@@ -176,6 +176,13 @@ impl Interests {
         self.names.iter().filter(|(_, interest)| interest.is_received()).map(|(name, _)| name)
     }
 
+    /// The names that the server was asked for and has said nothing of.
+    pub(super) fn expected(&self) -> impl Iterator<Item = &ResourceName> {
+        let is_due =
+            |interest: &Interest| interest.known == Known::Nothing && interest.deadline.is_some();
+        self.names.iter().filter(move |(_, interest)| is_due(interest)).map(|(name, _)| name)
+    }
+
     pub(super) fn is_wanted(&self, name: &ResourceName) -> bool {
         self.names.get(name).is_some_and(|interest| interest.wanted)
     }

@@ -120,6 +120,7 @@ impl Subscription {
             resources: Vec::new(),
             malformed: Vec::new(),
             removed: Vec::new(),
+            left_out: Vec::new(),
             refused: Vec::new(),
         };
         let mut seen = FxHashSet::default();
@@ -145,6 +146,8 @@ impl Subscription {
             .collect();
         if contents.is_whole {
             gone.extend(self.interests.received().filter(|name| absent(name)).cloned());
+            let expected = self.interests.expected().filter(|name| absent(name));
+            update.left_out = expected.cloned().collect();
         }
         gone.retain(|name| self.interests.lose(name, timers));
         update.removed = gone;

@@ -27,7 +27,8 @@ impl Bootstrap {
             return Self::from_file(path);
         }
         let json = set(CONTENT).ok_or(BootstrapError::NotSet)?;
-        Self::from_json(json.to_str().ok_or(BootstrapError::NotUnicode(CONTENT))?)
+        let json = json.to_str().ok_or(BootstrapError::NotUnicode(CONTENT))?;
+        Self::from_json(json).map_err(|error| error.within(CONTENT))
     }
 }
 
@@ -59,6 +60,12 @@ mod tests {
             from(path.to_str(), Some(JSON)),
             Err(BootstrapError::Read { path, kind: std::io::ErrorKind::NotFound })
         );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_where_it_stands() {
+        let error = from(None, Some(r#"{"xds_servers": []}"#)).unwrap_err();
+        assert_eq!(error.to_string(), "GRPC_XDS_BOOTSTRAP_CONFIG: xds_servers: empty");
     }
 
     #[test]

@@ -31,6 +31,14 @@ pub enum BootstrapError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// What is in a file or an environment variable is no bootstrap.
+    #[error("{origin}: {problem}")]
+    In {
+        /// The file or the variable.
+        origin: String,
+        /// What is wrong with it.
+        problem: Box<BootstrapError>,
+    },
     /// The text is not JSON.
     #[error("bootstrap is not JSON: {message} at line {line} column {column}")]
     Syntax {
@@ -49,6 +57,13 @@ pub enum BootstrapError {
         /// What is wrong with it.
         fault: Fault,
     },
+}
+
+impl BootstrapError {
+    /// The same, said of what stands in `origin`.
+    pub(super) fn within(self, origin: impl Into<String>) -> Self {
+        Self::In { origin: origin.into(), problem: Box::new(self) }
+    }
 }
 
 impl From<serde_json::Error> for BootstrapError {

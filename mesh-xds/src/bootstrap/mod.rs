@@ -109,7 +109,8 @@ impl Bootstrap {
     /// # Errors
     ///
     /// [`BootstrapError::Read`] if there is no such file, it cannot be read or is not UTF-8;
-    /// [`BootstrapError::TooLarge`] above 4 MiB; and those of [`Bootstrap::from_json`].
+    /// [`BootstrapError::TooLarge`] above 4 MiB; and [`BootstrapError::In`] with those of
+    /// [`Bootstrap::from_json`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, BootstrapError> {
         let path = path.as_ref();
         let unreadable = |error: std::io::Error| BootstrapError::Read {
@@ -122,7 +123,7 @@ impl Bootstrap {
         if u64::try_from(read).is_ok_and(|read| read > MAX_FILE) {
             return Err(BootstrapError::TooLarge { path: path.to_owned(), limit: MAX_FILE });
         }
-        Self::from_json(&json)
+        Self::from_json(&json).map_err(|error| error.within(path.display().to_string()))
     }
 
     /// The servers to ask for `name`, by falling priority: those of its authority, or the top-level

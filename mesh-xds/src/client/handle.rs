@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use mesh_core::cell::Cell;
-use mesh_core::snapshot::Root;
+use mesh_core::snapshot::{Presence, Root};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +14,7 @@ use super::driver::{self, Source};
 use super::edges::Edges;
 use crate::bootstrap::data_plane_authority;
 use crate::error::Error;
+use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
 use crate::roots::{RootHandle, Roots};
 use crate::status::Status;
@@ -70,6 +71,7 @@ impl Client {
         let target: Arc<str> = target.into();
         let waiting = Root::Waiting {
             why: "nothing has been heard of its listener yet".into(),
+            presence: Presence::Unknown,
             since: SystemTime::now(),
         };
         let cell = Arc::new(Cell::new(Arc::new(waiting)));
@@ -89,10 +91,12 @@ impl Roots for Client {
         let subscription = self.subscribe(target);
         let weak = Arc::downgrade(&subscription);
         let demand = move |cluster: &str| {
+            ResourceName::parse(ResourceType::Cluster, cluster)?;
             if let Some(subscription) = weak.upgrade() {
                 let (key, cluster) = (subscription.key, cluster.to_owned());
                 subscription.commands.send(Command::Demand { key, cluster }).ok();
             }
+            Ok(())
         };
         Ok(RootHandle {
             authority: authority.into(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use mesh_core::cell::Cell;
-use mesh_core::snapshot::Root;
+use mesh_core::snapshot::{Presence, Root};
 use rustc_hash::FxHashMap;
 
 use crate::graph::RootId;
@@ -54,14 +54,17 @@ impl Names {
 
     pub(super) fn fail(&self, key: u64, why: Arc<str>) {
         if let Some(target) = self.by_key.get(&key) {
-            target.cell.publish(Arc::new(Root::Failed { why, since: SystemTime::now() }));
+            // Whose name leads nowhere may still be in the mesh.
+            let (presence, since) = (Presence::Present, SystemTime::now());
+            target.cell.publish(Arc::new(Root::Failed { why, presence, since }));
         }
     }
 
     /// Tells every target why it has to wait.
     pub(super) fn wait(&self, why: &Arc<str>) {
         for target in self.by_key.values() {
-            let root = Root::Waiting { why: why.clone(), since: SystemTime::now() };
+            let (presence, since) = (Presence::Unknown, SystemTime::now());
+            let root = Root::Waiting { why: why.clone(), presence, since };
             target.cell.publish(Arc::new(root));
         }
     }

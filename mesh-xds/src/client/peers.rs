@@ -160,10 +160,12 @@ impl Peer {
             if features.ignore_resource_deletion && kind.is_whole_in_response() {
                 tracing::warn!(%name, "the server deleted a resource; it stays in use");
             } else {
-                let why = format!("{} has deleted it", self.server.uri.as_str());
+                // It may never have been there.
+                let why = format!("{} says that there is none", self.server.uri.as_str());
                 events.push((name, Event::DoesNotExist(why.into())));
             }
         }
+        events.extend(update.left_out.into_iter().map(|name| (name, Event::LeftOut)));
         for refusal in update.refused {
             let why: Arc<str> = refusal.message.into();
             // NOT_FOUND and PERMISSION_DENIED are data errors, all others pass (gRFC A88).

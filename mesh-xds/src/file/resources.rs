@@ -149,11 +149,17 @@ impl<'r> Set<'r> {
 
     fn add_text(&mut self, text: &str, file: &Path) {
         let file: Arc<Path> = file.into();
+        // Whoever rewrites a file in place empties it first. That must not take everything away.
+        if text.trim_start_matches('\u{feff}').trim_ascii().is_empty() {
+            let why = Why::Syntax("the file is empty; a file without resources says `[]`".into());
+            return self.errors.push(FileError::new(file, None, why));
+        }
         let documents = match Node::documents(text) {
             Ok(documents) => documents,
             Err(error) => {
                 let why = Why::Syntax(error.why);
-                return self.errors.push(FileError::new(file, Some(error.line), why));
+                let located = FileError::new(file, Some(error.line), why);
+                return self.errors.push(located.at_column(error.column));
             }
         };
         for document in &documents {

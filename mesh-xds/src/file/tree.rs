@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 /// Deeper documents are refused. Resources nest about 25 deep.
 const MAX_DEPTH: usize = 64;
@@ -44,6 +44,7 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TreeError {
     pub(crate) line: usize,
+    pub(crate) column: usize,
     pub(crate) why: String,
 }
 
@@ -115,6 +116,16 @@ impl Node {
     }
 }
 
+/// A place in the text: line and column, counted from one.
+#[derive(Debug, Clone, Copy)]
+struct Place(usize, usize);
+
+impl From<&Marker> for Place {
+    fn from(marker: &Marker) -> Self {
+        Self(marker.line(), marker.col() + 1)
+    }
+}
+
 struct Builder<'t> {
     parser: Parser<'t, StrInput<'t>>,
     anchors: HashMap<usize, Node>,
@@ -123,105 +134,105 @@ struct Builder<'t> {
 
 impl<'t> Builder<'t> {
     fn next(&mut self) -> Result<Option<(Event<'t>, Span)>, TreeError> {
-        self.parser.next_event().transpose().map_err(|error: ScanError| TreeError {
-            line: error.marker().line(),
-            why: error.info().to_owned(),
-        })
+        let located = |error: ScanError| fail(error.marker().into(), error.info());
+        self.parser.next_event().transpose().map_err(located)
     }
 
     /// The next event inside a list or mapping.
-    fn inner(&mut self, line: usize) -> Result<(Event<'t>, Span), TreeError> {
-        self.next()?.ok_or_else(|| fail(line, "the document ends inside this value"))
+    fn inner(&mut self, at: Place) -> Result<(Event<'t>, Span), TreeError> {
+        self.next()?.ok_or_else(|| fail(at, "the document ends inside this value"))
     }
 
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, TreeError> {
-        let (line, column) = (span.start.line(), span.start.col() + 1);
+        let at = Place::from(&span.start);
         if depth >= MAX_DEPTH {
-            return Err(fail(line, format!("nested more than {MAX_DEPTH} levels deep")));
+            return Err(fail(at, format!("nested more than {MAX_DEPTH} levels deep")));
         }
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                (anchor, scalar(&text, style, tag.as_deref(), line)?)
+                (anchor, scalar(&text, style, tag.as_deref(), at)?)
             }
             Event::SequenceStart(anchor, tag) => {
-                untagged(tag.as_deref(), "seq", line)?;
-                (anchor, self.list(line, depth)?)
+                untagged(tag.as_deref(), "seq", at)?;
+                (anchor, self.list(at, depth)?)
             }
             Event::MappingStart(anchor, tag) => {
-                untagged(tag.as_deref(), "map", line)?;
-                (anchor, self.map(line, depth)?)
+                untagged(tag.as_deref(), "map", at)?;
+                (anchor, self.map(at, depth)?)
             }
-            Event::Alias(anchor) => return self.alias(anchor, line, depth),
+            Event::Alias(anchor) => return self.alias(anchor, at, depth),
             Event::Nothing
             | Event::StreamStart
             | Event::StreamEnd
             | Event::DocumentStart(_)
             | Event::DocumentEnd
             | Event::SequenceEnd
-            | Event::MappingEnd => return Err(fail(line, "expected a value")),
+            | Event::MappingEnd => return Err(fail(at, "expected a value")),
         };
-        self.count(1, line)?;
+        self.count(1, at)?;
+        let Place(line, column) = at;
         let node = Node { line, column, value };
         if anchor > 0 {
-            self.count(node.extent().0, line)?;
+            self.count(node.extent().0, at)?;
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
     }
 
-    fn list(&mut self, line: usize, depth: usize) -> Result<Value, TreeError> {
+    fn list(&mut self, at: Place, depth: usize) -> Result<Value, TreeError> {
         let mut items = Vec::new();
         loop {
-            match self.inner(line)? {
+            match self.inner(at)? {
                 (Event::SequenceEnd, _) => return Ok(Value::List(items)),
                 (event, span) => items.push(self.node(event, span, depth + 1)?),
             }
         }
     }
 
-    fn map(&mut self, line: usize, depth: usize) -> Result<Value, TreeError> {
+    fn map(&mut self, at: Place, depth: usize) -> Result<Value, TreeError> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut lines: HashMap<String, usize> = HashMap::new();
         loop {
-            let (key, at) = match self.inner(line)? {
+            let (key, place) = match self.inner(at)? {
                 (Event::MappingEnd, _) => return Ok(Value::Map(entries)),
-                (Event::Scalar(key, ..), span) => (key.into_owned(), span.start),
-                (_, span) => return Err(fail(span.start.line(), "a key must be plain text")),
+                (Event::Scalar(key, ..), span) => (key.into_owned(), Place::from(&span.start)),
+                (_, span) => return Err(fail((&span.start).into(), "a key must be plain text")),
             };
-            let (line, column) = (at.line(), at.col() + 1);
+            let Place(line, column) = place;
             if let Some(first) = lines.insert(key.clone(), line) {
                 let why = format!("`{key}` is given twice, first on line {first}");
-                return Err(fail(line, why));
+                return Err(fail(place, why));
             }
-            let (event, span) = self.inner(line)?;
+            let (event, span) = self.inner(place)?;
             let value = self.node(event, span, depth + 1)?;
             entries.push(Entry { line, column, key, value });
         }
     }
 
-    fn alias(&mut self, anchor: usize, line: usize, depth: usize) -> Result<Node, TreeError> {
+    fn alias(&mut self, anchor: usize, at: Place, depth: usize) -> Result<Node, TreeError> {
         let node = self.anchors.get(&anchor).cloned();
         // An anchor is known only once its value is complete, so no value can hold itself.
-        let node = node.ok_or_else(|| fail(line, "the alias refers to a value that holds it"))?;
+        let node = node.ok_or_else(|| fail(at, "the alias refers to a value that holds it"))?;
         let (nodes, levels) = node.extent();
-        self.count(nodes, line)?;
+        self.count(nodes, at)?;
         if depth + levels > MAX_DEPTH {
-            return Err(fail(line, format!("nested more than {MAX_DEPTH} levels deep")));
+            return Err(fail(at, format!("nested more than {MAX_DEPTH} levels deep")));
         }
         Ok(node)
     }
 
-    fn count(&mut self, nodes: usize, line: usize) -> Result<(), TreeError> {
+    fn count(&mut self, nodes: usize, at: Place) -> Result<(), TreeError> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES {
-            return Err(fail(line, format!("more than {MAX_NODES} values")));
+            return Err(fail(at, format!("more than {MAX_NODES} values")));
         }
         Ok(())
     }
 }
 
-fn fail(line: usize, why: impl Into<String>) -> TreeError {
-    TreeError { line, why: why.into() }
+fn fail(at: Place, why: impl Into<String>) -> TreeError {
+    let Place(line, column) = at;
+    TreeError { line, column, why: why.into() }
 }
 
 /// At most 60 characters of `text`, for messages.
@@ -232,10 +243,10 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn untagged(tag: Option<&Tag>, expected: &str, line: usize) -> Result<(), TreeError> {
+fn untagged(tag: Option<&Tag>, expected: &str, at: Place) -> Result<(), TreeError> {
     match tag {
         Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == expected) => {
-            Err(fail(line, format!("the tag `{}{}` is not supported", tag.handle, tag.suffix)))
+            Err(fail(at, format!("the tag `{}{}` is not supported", tag.handle, tag.suffix)))
         }
         _ => Ok(()),
     }
@@ -245,14 +256,14 @@ fn scalar(
     text: &str,
     style: ScalarStyle,
     tag: Option<&Tag>,
-    line: usize,
+    at: Place,
 ) -> Result<Value, TreeError> {
     match tag {
         Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => {
             Ok(Value::Text(text.to_owned()))
         }
         Some(tag) => {
-            Err(fail(line, format!("the tag `{}{}` is not supported", tag.handle, tag.suffix)))
+            Err(fail(at, format!("the tag `{}{}` is not supported", tag.handle, tag.suffix)))
         }
         None if style == ScalarStyle::Plain => Ok(plain(text)),
         None => Ok(Value::Text(text.to_owned())),

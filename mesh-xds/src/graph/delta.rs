@@ -34,6 +34,8 @@ pub enum Event {
     },
     /// The server says that it does not exist, or has deleted it. A data error (gRFC A88).
     DoesNotExist(Arc<str>),
+    /// The server has answered without it, and may not have known that it is wanted.
+    LeftOut,
     /// The server has not sent it in time. Only of a resource that was never there.
     Timeout(Arc<str>),
     /// The server reports an error with it (`resource_errors`). A data error (gRFC A88).

@@ -101,10 +101,12 @@ impl Graph {
 
     /// Wants the cluster `name` for a request of `root` that names it (`cluster_header`).
     ///
-    /// It stays wanted as long as the root does.
+    /// It stays wanted as long as the root does, unless there are so many that it has to make room
+    /// for another.
     ///
     /// # Errors
-    /// [`DemandError`] if the name is none, the root is gone, or too many clusters were demanded.
+    /// [`DemandError`] if the name is none, the root is gone, or too many demanded clusters are not
+    /// known yet.
     pub fn demand_cluster(
         &mut self,
         root: RootId,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use mesh_core::snapshot::Presence;
 
 use super::Event;
 use crate::parse::Reject;
@@ -49,6 +50,8 @@ pub(super) struct Resource<T> {
     pub(super) state: State,
     /// Since when it is in that state.
     pub(super) since: SystemTime,
+    /// Whether there is one, usable or not.
+    pub(super) presence: Presence,
     /// Whether the world outside knows that it is wanted.
     pub(super) is_announced: bool,
 }
@@ -63,6 +66,18 @@ pub(super) enum Change {
     Value,
 }
 
+/// What `event` says of there being a resource of which `before` was said.
+fn presence(event: &Event, before: Presence) -> Presence {
+    match event {
+        Event::Value { .. } | Event::Refused(_) => Presence::Present,
+        Event::DoesNotExist(_) | Event::Timeout(_) => Presence::Absent,
+        // What was there stays there, however bad it was.
+        Event::LeftOut if before != Presence::Present => Presence::Absent,
+        Event::Unreachable(_) if before != Presence::Present => Presence::Unreachable,
+        Event::LeftOut | Event::Unreachable(_) => before,
+    }
+}
+
 impl<T> Resource<T> {
     pub(super) fn new(now: SystemTime) -> Self {
         Self {
@@ -72,6 +87,7 @@ impl<T> Resource<T> {
             error: None,
             state: State::Requested,
             since: now,
+            presence: Presence::Unknown,
             is_announced: false,
         }
     }
@@ -84,6 +100,8 @@ impl<T> Resource<T> {
         now: SystemTime,
         parse: impl FnOnce(&Bytes) -> Result<T, Reject>,
     ) -> (Change, Option<Reject>) {
+        let before = self.presence;
+        self.presence = presence(&event, before);
         let (raw, version) = match event {
             Event::Value { raw, version } => (raw, version),
             Event::DoesNotExist(why) => {
@@ -91,6 +109,10 @@ impl<T> Resource<T> {
             }
             Event::Refused(why) => {
                 return (self.fail(State::ReceivedError, why, fail_on_data_errors, now), None);
+            }
+            Event::LeftOut => {
+                let is_news = self.good.is_none() && self.presence != before;
+                return (if is_news { Change::Note } else { Change::Nothing }, None);
             }
             Event::Timeout(why) => return (self.fail(State::Timeout, why, false, now), None),
             Event::Unreachable(why) => {
@@ -151,5 +173,33 @@ impl<T> Resource<T> {
     /// What to say of calls that use it although it is not the newest.
     pub(super) fn note(&self) -> Option<Arc<str>> {
         self.error.as_ref().map(|e| e.message.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_there_until_the_server_says_otherwise() {
+        let mut resource = Resource::<()>::new(SystemTime::UNIX_EPOCH);
+        let why = || Arc::<str>::from("why");
+        let value = || Event::Value { raw: Bytes::new(), version: why() };
+        for (event, presence, change) in [
+            (Event::Unreachable(why()), Presence::Unreachable, Change::Note),
+            (Event::LeftOut, Presence::Absent, Change::Note),
+            (Event::LeftOut, Presence::Absent, Change::Nothing),
+            (value(), Presence::Present, Change::Note),
+            (Event::LeftOut, Presence::Present, Change::Nothing),
+            (Event::Unreachable(why()), Presence::Present, Change::Note),
+            (Event::DoesNotExist("none".into()), Presence::Absent, Change::Note),
+            (Event::Refused(why()), Presence::Present, Change::Note),
+            (Event::Timeout("late".into()), Presence::Absent, Change::Note),
+        ] {
+            let case = format!("{event:?}");
+            let reject = |_: &Bytes| Err(crate::parse::Path::root().reject("no"));
+            let (changed, _) = resource.handle(event, false, SystemTime::UNIX_EPOCH, reject);
+            assert_eq!((resource.presence, changed), (presence, change), "{case}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use mesh_core::route::Table;
-use mesh_core::snapshot::{Chains, ClusterSlot, Root, Snapshot, Stamp};
+use mesh_core::snapshot::{Chains, ClusterSlot, Presence, Root, Snapshot, Stamp};
 
 use super::arena::Key;
 use super::node::{Settled, User, take_one};
@@ -13,8 +13,8 @@ use super::{Delta, Graph, RootId};
 use crate::name::{NameError, ResourceName, ResourceType};
 use crate::parse::listener::{Listener, RouteSource};
 
-/// Clusters that requests of one root may demand. They come from header values, so there must be a
-/// bound.
+/// Clusters that requests of one root may demand at a time. They come from header values, so there
+/// must be a bound.
 const DEMANDS: usize = 1024;
 
 /// Why a cluster cannot be demanded.
@@ -27,8 +27,8 @@ pub enum DemandError {
     /// No cluster can be called that.
     #[error("invalid cluster name")]
     Name(#[from] NameError),
-    /// Requests have named too many clusters.
-    #[error("more than {DEMANDS} clusters were demanded")]
+    /// Requests have named too many clusters of which nothing is known yet.
+    #[error("{DEMANDS} demanded clusters are not known yet")]
     TooMany,
 }
 
@@ -38,7 +38,9 @@ pub(super) struct RootNode {
     pub(super) target: Arc<str>,
     pub(super) listener: Key,
     /// Clusters that requests name, by the name as they wrote it.
-    pub(super) demands: BTreeMap<Arc<str>, Key>,
+    demands: BTreeMap<Arc<str>, Demanded>,
+    /// How many there were.
+    demanded: u64,
     /// What the newest listener and routes say, as long as not all of it is known.
     pub(super) candidate: Option<Set>,
     /// Clusters of the candidate that are not known.
@@ -49,6 +51,14 @@ pub(super) struct RootNode {
     is_touched: bool,
     /// Whether clusters of what is in use are to be shown anew.
     is_stale: bool,
+    number: u64,
+}
+
+/// A cluster that requests name.
+#[derive(Clone, Copy, Debug)]
+struct Demanded {
+    key: Key,
+    /// Goes up with every demand.
     number: u64,
 }
 
@@ -65,8 +75,8 @@ pub(super) struct Set {
 
 /// What listener and routes say.
 enum Found {
-    Waiting(Arc<str>),
-    Failed(Arc<str>),
+    Waiting(Arc<str>, Presence),
+    Failed(Arc<str>, Presence),
     Routes { listener: Arc<Listener>, table: Arc<Table>, version: Arc<str> },
 }
 
@@ -77,10 +87,11 @@ impl RootNode {
             target,
             listener,
             demands: BTreeMap::new(),
+            demanded: 0,
             candidate: None,
             open: 0,
             current: None,
-            state: Arc::new(Root::Waiting { why, since: now }),
+            state: Arc::new(Root::Waiting { why, presence: Presence::Unknown, since: now }),
             is_touched: false,
             is_stale: false,
             number: 0,
@@ -134,15 +145,39 @@ impl Graph {
             return Ok(());
         }
         if root.demands.len() >= DEMANDS {
-            return Err(DemandError::TooMany);
+            let given_up = self.dispensable(root).ok_or(DemandError::TooMany)?;
+            self.give_up_demand(id, &given_up);
         }
         let key = self.cluster_key(&parsed, now);
         self.hold_cluster(key, User::Demand(id));
         if let Some(root) = self.roots.get_mut(&id) {
-            root.demands.insert(name.into(), key);
+            root.demanded += 1;
+            root.demands.insert(name.into(), Demanded { key, number: root.demanded });
         }
         self.slot_changed(id);
         Ok(())
+    }
+
+    /// The demand of `root` that makes room for another: the oldest of a cluster that cannot be
+    /// used, or else of one that can. A request that needs it demands it again. None while requests
+    /// wait for all of them.
+    fn dispensable(&self, root: &RootNode) -> Option<Arc<str>> {
+        let settled = root.demands.iter().filter_map(|(name, demanded)| {
+            let is_ready = match &self.clusters.get(demanded.key)?.settled {
+                Settled::Waiting => return None,
+                Settled::Broken(_) => false,
+                Settled::Ready => true,
+            };
+            Some((is_ready, demanded.number, name))
+        });
+        settled.min().map(|(.., name)| name.clone())
+    }
+
+    fn give_up_demand(&mut self, id: RootId, name: &str) {
+        let root = self.roots.get_mut(&id);
+        if let Some(demanded) = root.and_then(|root| root.demands.remove(name)) {
+            self.release_cluster(demanded.key, User::Demand(id));
+        }
     }
 
     pub(super) fn drop_root(&mut self, id: RootId) {
@@ -150,8 +185,8 @@ impl Graph {
         for set in [root.candidate, root.current].into_iter().flatten() {
             self.release_set(id, &set);
         }
-        for key in root.demands.into_values() {
-            self.release_cluster(key, User::Demand(id));
+        for demanded in root.demands.into_values() {
+            self.release_cluster(demanded.key, User::Demand(id));
         }
         if let Some(node) = self.listeners.get_mut(root.listener) {
             take_one(&mut node.roots, &id);
@@ -165,16 +200,16 @@ impl Graph {
         root.is_touched = false;
         let listener = root.listener;
         let state = match self.find_routes(listener) {
-            Found::Failed(why) => {
+            Found::Failed(why, presence) => {
                 self.release_candidate(id);
                 if let Some(set) = self.roots.get_mut(&id).and_then(|root| root.current.take()) {
                     self.release_set(id, &set);
                 }
-                Some(Root::Failed { why, since: now })
+                Some(Root::Failed { why, presence, since: now })
             }
-            Found::Waiting(why) => {
+            Found::Waiting(why, presence) => {
                 self.release_candidate(id);
-                self.show_again(id, || Root::Waiting { why, since: now })
+                self.show_again(id, || Root::Waiting { why, presence, since: now })
             }
             Found::Routes { listener, table, version } => {
                 if !self.has_set(id, &listener, &table) {
@@ -194,13 +229,14 @@ impl Graph {
 
     fn find_routes(&self, listener: Key) -> Found {
         let Some(node) = self.listeners.get(listener) else {
-            return Found::Failed("the listener is gone".into());
+            return Found::Failed("the listener is gone".into(), Presence::Unknown);
         };
         let name = self.listeners.name(listener).map_or("", |name| name.as_str());
         let Some(good) = &node.resource.good else {
+            let presence = node.resource.presence;
             return match node.resource.note() {
-                Some(why) => Found::Failed(format!("listener {name}: {why}").into()),
-                None => Found::Waiting(format!("waiting for listener {name}").into()),
+                Some(why) => Found::Failed(format!("listener {name}: {why}").into(), presence),
+                None => Found::Waiting(format!("waiting for listener {name}").into(), presence),
             };
         };
         let listener = good.clone();
@@ -214,8 +250,13 @@ impl Graph {
                 let good = resource.and_then(|r| Some((r.good.clone()?, r.version.clone())));
                 match (good, resource.and_then(|r| r.note())) {
                     (Some((table, version)), _) => Found::Routes { listener, table, version },
-                    (None, Some(why)) => Found::Failed(format!("routes {name}: {why}").into()),
-                    (None, None) => Found::Waiting(format!("waiting for routes {name}").into()),
+                    (None, Some(why)) => {
+                        Found::Failed(format!("routes {name}: {why}").into(), Presence::Present)
+                    }
+                    (None, None) => Found::Waiting(
+                        format!("waiting for routes {name}").into(),
+                        Presence::Present,
+                    ),
                 }
             }
         }
@@ -276,8 +317,8 @@ impl Graph {
     fn switch(&mut self, id: RootId, now: SystemTime) -> Option<Root> {
         let root = self.roots.get_mut(&id)?;
         if root.open > 0 && root.candidate.is_some() {
-            let why = self.waits_for(id);
-            return self.show_again(id, || Root::Waiting { why, since: now });
+            let (why, presence) = (self.waits_for(id), Presence::Present);
+            return self.show_again(id, || Root::Waiting { why, presence, since: now });
         }
         if let Some(candidate) = root.candidate.take() {
             root.is_stale = true;
@@ -285,7 +326,8 @@ impl Graph {
                 self.release_set(id, &before);
             }
         }
-        self.show_again(id, || Root::Waiting { why: Arc::default(), since: now })
+        let (why, presence) = (Arc::default(), Presence::Present);
+        self.show_again(id, || Root::Waiting { why, presence, since: now })
     }
 
     /// The state to publish: what is in use, if it changed; `otherwise` if there is nothing.
@@ -310,7 +352,7 @@ impl Graph {
             .with_chains(set.chains.clone())
             .with_max_stream_duration(set.listener.max_stream_duration)
             .with_stamp(stamp);
-        for (name, key) in &root.demands {
+        for (name, Demanded { key, .. }) in &root.demands {
             let is_known = |key| self.clusters.get(key).map(|n| n.settled != Settled::Waiting);
             if is_known(*key) == Some(true) {
                 snapshot = snapshot.with_named(name.clone(), slot(key));
@@ -337,8 +379,14 @@ impl Graph {
 /// Whether `new` says nothing that `old` does not.
 fn is_repeated(old: &Root, new: &Root) -> bool {
     match (old, new) {
-        (Root::Waiting { why: old, .. }, Root::Waiting { why: new, .. })
-        | (Root::Failed { why: old, .. }, Root::Failed { why: new, .. }) => old == new,
+        (
+            Root::Waiting { why: old, presence: was, .. },
+            Root::Waiting { why: new, presence: is, .. },
+        )
+        | (
+            Root::Failed { why: old, presence: was, .. },
+            Root::Failed { why: new, presence: is, .. },
+        ) => old == new && was == is,
         (Root::Waiting { .. } | Root::Failed { .. } | Root::Ready(_), _) => false,
     }
 }

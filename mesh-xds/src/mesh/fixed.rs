@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use mesh_core::cell::Cell;
-use mesh_core::snapshot::{Root, Snapshot};
+use mesh_core::snapshot::{Presence, Root, Snapshot};
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
@@ -32,6 +32,7 @@ impl Roots for Fixed {
             let why = format!("target {target} is not among those that the mesh was made with");
             Arc::new(Cell::new(Arc::new(Root::Failed {
                 why: why.into(),
+                presence: Presence::Absent,
                 since: SystemTime::now(),
             })))
         };

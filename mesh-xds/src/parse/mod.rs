@@ -17,6 +17,8 @@ mod matcher;
 mod reject;
 mod retry;
 pub mod route;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use filter::Registry;

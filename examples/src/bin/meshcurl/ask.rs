@@ -76,8 +76,8 @@ impl Ask {
     }
 
     /// What a line of JSON asks; `timeout` is for lines that say none.
-    pub(crate) fn from_json(line: &str, timeout: Option<Duration>) -> Result<Self, String> {
-        let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    pub(crate) fn from_json(line: &[u8], timeout: Option<Duration>) -> Result<Self, String> {
+        let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
         let mut headers = HeaderMap::new();
         for (name, values) in line.headers {
             let name = HeaderName::try_from(&name).map_err(|e| format!("header {name:?}: {e}"))?;

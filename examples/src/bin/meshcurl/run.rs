@@ -65,12 +65,12 @@ impl<W: Write, N: Write> Lines<W, N> {
     pub(crate) async fn interact(
         &mut self,
         caller: &Caller,
-        input: impl AsyncBufRead + Unpin,
+        mut input: impl AsyncBufRead + Unpin,
         timeout: Option<Duration>,
     ) -> io::Result<()> {
-        let mut lines = input.lines();
-        while let Some(line) = lines.next_line().await? {
-            if line.trim().is_empty() {
+        let mut line = Vec::new();
+        while read_line(&mut input, &mut line).await? {
+            if line.trim_ascii().is_empty() {
                 continue;
             }
             match Ask::from_json(&line, timeout) {
@@ -88,6 +88,15 @@ impl<W: Write, N: Write> Lines<W, N> {
         self.results.write_all(&text)?;
         self.results.flush()
     }
+}
+
+/// The next line in `line`, whatever bytes it is made of. False at the end of the input.
+async fn read_line(
+    input: &mut (impl AsyncBufRead + Unpin),
+    line: &mut Vec<u8>,
+) -> io::Result<bool> {
+    line.clear();
+    Ok(input.read_until(b'\n', line).await? > 0)
 }
 
 #[derive(Serialize)]

@@ -183,6 +183,8 @@ async fn what_the_mesh_decides_is_a_status_with_a_reason() {
     assert_eq!(mesh.run(&["/empty"]).await, [unsent(503, None, empty)]);
 
     let mut teapot = unsent(418, None, "answered by the mesh itself");
+    teapot["headers"] = json!({ "content-type": ["text/plain"] });
+    assert_eq!(mesh.run(&["-X", "HEAD", "/teapot"]).await, [teapot.clone()]);
     teapot["body"] = json!("short and stout");
     assert_eq!(mesh.run(&["/teapot"]).await, [teapot]);
 }
@@ -210,6 +212,16 @@ async fn a_deadline_is_a_gateway_timeout() {
     assert_eq!((&http["http_status"], &http["error"]), (&json!(504), &json!(null)));
     let grpc = mesh.run(&["--timeout", "50ms", "--grpc", "/silent"]).await;
     assert_eq!((&grpc[0]["http_status"], &grpc[0]["grpc_status"]), (&json!(200), &json!(4)));
+}
+
+#[tokio::test]
+async fn head_brings_no_body_over_either_protocol() {
+    let mesh = Fixture::new().await;
+    for path in ["/one", "/echo."] {
+        let [line] = &mesh.run(&["-X", "HEAD", path]).await[..] else { panic!("not one line") };
+        assert_eq!((&line["http_status"], &line["why"]), (&json!(200), &json!(null)), "{path}");
+        assert_eq!((&line["body"], &line["headers"]["x-backend"]), (&json!(""), &json!(["v1"])));
+    }
 }
 
 #[tokio::test]
@@ -244,21 +256,22 @@ async fn an_explanation_names_the_rule_that_decides() {
 #[tokio::test]
 async fn interactive_lines_are_answered_in_turn() {
     let mesh = Fixture::new().await;
-    let input = "\n{\"path\":\"/echo.\",\"headers\":{\"x-a\":[\"1\",\"2\"]},\"n\":2}\n\
-                 {\"path\":\"/echo.Echo/Say\",\"grpc\":true,\"body\":\"hi\"}\n\
-                 {\"path\":\"/teapot\",\"colour\":\"red\"}\n{\"path\":\"x\"}";
+    let input = b"\n{\"path\":\"/echo.\",\"headers\":{\"x-a\":[\"1\",\"2\"]},\"n\":2}\n\
+                  {\"path\":\"/echo.Echo/Say\",\"grpc\":true,\"body\":\"hi\"}\r\n\
+                  {\"path\":\"/teapot\",\"colour\":\"red\"}\n{\"path\":\"/\xff\"}\n{\"path\":\"x\"}";
     let mut lines = Lines { results: Vec::new(), notes: None::<Vec<u8>> };
-    lines.interact(&mesh.caller, input.as_bytes(), None).await.unwrap();
+    lines.interact(&mesh.caller, &input[..], None).await.unwrap();
     let lines = values(&lines.results);
     let done = json!({ "done": true });
-    assert_eq!(lines.len(), 9);
+    assert_eq!(lines.len(), 11);
     assert_eq!(echoed(&lines[0])["headers"]["x-a"], json!(["1", "2"]));
     assert_eq!((&lines[1]["n"], &lines[2]), (&json!(1), &done));
     assert_eq!((&lines[3]["grpc_status"], &lines[4]), (&json!(0), &done));
     let unknown = lines[5]["error"].as_str().unwrap();
     assert!(unknown.starts_with("unknown field `colour`, expected one of `path`"), "{unknown}");
-    assert_eq!(lines[7]["error"], "the path \"x\" does not start with /");
-    assert_eq!((&lines[6], &lines[8]), (&done, &done));
+    assert_eq!(lines[7]["error"], "invalid unicode code point at line 1 column 11");
+    assert_eq!(lines[9]["error"], "the path \"x\" does not start with /");
+    assert_eq!((&lines[6], &lines[8], &lines[10]), (&done, &done, &done));
 }
 
 #[test]

@@ -32,9 +32,9 @@ use crate::error::{Error, Kind};
 ///
 /// The authority of a request's URI, as it is written, names the target: `http://reviews/1` is
 /// decided by the configuration of `xds:///reviews`. That is asked for when a request first names
-/// it; an authority that has none within a second of its first use is not in the mesh, and its
-/// requests end with [`Kind::Outside`] (a proxy's 502) until it has some, or go where
-/// [`OutboundPolicy`] says. Whether HTTP/1.1
+/// it; an authority that has none within a second of its first use, and is not known to exist, is not
+/// in the mesh, and its requests end with [`Kind::Outside`] (a proxy's 502) until it has some, or go
+/// where [`OutboundPolicy`] says. Whether HTTP/1.1
 /// or HTTP/2 is spoken is the cluster's choice (`HttpProtocolOptions`).
 ///
 /// Cheap to clone; clones share what is known of authorities, at most 1024 of them. Beyond that,
@@ -161,7 +161,7 @@ impl Client {
         uri: &Uri,
         options: Options,
     ) -> Result<Arc<Entry>, Error> {
-        let error = match entry.configured(options).await {
+        let error = match entry.configured(options, self.policy).await {
             Ok(()) => return Ok(entry),
             Err(error) => error,
         };
@@ -230,6 +230,9 @@ fn addressed<B>(mut request: Request<B>) -> Result<Request<B>, Error> {
     let Some(host) = request.headers_mut().remove(HOST) else { return Ok(request) };
     let host = Authority::try_from(host.as_bytes())
         .map_err(|error| Error::with(Kind::Request, "the host field is malformed", error))?;
+    if host.as_str().contains('@') {
+        return Err(Error::new(Kind::Request, "the host field has user information"));
+    }
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.authority = Some(host);
     parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));

@@ -11,8 +11,9 @@ pub enum OutboundPolicy {
     /// They are sent to the host and port of the URI (80 if it has none), found by DNS, in plain
     /// text. `https` fails as with [`RegistryOnly`](Self::RegistryOnly).
     ///
-    /// This is also where requests go for something in the mesh while the control plane is slow to
-    /// say so. Where that matters, wait for readiness first, or leave the policy as it is.
+    /// Only what the control plane has answered without, or what nobody can be asked about, is not
+    /// in the mesh. Requests to what is in it and cannot be used fail, and while nothing is known
+    /// they wait: 15 s at the most for a control plane that does not answer at all.
     #[cfg(feature = "xds")]
     AllowAny,
 }

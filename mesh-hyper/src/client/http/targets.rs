@@ -6,13 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use mesh_core::snapshot::Presence;
 
-use crate::client::{Options, Target};
+use crate::client::{Options, OutboundPolicy, Target};
 use crate::error::{Error, Kind};
 use crate::runtime;
 
 /// How long an authority may be without configuration, from its first use.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long what may be in the mesh is waited for without a deadline. Longer than its listener may
+/// stay out (15 s, gRFC A57), so that its absence is known.
+const MAX_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many authorities are kept at the most.
 pub(super) const MAX: usize = 1024;
@@ -98,16 +103,41 @@ fn make_room(map: &mut Map) {
 
 impl Entry {
     /// Waits for configuration, as long as the authority and `options` allow.
-    pub(super) async fn configured(&self, options: Options) -> Result<(), Error> {
-        let until = self.first_used + PATIENCE;
-        let bound = options.deadline.map_or(until, |deadline| deadline.min(until));
-        let error = match self.target.ready(Options { deadline: Some(bound), ..options }).await {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
+    ///
+    /// What is known to be in the mesh is waited for as any target is; with a `policy` that lets
+    /// others out, also that of which nothing is known.
+    pub(super) async fn configured(
+        &self,
+        options: Options,
+        policy: OutboundPolicy,
+    ) -> Result<(), Error> {
+        let now = runtime::now();
+        let last = options.deadline.unwrap_or(now + MAX_PATIENCE);
+        // Once more after each while: somebody may have said by then that there is none.
+        let mut until = self.first_used.max(now.checked_sub(PATIENCE).unwrap_or(now)) + PATIENCE;
+        let error = loop {
+            let deadline = Some(last.min(until));
+            let error = match self.target.ready(Options { deadline, ..options }).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if error.is_deadline() && last < until {
+                return Err(error);
+            }
+            let in_mesh = match self.target.presence() {
+                Presence::Present => true,
+                Presence::Unknown => policy != OutboundPolicy::RegistryOnly,
+                Presence::Absent | Presence::Unreachable => false,
+            };
+            match (in_mesh, error.is_deadline() && until < last) {
+                (false, _) => break error,
+                (true, true) => until += PATIENCE,
+                (true, false) if error.is_deadline() && options.deadline.is_none() => {
+                    return Err(Error::new(Kind::NoConfig, error.to_string()));
+                }
+                (true, false) => return Err(error),
+            }
         };
-        if error.is_deadline() && bound < until {
-            return Err(error);
-        }
         let why = format!("{} has no configuration in the mesh: {error}", self.target.authority());
         Err(Error::with(Kind::Outside, why, error))
     }

@@ -1,3 +1,4 @@
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Mesh;
@@ -5,8 +6,9 @@ use http::StatusCode;
 use mesh_core::cell::Cell;
 use mesh_core::cluster::{Assignment, Cluster, Config, Discovery, Endpoint, Upstream, Version};
 use mesh_core::matcher::PathMatcher;
+use mesh_core::record::{Event, Outcome, Reason, Recorder};
 use mesh_core::route::{Action, ClusterChoice, Forward, Route, RouteMatch, Table, VirtualHost};
-use mesh_core::snapshot::{ClusterSlot, Root, Snapshot};
+use mesh_core::snapshot::{ClusterSlot, Presence, Root, Snapshot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -46,8 +48,15 @@ fn forwarding(name: &str, address: Address) -> Snapshot {
 
 /// A client whose targets all have the configuration in `cell`, and how many it has made.
 fn client(cell: &Arc<Cell<Root>>) -> (Client, Arc<AtomicUsize>) {
+    client_with(cell, None)
+}
+
+fn client_with(
+    cell: &Arc<Cell<Root>>,
+    recorder: Option<Arc<dyn Recorder>>,
+) -> (Client, Arc<AtomicUsize>) {
     let handle = tokio::runtime::Handle::current();
-    let context = crate::context::Context::new(handle, Arc::new(Sockets), None);
+    let context = crate::context::Context::new(handle, Arc::new(Sockets), recorder);
     let (root, made) = (cell.clone(), Arc::new(AtomicUsize::new(0)));
     let count = made.clone();
     let open = move |authority: &str| {
@@ -74,6 +83,10 @@ async fn the_authority_as_written_names_the_target() {
     let client = Client::new(&Mesh::fixed(targets).unwrap());
     assert_eq!(client.get("http://a/x").await.unwrap().text().await.unwrap(), "*");
     assert_eq!(client.get("http://a:81").await.unwrap().text().await.unwrap(), "a:81");
+    let text = client.get("http://a/x").await.unwrap();
+    assert_eq!(text.headers()["content-type"], "text/plain");
+    let head = Request::head("http://a/x").body(empty()).unwrap();
+    assert_eq!(client.request(head).await.unwrap().bytes().await.unwrap(), "");
     let outside = client.get("http://b/").await.unwrap_err();
     assert_eq!((outside.kind(), outside.status()), (Kind::Outside, StatusCode::BAD_GATEWAY));
     assert_eq!(
@@ -108,6 +121,8 @@ async fn only_absolute_http_uris_without_user_information_are_sent() {
     assert_eq!(refusal("http://me:secret@a/x").await, "the URI has user information");
     let malformed = client.request(request("http://a", Some("a b"))).await.unwrap_err();
     assert_eq!(malformed.to_string(), "the host field is malformed");
+    let named = client.request(request("http://a", Some("me@a"))).await.unwrap_err();
+    assert_eq!(named.to_string(), "the host field has user information");
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,6 +141,78 @@ async fn an_authority_without_configuration_is_answered_a_second_after_its_first
     assert_eq!(ask(patient).await, (Err(Kind::Deadline), Duration::from_secs(9)));
     cell.publish(Arc::new(Root::Ready(answering("a", &["*"]))));
     assert_eq!(ask(default).await, (Ok(()), Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_be_in_the_mesh_is_not_let_out() {
+    let why = || Arc::<str>::from("no");
+    let since = std::time::SystemTime::UNIX_EPOCH;
+    let failed = |presence| Root::Failed { why: why(), presence, since };
+    let waiting = |presence| Root::Waiting { why: why(), presence, since };
+    let (only, any) = (OutboundPolicy::RegistryOnly, OutboundPolicy::AllowAny);
+    let (at_once, later) = (Duration::ZERO, Duration::from_secs(30));
+    for (root, policy, outcome, after) in [
+        (failed(Presence::Present), any, Kind::NoConfig, at_once),
+        (failed(Presence::Present), only, Kind::NoConfig, at_once),
+        (waiting(Presence::Present), any, Kind::NoConfig, later),
+        (waiting(Presence::Unknown), any, Kind::NoConfig, later),
+        (waiting(Presence::Unknown), only, Kind::Outside, PATIENCE),
+        // `Outside` is what the fixture's dialing comes to, too.
+        (waiting(Presence::Absent), any, Kind::Outside, PATIENCE),
+        (failed(Presence::Absent), any, Kind::Outside, at_once),
+        (failed(Presence::Unreachable), any, Kind::Outside, at_once),
+    ] {
+        let case = format!("{root:?} {policy:?}");
+        let (client, _) = client(&Arc::new(Cell::new(Arc::new(root))));
+        let start = runtime::now();
+        let error = client.outbound_policy(policy).get("http://a/").await.unwrap_err();
+        assert_eq!((error.kind(), runtime::now() - start), (outcome, after), "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mesh_that_is_slow_to_say_so_still_decides() {
+    let cell = Arc::new(Cell::empty());
+    let (client, _) = client(&cell);
+    let client = client.outbound_policy(OutboundPolicy::AllowAny);
+    let asked = tokio::spawn(async move { client.get("http://a/").await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    cell.publish(Arc::new(Root::Ready(answering("a", &["*"]))));
+    assert_eq!(asked.await.unwrap().unwrap().status(), StatusCode::OK);
+}
+
+/// How calls ended, in their order.
+#[derive(Default)]
+struct Outcomes(Mutex<Vec<Outcome>>);
+
+impl Recorder for Outcomes {
+    fn record(&self, event: &Event<'_>) {
+        if let Event::Call { outcome, .. } = event {
+            self.0.lock().unwrap().push(*outcome);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_not_sent_are_recorded_too() {
+    let (outcomes, cell) = (Arc::new(Outcomes::default()), Arc::new(Cell::empty()));
+    let (client, _) = client_with(&cell, Some(outcomes.clone()));
+    let ask = || {
+        let patient = Options::default().wait_for_ready(true);
+        client.send(request("http://a", None), patient)
+    };
+    // Given up while it waits; answered after having waited, and at once; without a route.
+    assert!(tokio::time::timeout(PATIENCE, ask()).await.is_err());
+    let waiting = tokio::spawn(ask());
+    tokio::time::sleep(PATIENCE).await;
+    cell.publish(Arc::new(Root::Ready(answering("a", &["*"]))));
+    waiting.await.unwrap().unwrap();
+    ask().await.unwrap();
+    cell.publish(Arc::new(Root::Ready(answering("a", &["b"]))));
+    ask().await.unwrap_err();
+    let answered = Outcome::Response { http: 200, grpc: None };
+    let expect = [Outcome::Cancelled, answered, answered, Outcome::Failed(Reason::NoRoute)];
+    assert_eq!(*outcomes.0.lock().unwrap(), expect);
 }
 
 #[tokio::test]

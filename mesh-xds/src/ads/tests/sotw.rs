@@ -333,3 +333,33 @@ fn status_tells_versions_and_the_last_rejection() {
         }
     );
 }
+
+#[test]
+fn a_response_without_what_was_asked_for_says_so() {
+    let left_out = |stage: &mut Stage| {
+        let mut updates = Vec::new();
+        while let Some(event) = stage.session.poll_event() {
+            if let Event::Update(update) = event {
+                updates.push(update);
+            }
+        }
+        let update = updates.last().unwrap();
+        stage.session.finish(update.ticket, Verdict::Accept);
+        update.left_out.iter().map(|name| name.to_string()).collect::<Vec<_>>()
+    };
+    let mut stage = sotw().open();
+    stage.subscribe(LDS, ["a", "b"]);
+    stage.subscribe(RDS, ["r"]);
+    stage.sends();
+    // Not yet asked for.
+    stage.subscribe(LDS, ["c"]);
+    stage.server(reply(LDS, "1", "n1").with(["a"]));
+    assert_eq!(left_out(&mut stage), ["b"]);
+    stage.sends();
+    stage.server(reply(LDS, "2", "n2").with(["b"]));
+    // What has been there is removed, which is another matter.
+    assert_eq!(left_out(&mut stage), ["c"]);
+    stage.sends();
+    stage.server(reply(RDS, "1", "n1"));
+    assert!(left_out(&mut stage).is_empty());
+}

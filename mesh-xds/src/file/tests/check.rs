@@ -52,7 +52,7 @@ fn everything_wrong_is_found_with_its_line() {
         "b.yaml:5:25: services.api.versions.a: expected an address",
         "b.yaml:5:31: services.api.versions.b: expected an address",
         "b.yaml:5:3: services.api: with several versions",
-        "c.yaml:1: ",
+        "c.yaml:1:1: ",
     ]) {
         assert!(error.starts_with(start), "{errors:#?}");
     }

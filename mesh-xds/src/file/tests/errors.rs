@@ -145,7 +145,7 @@ fn documents_that_are_no_resources_are_refused() {
             "\"@type\": type.googleapis.com/envoy.config.core.v3.Address",
             "1: envoy.config.core.v3.Address is not an xDS resource".to_owned(),
         ),
-        ("a: 1\na: 2", "2: `a` is given twice, first on line 1".to_owned()),
+        ("a: 1\na: 2", "2:1: `a` is given twice, first on line 1".to_owned()),
         (
             "\"@type\": type.googleapis.com/envoy.config.cluster.v3.Cluster",
             "1: `name` is missing or empty".to_owned(),
@@ -157,6 +157,16 @@ fn documents_that_are_no_resources_are_refused() {
         ),
     ] {
         assert_eq!(error(text), format!("routes.yaml:{expected}"), "{text}");
+    }
+}
+
+#[test]
+fn an_empty_file_is_one_that_is_being_written() {
+    let empty = "routes.yaml: the file is empty; a file without resources says `[]`";
+    assert_eq!(error(""), empty);
+    assert_eq!(error("\u{feff}\r\n"), empty);
+    for none in ["[]", "resources: []", "# None yet.\n", "---\n"] {
+        assert!(parse(none, Path::new("routes.yaml")).unwrap().is_empty(), "{none}");
     }
 }
 

@@ -104,7 +104,7 @@ fn a_directory_is_read_in_order_without_hidden_files() {
     let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
     write("b.yml", &format!("{CLUSTER}name: second"));
     write("a.yaml", &format!("{CLUSTER}name: first"));
-    write("c.JSON", "");
+    write("c.JSON", "[]");
     write(".hidden.yaml", "not: read");
     write("notes.txt", "not read");
     fs::create_dir(directory.path().join("d.yaml")).unwrap();

@@ -7,8 +7,17 @@ fn value(text: &str) -> Value {
 }
 
 fn error(text: &str) -> (usize, String) {
-    let TreeError { line, why } = Node::documents(text).unwrap_err();
+    let TreeError { line, why, .. } = Node::documents(text).unwrap_err();
     (line, why)
+}
+
+#[test]
+fn errors_know_line_and_column() {
+    let place = |text| Node::documents(text).map_err(|e| (e.line, e.column)).unwrap_err();
+    assert_eq!(place("a:\n  b: 1\n  b: 2\n"), (3, 3));
+    assert_eq!(place("a:\n\tb: 1\n"), (2, 2));
+    assert_eq!(place("a: *none\n"), (1, 4));
+    assert_eq!(place("a: !x 1\n"), (1, 4));
 }
 
 #[test]

@@ -95,9 +95,15 @@ fn demanded_clusters_do_not_hold_a_root_up() {
     let head = mesh_core::request::RequestHead::new(&parts, "h");
     let plan = kit.snapshot().plan(&head, &mut mesh_core::rng::XorShift::new(1)).unwrap();
     assert_eq!(&**plan.cluster.name(), "c");
+    // Whoever is not waited for makes room: first what cannot be used, then what is known longest.
     for n in 1..1024 {
         kit.graph.demand_cluster(root, &format!("d{n}"), now()).unwrap();
     }
+    kit.fail(CDS, "d7", Event::DoesNotExist("gone".into()));
+    let delta = kit.graph.demand_cluster(root, "d1024", now()).unwrap();
+    assert_eq!(words(&delta), "+CDS d1024, -CDS d7, ready 1028");
+    let delta = kit.graph.demand_cluster(root, "d1025", now()).unwrap();
+    assert_eq!(words(&delta), "+CDS d1025, -CDS c, ready 1029");
     let refused = kit.graph.demand_cluster(root, "e", now()).unwrap_err();
     assert_eq!(refused, DemandError::TooMany);
     assert!(matches!(kit.graph.demand_cluster(root, "", now()), Err(DemandError::Name(_))));
