@@ -10,7 +10,7 @@ use super::kit::{CDS, EDS, Kit, LDS, RDS, addresses, name, now, words};
 use crate::fixtures::{
     assignment, cluster, inline_cluster, listener, locality, manager, rds, route, routes, routes_to,
 };
-use crate::graph::DemandError;
+use crate::graph::{DemandError, Event};
 
 #[test]
 fn a_root_is_ready_when_everything_has_arrived() {
