@@ -39,8 +39,11 @@ pub struct Closed {
     /// For people.
     pub why: Arc<str>,
     /// Whether it answered at least one call. If not, and it was not idle, its end counts as a
-    /// failed attempt.
+    /// failed attempt, unless it was in good order.
     pub served: bool,
+    /// Whether the peer ended it in good order, as one does that limits the age of connections.
+    /// Some such ends in a row are no failure, even if there was no call in time.
+    pub orderly: bool,
     /// Whether it ended because nobody used it. Its endpoint is then left alone until the next
     /// demand.
     pub idle: bool,

@@ -19,12 +19,14 @@ pub(super) struct Entry {
     pub(super) failed: bool,
     /// Failures in a row.
     pub(super) failures: u32,
+    /// Connections in a row that ended in good order before there was a call for them.
+    pub(super) unused: u32,
 }
 
 impl Entry {
     pub(super) fn new(endpoint: Arc<Endpoint>, priority: usize) -> Self {
         let (open, phase) = (Vec::new(), Phase::Rest);
-        Self { endpoint, priority, open, phase, failed: false, failures: 0 }
+        Self { endpoint, priority, open, phase, failed: false, failures: 0, unused: 0 }
     }
 
     pub(super) fn status(&self) -> Status {

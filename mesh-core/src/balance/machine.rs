@@ -22,6 +22,10 @@ const TRY: Duration = Duration::from_secs(30 * 60);
 /// The error of endpoints that failed elsewhere, before they came to their priority.
 const UNTOLD: &str = "no endpoint could be connected to";
 
+/// How many connections in a row may end in good order, and without a call, until that is a failure.
+/// A few are bad luck; a peer that does nothing else must not be connected to all the time.
+const UNUSED: u32 = 5;
+
 /// Decides for one cluster what to connect to and which connections take calls.
 ///
 /// After each call of a `handle_` method or of [`reconfigure`](Self::reconfigure): carry out
@@ -104,7 +108,7 @@ impl Balance {
         let is_room = entry.open.len() < most.unwrap_or(usize::MAX);
         if entry.phase == Phase::Rest && !entry.open.is_empty() && is_room {
             // What is full has served.
-            self.table.edit(slot, |entry| entry.failures = 0);
+            self.table.edit(slot, |entry| (entry.failures, entry.unused) = (0, 0));
             // Before endpoints that nobody waits for.
             self.table.queue_first(slot);
             self.settle(now);
@@ -142,7 +146,7 @@ impl Balance {
     ) {
         let Some(&slot) = self.table.live.get(&id) else { return };
         if self.table.entries[slot].phase != Phase::Trying(id) {
-            let closed = Closed { why, served: false, idle: false };
+            let closed = Closed { why, served: false, orderly: false, idle: false };
             return self.handle_closed(id, closed, now, rng);
         }
         self.table.set_phase(slot, Phase::Rest);
@@ -168,10 +172,16 @@ impl Balance {
         if is_last {
             self.table.lose_first(slot);
         }
-        if closed.served {
-            self.table.edit(slot, |entry| entry.failures = 0);
-        }
-        if !closed.idle && !closed.served {
+        let mut failed = !closed.idle && !closed.served;
+        self.table.edit(slot, |entry| {
+            if closed.served {
+                (entry.failures, entry.unused) = (0, 0);
+            } else if failed && closed.orderly && entry.failures == 0 && entry.unused < UNUSED {
+                entry.unused += 1;
+                failed = false;
+            }
+        });
+        if failed {
             self.fail(slot, closed.why, now, rng);
         } else if is_last && !self.table.entries[slot].is_trying() {
             self.table.set_phase(slot, Phase::Rest);

@@ -38,8 +38,12 @@ impl Drop for Fate {
             None => self.signals.failed(self.id, &self.endpoint, &why, gone),
             Some(gauge) if gauge.spend() => {
                 // One that went with its runtime says nothing about the endpoint.
-                let closed =
-                    Closed { why: why.into(), served: gone || gauge.was_sound(), idle: false };
+                let closed = Closed {
+                    why: why.into(),
+                    served: gone || gauge.was_sound(),
+                    orderly: gauge.is_orderly(),
+                    idle: false,
+                };
                 self.signals.closed(self.id, &self.endpoint, closed, gone);
             }
             Some(_) => {}

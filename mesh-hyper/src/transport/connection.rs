@@ -51,6 +51,8 @@ pub(crate) struct Gauge {
     sound: AtomicBool,
     /// No new exchanges.
     spent: AtomicBool,
+    /// The peer, which had answered, has ended it in good order.
+    orderly: AtomicBool,
 }
 
 impl Gauge {
@@ -62,6 +64,7 @@ impl Gauge {
             started: AtomicU32::new(0),
             sound: AtomicBool::new(false),
             spent: AtomicBool::new(false),
+            orderly: AtomicBool::new(false),
         }
     }
 
@@ -96,6 +99,15 @@ impl Gauge {
         if self.started() > 0 {
             self.set_sound();
         }
+    }
+
+    /// A peer that had answered has ended it in good order, whether anything was sent or not.
+    pub(crate) fn set_orderly(&self) {
+        self.orderly.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_orderly(&self) -> bool {
+        self.orderly.load(Ordering::Relaxed)
     }
 
     /// Takes no new exchanges from now on; `true` the first time.
@@ -150,7 +162,12 @@ impl Connection {
         }
         if self.gauge.spend() {
             let idle = end == End::Idle;
-            let closed = Closed { why: why.into(), served: self.gauge.was_sound(), idle };
+            let closed = Closed {
+                why: why.into(),
+                served: self.gauge.was_sound(),
+                orderly: end != End::Broken,
+                idle,
+            };
             self.signals.closed(self.id, &self.endpoint, closed, false);
         }
     }

@@ -3,16 +3,17 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::{Builder, Connection as Wire, SendRequest};
-use h2::{Ping, PingPong};
+use h2::client::{Builder, Connection, SendRequest};
+use h2::{Ping, PingPong, Reason};
 use mesh_core::cluster::{Connections, Keepalive};
 
 use super::connect::Io;
 use super::connection::Gauge;
+use super::half::HalfOpen;
 use super::signals::Signals;
 
 /// Streams assumed to be allowed where the peer sets no limit (RFC 9113 §6.5.2 recommends it).
@@ -21,10 +22,12 @@ const DEFAULT_STREAMS: u32 = 100;
 /// Streams on one connection where the peer allows any number of them.
 const MAX_STREAMS: u32 = 1 << 20;
 
+type Wire = Connection<HalfOpen<Box<dyn Io>>, Bytes>;
+
 /// An HTTP/2 connection whose peer has answered.
 pub(crate) struct Opened {
     pub(crate) sender: SendRequest<Bytes>,
-    pub(crate) wire: Wire<Box<dyn Io>, Bytes>,
+    pub(crate) wire: Wire,
     pub(crate) ping: Option<PingPong>,
     pub(crate) limit: u32,
 }
@@ -44,18 +47,26 @@ pub(crate) async fn handshake(io: Box<dyn Io>, config: &Connections) -> Result<O
         .initial_max_send_streams(MAX_STREAMS as usize)
         .max_header_list_size(64 * 1024)
         .enable_push(false);
-    let handshake = builder.handshake(io).await;
-    let (sender, mut wire) = handshake.map_err(|error| format!("HTTP/2 handshake: {error}"))?;
+    let handshake = builder.handshake(HalfOpen::new(io)).await;
+    let (mut sender, mut wire) = handshake.map_err(|error| format!("HTTP/2 handshake: {error}"))?;
     let mut ping = wire.ping_pong();
     if let Some(ping) = &mut ping {
         ping.send_ping(Ping::opaque()).map_err(|error| format!("HTTP/2 ping: {error}"))?;
         std::future::poll_fn(|cx| {
-            if let Poll::Ready(done) = Pin::new(&mut wire).poll(cx) {
-                let why = done.err().map_or("it was closed".into(), |error| error.to_string());
-                return Poll::Ready(Err(format!("HTTP/2 handshake: {why}")));
+            let done = Pin::new(&mut wire).poll(cx);
+            let failed = |why: String| Err(format!("HTTP/2 handshake: {why}"));
+            match (done, ping.poll_pong(cx)) {
+                (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => {
+                    Poll::Ready(failed(error.to_string()))
+                }
+                // A peer that has answered, and gone in good order, did not fail: the driver tells.
+                (_, Poll::Ready(Ok(_))) => Poll::Ready(Ok(())),
+                (Poll::Ready(Ok(())), Poll::Pending) if has_left(&mut sender, cx) => {
+                    Poll::Ready(Ok(()))
+                }
+                (Poll::Ready(Ok(())), Poll::Pending) => Poll::Ready(failed("it was closed".into())),
+                (Poll::Pending, Poll::Pending) => Poll::Pending,
             }
-            let pong = ready!(ping.poll_pong(cx));
-            Poll::Ready(pong.map(drop).map_err(|error| format!("HTTP/2 handshake: {error}")))
         })
         .await?;
     }
@@ -63,7 +74,15 @@ pub(crate) async fn handshake(io: Box<dyn Io>, config: &Connections) -> Result<O
     Ok(Opened { sender, wire, ping, limit })
 }
 
-fn limit(wire: &Wire<Box<dyn Io>, Bytes>, own: Option<u32>) -> u32 {
+/// Whether the peer has closed by a GOAWAY without an error, not just by hanging up.
+fn has_left(sender: &mut SendRequest<Bytes>, cx: &mut Context<'_>) -> bool {
+    let is_good = |error: &h2::Error| {
+        error.is_go_away() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR)
+    };
+    matches!(sender.poll_ready(cx), Poll::Ready(Err(error)) if is_good(&error))
+}
+
+fn limit(wire: &Wire, own: Option<u32>) -> u32 {
     let peer = u32::try_from(wire.max_concurrent_send_streams()).unwrap_or(u32::MAX);
     // What h2 reports before any SETTINGS is what we told it to assume.
     let peer = if peer == u32::MAX { DEFAULT_STREAMS } else { peer.min(MAX_STREAMS) };
@@ -72,7 +91,7 @@ fn limit(wire: &Wire<Box<dyn Io>, Bytes>, own: Option<u32>) -> u32 {
 
 /// Drives a connection until it closes, and says why it did.
 pub(crate) struct Driver {
-    wire: Wire<Box<dyn Io>, Bytes>,
+    wire: Wire,
     own_limit: Option<u32>,
     known: usize,
     gauge: Arc<Gauge>,
@@ -81,7 +100,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(
-        wire: Wire<Box<dyn Io>, Bytes>,
+        wire: Wire,
         own_limit: Option<u32>,
         gauge: Arc<Gauge>,
         signals: Arc<Signals>,
@@ -106,6 +125,7 @@ impl Future for Driver {
         done.map(|result| match result {
             Ok(()) => {
                 self.gauge.close();
+                self.gauge.set_orderly();
                 "the peer closed the connection".into()
             }
             Err(error) => format!("the connection broke: {error}"),

@@ -14,6 +14,7 @@ pub(crate) mod connection;
 pub(crate) mod exchange;
 pub(crate) mod h1;
 pub(crate) mod h2;
+mod half;
 mod look;
 pub(crate) mod pump;
 pub(crate) mod recv;

@@ -39,6 +39,11 @@ class Child:
             self._ended = True
             self._changed.notify_all()
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     def count(self) -> int:
         """How many lines there are so far."""
         with self._changed:

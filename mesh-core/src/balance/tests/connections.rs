@@ -90,6 +90,32 @@ fn attempts_back_off_until_a_connection_served() {
 }
 
 #[test]
+fn unused_connections_that_end_in_good_order_fail_only_when_there_are_many() {
+    let mut world = World::demanded(&["a"]);
+    for round in 0..2 {
+        for id in round * 7..round * 7 + 5 {
+            world.connected(id);
+            world.actions();
+            world.closed(id, "orderly");
+            assert_eq!(world.condition(), "connecting");
+            assert_eq!(world.actions(), [format!("connect {} a", id + 1)]);
+        }
+        world.connected(round * 7 + 5);
+        world.closed(round * 7 + 5, "orderly");
+        assert_eq!(world.condition(), "failed: closed");
+        world.after(1_000);
+        world.connected(round * 7 + 6);
+        world.closed(round * 7 + 6, "served");
+    }
+    // After a failure there is no room for bad luck.
+    world.refused(14);
+    world.after(1_000);
+    world.connected(15);
+    world.closed(15, "orderly");
+    assert_eq!(world.condition(), "failed: closed");
+}
+
+#[test]
 fn idle_endpoints_wait_for_a_demand() {
     let mut world = World::demanded(&["ab"]);
     world.connected(0);

@@ -65,9 +65,14 @@ impl World {
         self.balance.handle_failed(ConnectionId(id), "refused".into(), self.now(), &mut self.rng);
     }
 
-    /// `how` is "served", "unserved" or "idle".
+    /// `how` is "served", "unserved", "orderly" or "idle".
     fn closed(&mut self, id: u64, how: &str) {
-        let closed = Closed { why: "closed".into(), served: how == "served", idle: how == "idle" };
+        let closed = Closed {
+            why: "closed".into(),
+            served: how == "served",
+            orderly: how == "orderly",
+            idle: how == "idle",
+        };
         self.balance.handle_closed(ConnectionId(id), closed, self.now(), &mut self.rng);
     }
 

@@ -61,8 +61,8 @@ impl Model {
             }
             11..=13 => {
                 let Some(id) = self.pick(&[State::Open]) else { return };
-                let how =
-                    ["served", "unserved", "idle"][usize::try_from(self.chance.below(3)).unwrap()];
+                let how = ["served", "unserved", "orderly", "idle"];
+                let how = how[usize::try_from(self.chance.below(4)).unwrap()];
                 self.world.closed(id, how);
                 self.states.get_mut(&id).unwrap().0 = State::Gone;
             }

@@ -10,7 +10,7 @@ use h2::server::Builder;
 use http::StatusCode;
 
 use super::kit::{Lab, SECOND, echo, eventually, fed, post, serve, serve_until};
-use super::raw::{DATA, HEADERS, Peer};
+use super::raw::{ACK, DATA, HEADERS, PING, Peer};
 use crate::body::{empty, full};
 use crate::client::Options;
 use crate::error::Kind;
@@ -110,6 +110,62 @@ async fn a_stream_outlives_the_goaway_of_its_connection() {
     peer.send(DATA, 1, stream, b"the rest").await;
     assert_eq!(body.text().await.unwrap(), "the rest");
     assert!(lab.is_at_rest() && lab.dials() == 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_go_away_before_there_is_a_call_are_replaced_at_once() {
+    let (lab, mut acceptor) = Lab::new(|_| {});
+    let call = || tokio::spawn(lab.target.call(post(full("x")), Options::default()));
+    let first = call();
+    let mut peer = Peer::accept(acceptor.recv().await.unwrap(), &[]).await;
+    let stream = peer.next_of(HEADERS).await.unwrap().stream;
+    peer.answer(stream).await;
+    assert!(first.await.unwrap().is_ok());
+    peer.go_away(stream, Reason::NO_ERROR.into()).await;
+    drop(peer);
+    let start = tokio::time::Instant::now();
+    for n in 0..5 {
+        let mut peer = Peer::accept(acceptor.recv().await.unwrap(), &[]).await;
+        // Answers the ping, or does not, and goes: at once, or a moment later.
+        let ping = loop {
+            let frame = peer.read().await.unwrap();
+            if frame.kind == PING {
+                break frame.payload;
+            }
+        };
+        if n > 0 {
+            peer.send(PING, ACK, 0, &ping).await;
+            tokio::time::sleep(SECOND / 10 * (n % 2)).await;
+        }
+        peer.go_away(0, Reason::NO_ERROR.into()).await;
+    }
+    let last = call();
+    let mut peer = Peer::accept(acceptor.recv().await.unwrap(), &[]).await;
+    let stream = peer.next_of(HEADERS).await.unwrap().stream;
+    peer.answer(stream).await;
+    assert!(last.await.unwrap().is_ok());
+    assert!(start.elapsed() < SECOND && lab.is_at_rest());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_peer_sends_before_it_closes_arrives_although_nothing_can_be_written() {
+    let (lab, mut acceptor) = Lab::new(|_| {});
+    let calls: Vec<_> = (0..2)
+        .map(|_| tokio::spawn(lab.target.call(post(full("x")), Options::default())))
+        .collect();
+    let mut peer = Peer::accept(acceptor.recv().await.unwrap(), &[]).await;
+    let first = peer.next_of(HEADERS).await.unwrap().stream;
+    peer.next_of(HEADERS).await.unwrap();
+    lab.network.is_deaf.store(true, Ordering::SeqCst);
+    // The answer to this cannot be written.
+    peer.send(PING, 0, 0, b"whatever").await;
+    tokio::time::sleep(SECOND).await;
+    peer.answer(first).await;
+    drop(peer);
+    let [answered, broken] = calls.try_into().unwrap();
+    assert_eq!(answered.await.unwrap().unwrap().status(), StatusCode::OK);
+    assert_eq!(broken.await.unwrap().unwrap_err().kind(), Kind::Transport);
+    assert!(lab.is_at_rest());
 }
 
 #[tokio::test(start_paused = true)]

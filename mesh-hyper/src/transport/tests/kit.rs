@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use mesh_core::cluster::{
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Action, ClusterChoice, Forward, Route, RouteMatch, Table, VirtualHost};
 use mesh_core::snapshot::{ClusterSlot, Root, Snapshot};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -53,6 +53,8 @@ pub(super) type Acceptor = mpsc::UnboundedReceiver<DuplexStream>;
 pub(super) struct Network {
     listeners: Mutex<HashMap<Address, mpsc::UnboundedSender<DuplexStream>>>,
     pub(super) dials: AtomicU32,
+    /// Whether clients can read, but not write any more.
+    pub(super) is_deaf: Arc<AtomicBool>,
 }
 
 impl Network {
@@ -68,13 +70,51 @@ impl Connect for Network {
         self.dials.fetch_add(1, Ordering::SeqCst);
         let (near, far) = tokio::io::duplex(64 * 1024);
         let listeners = self.listeners.lock().unwrap();
+        let is_deaf = self.is_deaf.clone();
         let sent = listeners.get(address).map(|sender| sender.send(far).is_ok());
         Box::pin(async move {
             match sent {
-                Some(true) => Ok(Box::new(near) as Box<dyn Io>),
+                Some(true) => Ok(Box::new(Near { io: near, is_deaf }) as Box<dyn Io>),
                 _ => Err(io::ErrorKind::ConnectionRefused.into()),
             }
         })
+    }
+}
+
+/// A client's end of a connection.
+struct Near {
+    io: DuplexStream,
+    is_deaf: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Near {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Task<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Near {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Task<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_deaf.load(Ordering::SeqCst) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -7,12 +7,12 @@ pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
-const PING: u8 = 6;
+pub(super) const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
-const ACK: u8 = 1;
+pub(super) const ACK: u8 = 1;
 
 /// `:status: 200` in HPACK.
 const OK: u8 = 0x88;
