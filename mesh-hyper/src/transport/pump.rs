@@ -174,9 +174,7 @@ where
                     return Poll::Ready(());
                 }
                 Some(Err(error)) => {
-                    self.sent = None;
-                    self.failure.set(error);
-                    self.stream.send_reset(Reason::CANCEL);
+                    self.fail(error);
                     return Poll::Ready(());
                 }
             }
@@ -185,14 +183,15 @@ where
         Poll::Pending
     }
 
+    #[cold]
+    fn fail(&mut self, error: BoxError) {
+        self.sent = None;
+        self.failure.set(error);
+        self.stream.send_reset(Reason::CANCEL);
+    }
+
     /// Waits until the window is open; `false` when the stream is over.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        // Room that is there at once wakes whoever has waited for the stream before, and that was
-        // this task: it forgets its waker first, or it would be polled again for nothing.
-        let mut nobody = Context::from_waker(Waker::noop());
-        if self.stream.poll_reset(&mut nobody).is_ready() {
-            return Poll::Ready(false);
-        }
         self.stream.reserve_capacity(1);
         loop {
             match self.stream.poll_capacity(cx) {
@@ -208,17 +207,18 @@ where
         Poll::Ready(true)
     }
 
-    /// Sends one frame; whether it was the last one.
+    /// Sends one frame; whether nothing can follow it.
     fn send(&mut self, frame: Frame<Bytes>, is_last: bool) -> bool {
         if self.sent.as_mut().is_some_and(|sent| !sent.keep(&frame)) {
             self.sent = None;
         }
         match frame.into_data() {
-            Ok(data) if data.is_empty() && !is_last => false,
-            Ok(data) => {
-                self.is_open = false;
-                self.stream.send_data(data, is_last).is_err() || is_last
+            Ok(data) if is_last => {
+                self.stream.send_data(data, true).ok();
+                true
             }
+            Ok(data) if data.is_empty() => false,
+            Ok(data) => self.send_data(data),
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
                     self.stream.send_trailers(trailers).ok();
@@ -226,6 +226,21 @@ where
                 true
             }
         }
+    }
+
+    /// Sends data that more will follow; whether the stream is over.
+    fn send_data(&mut self, data: Bytes) -> bool {
+        // Room that is there at once wakes whoever has waited for the stream before, and that was
+        // this task: it forgets its waker first, or it would be polled again for nothing.
+        let mut nobody = Context::from_waker(Waker::noop());
+        if self.stream.poll_reset(&mut nobody).is_ready() {
+            return true;
+        }
+        // Room for the data, and for the first byte of what follows.
+        let length = data.len();
+        self.stream.reserve_capacity(length.saturating_add(1));
+        self.is_open = self.stream.capacity() > length;
+        self.stream.send_data(data, false).is_err()
     }
 }
 

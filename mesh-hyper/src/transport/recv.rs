@@ -33,6 +33,7 @@ impl Source {
 }
 
 /// The next frame of an HTTP/2 response.
+#[inline]
 pub(crate) fn poll_h2(
     recv: &mut h2::RecvStream,
     data_done: &mut bool,
