@@ -12,8 +12,9 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use mesh_core::cluster::{Address, Permit};
-use mesh_core::filter::{End, Passage};
+use mesh_core::filter::End;
 
+use super::Passing;
 use crate::error::{Error, Kind};
 use crate::report::Report;
 use crate::runtime;
@@ -48,7 +49,7 @@ pub(crate) struct Guard {
     pub(crate) timer: Timer,
     /// Most calls have none, and carry a pointer only.
     pub(crate) pump: Option<Box<Pumping>>,
-    pub(crate) passage: Option<Passage>,
+    pub(crate) passing: Passing,
     pub(crate) report: Option<Box<Report>>,
     /// Keeps the mesh running, which watches the deadline.
     pub(crate) owner: Option<Arc<dyn Owner>>,
@@ -65,7 +66,7 @@ impl Guard {
             permit: Some(permit),
             timer: Timer::new(deadline),
             pump: None,
-            passage: None,
+            passing: Passing::default(),
             report: None,
             owner: None,
             attempts: 1,
@@ -76,15 +77,6 @@ impl Guard {
     /// Where the request was sent to, until that is given back.
     pub(crate) fn upstream(&self) -> Option<&Address> {
         self.stream.as_ref().map(|stream| &stream.0.endpoint.address)
-    }
-
-    /// Takes the call's way through its filters along.
-    #[inline]
-    pub(crate) fn set_passage(&mut self, passage: Option<Passage>) {
-        // Most calls pass no filters: nothing is moved for them.
-        if passage.is_some() {
-            self.passage = passage;
-        }
     }
 
     /// Gives everything back; the call ended as `end` says.
@@ -99,10 +91,7 @@ impl Guard {
             }
         }
         self.permit = None;
-        if let Some(passage) = &mut self.passage {
-            passage.finish(end);
-            self.passage = None;
-        }
+        std::mem::take(&mut self.passing).finish(end);
         if let Some(report) = self.report.take() {
             report.finish(end);
         }

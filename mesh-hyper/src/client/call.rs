@@ -14,13 +14,13 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response, Uri};
 use http_body::Body;
-use mesh_core::filter::{self, End, HeaderChanges, Passage, Step};
+use mesh_core::filter::{self, End, HeaderChanges, Step};
 use mesh_core::request::{Protocol, RequestHead};
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 
 use super::target::{Inner, Options};
 use super::{answer, slow};
-use crate::body::{Guard, ResponseBody};
+use crate::body::{Guard, Passing, ResponseBody};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
 use crate::pool::{Draw, Miss, Pool};
@@ -74,9 +74,9 @@ pub(super) enum Stage {
     /// It has no plan: there is no configuration, or not for the cluster it names.
     Plan,
     /// A filter waits.
-    Filter(Plan, Passage, Option<Step>),
+    Filter(Plan, Passing, Option<Step>),
     /// There is no stream to send it on.
-    Pick(Plan, Option<Passage>, Draw),
+    Pick(Plan, Passing, Draw),
 }
 
 impl ResponseFuture {
@@ -114,11 +114,11 @@ impl ResponseFuture {
             }
         };
         let stage = match stage {
-            Ok(Stage::Pick(plan, passage, _)) => {
+            Ok(Stage::Pick(plan, passing, _)) => {
                 return match call.picked(target, &plan) {
-                    Ok(Ok(stream)) => call.send(target, &plan, passage, stream, body),
+                    Ok(Ok(stream)) => call.send(target, &plan, passing, stream, body),
                     Ok(Err(draw)) => {
-                        let stage = Stage::Pick(plan, passage, draw);
+                        let stage = Stage::Pick(plan, passing, draw);
                         Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
                     }
                     Err(error) => Self::decided(call.failed(error)),
@@ -181,18 +181,18 @@ impl Call {
     /// Goes through the filters as far as they let it without waiting.
     fn filtered(&mut self, target: &Inner, plan: Plan) -> Result<Stage, Decided> {
         if plan.chain.is_empty() {
-            return Ok(Stage::Pick(plan, None, Draw::Due));
+            return Ok(Stage::Pick(plan, Passing::default(), Draw::Due));
         }
-        let mut passage = Passage::new(plan.chain.clone());
+        let mut passing = Passing::new(plan.chain.clone());
         loop {
-            match self.filter(target, &mut passage, None) {
-                None => return Ok(Stage::Pick(plan, Some(passage), Draw::Due)),
+            match self.filter(target, &mut passing, None) {
+                None => return Ok(Stage::Pick(plan, passing, Draw::Due)),
                 Some(Step::Continue) => {}
                 Some(Step::Respond(local)) => {
-                    passage.finish(End::Complete);
+                    passing.finish(End::Complete);
                     return Err(Box::new(Ok(answer::local(local, &self.head(target)))));
                 }
-                Some(step) => return Ok(Stage::Filter(plan, passage, Some(step))),
+                Some(step) => return Ok(Stage::Filter(plan, passing, Some(step))),
             }
         }
     }
@@ -201,7 +201,7 @@ impl Call {
     pub(super) fn filter(
         &mut self,
         target: &Inner,
-        passage: &mut Passage,
+        passing: &mut Passing,
         answer: Option<Result<mesh_core::side::Reply, mesh_core::side::Failure>>,
     ) -> Option<Step> {
         let mut changes = HeaderChanges::default();
@@ -210,7 +210,7 @@ impl Call {
             let now = runtime::now();
             runtime::with_rng(|rng| {
                 let mut context = filter::Context { now, rng, answer, changes: &mut changes };
-                passage.poll(&head, &mut context)
+                passing.poll(&head, &mut context)
             })
         };
         if !changes.is_empty() {
@@ -237,7 +237,7 @@ impl Call {
         mut self,
         target: &Arc<Inner>,
         plan: &Plan,
-        passage: Option<Passage>,
+        passing: Passing,
         stream: Stream,
         body: B,
     ) -> ResponseFuture
@@ -253,7 +253,7 @@ impl Call {
             Err(error) => return ResponseFuture::decided(self.failed(error)),
         };
         let mut guard = Guard::new(permit, self.deadline);
-        guard.set_passage(passage);
+        guard.passing = passing;
         guard.report = self.report.take();
         guard.owner = Some(target.clone());
         let authority = self.authority.take();
@@ -359,9 +359,7 @@ pub(super) fn answered(
     response: Response<crate::transport::recv::Source>,
 ) -> Response<ResponseBody> {
     let (mut parts, source) = response.into_parts();
-    if let Some(passage) = &mut guard.passage {
-        passage.respond(parts.status, &mut parts.headers);
-    }
+    guard.passing.respond(parts.status, &mut parts.headers);
     if let Some(report) = &mut guard.report {
         report.answered(parts.status, &parts.headers);
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Response;
 use http::uri::Authority;
 use http_body::Body;
-use mesh_core::filter::{End, Passage, Step};
+use mesh_core::filter::{End, Step};
 use mesh_core::side::SideCalls;
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 
@@ -18,7 +18,7 @@ use super::answer;
 use super::call::{Call, Decided, Stage, answered, fail};
 use super::side::Side;
 use super::target::{Inner, Options};
-use crate::body::{Guard, ResponseBody};
+use crate::body::{Guard, Passing, ResponseBody};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
 use crate::pool::{Draw, Pool, Want};
@@ -49,14 +49,14 @@ where
 {
     let bound = call.deadline;
     let planned = in_time(&target, bound, planned(&target, &mut call, stage)).await;
-    let (plan, passage, draw) = match planned {
-        Ok((plan, Filters::Passed(passage), draw)) => (plan, passage, draw),
-        Ok((plan, Filters::Ahead(passage, step), draw)) => {
+    let (plan, passing, draw) = match planned {
+        Ok((plan, Filters::Passed(passing), draw)) => (plan, passing, draw),
+        Ok((plan, Filters::Ahead(passing, step), draw)) => {
             // The plan may have brought the deadline forward.
             let bound = call.deadline;
-            let filtered = filter(&target, &mut call, passage, step);
+            let filtered = filter(&target, &mut call, passing, step);
             match in_time(&target, bound, filtered).await {
-                Ok(passage) => (plan, Some(passage), draw),
+                Ok(passing) => (plan, passing, draw),
                 Err(decided) => return call.ended(decided),
             }
         }
@@ -71,12 +71,10 @@ where
         Ok(stream) => {
             // Some of the time is gone.
             call.tell_timeout(call.head(&target).protocol);
-            call.send(&target, &plan, passage, stream, body).await
+            call.send(&target, &plan, passing, stream, body).await
         }
         Err(error) => {
-            if let Some(mut passage) = passage {
-                passage.finish(End::Failed);
-            }
+            passing.finish(End::Failed);
             call.failed(error)
         }
     }
@@ -97,8 +95,8 @@ async fn in_time<T>(
 
 /// How far a planned call has come with its filters.
 enum Filters {
-    Ahead(Passage, Option<Step>),
-    Passed(Option<Passage>),
+    Ahead(Passing, Option<Step>),
+    Passed(Passing),
 }
 
 /// The call's plan, once there is one.
@@ -108,16 +106,13 @@ async fn planned(
     stage: Stage,
 ) -> Result<(Plan, Filters, Draw), Decided> {
     match stage {
-        Stage::Pick(plan, passage, draw) => Ok((plan, Filters::Passed(passage), draw)),
-        Stage::Filter(plan, passage, step) => Ok((plan, Filters::Ahead(passage, step), Draw::Due)),
+        Stage::Pick(plan, passing, draw) => Ok((plan, Filters::Passed(passing), draw)),
+        Stage::Filter(plan, passing, step) => Ok((plan, Filters::Ahead(passing, step), Draw::Due)),
         Stage::Plan => {
             let options = Options { deadline: call.deadline, wait_for_ready: call.wait_for_ready };
             let plan = plan(target, call, options).await?;
-            let filters = match plan.chain.is_empty() {
-                true => Filters::Passed(None),
-                false => Filters::Ahead(Passage::new(plan.chain.clone()), None),
-            };
-            Ok((plan, filters, Draw::Due))
+            let passing = Passing::new(plan.chain.clone());
+            Ok((plan, Filters::Ahead(passing, None), Draw::Due))
         }
     }
 }
@@ -201,9 +196,9 @@ pub(super) async fn configured(target: &Inner, options: Options) -> Result<Arc<R
 async fn filter(
     target: &Arc<Inner>,
     call: &mut Call,
-    mut passage: Passage,
+    mut passing: Passing,
     first: Option<Step>,
-) -> Result<Passage, Decided> {
+) -> Result<Passing, Decided> {
     let mut step = first;
     loop {
         let reply = match step {
@@ -214,13 +209,13 @@ async fn filter(
             }
             Some(Step::Ask(side)) => Some(Side::new(target).unary(side).await),
             Some(Step::Respond(local)) => {
-                passage.finish(End::Complete);
+                passing.finish(End::Complete);
                 return Err(Box::new(Ok(answer::local(local, &call.head(target)))));
             }
             Some(_) => None,
         };
-        match call.filter(target, &mut passage, reply) {
-            None => return Ok(passage),
+        match call.filter(target, &mut passing, reply) {
+            None => return Ok(passing),
             next => step = next,
         }
     }

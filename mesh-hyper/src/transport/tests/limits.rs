@@ -17,7 +17,7 @@ fn futures_and_bodies_are_small_and_can_be_shared() {
     is_send_sync::<ResponseBody>();
     is_send::<ResponseFuture>();
     let (future, body) = (size_of::<ResponseFuture>(), size_of::<ResponseBody>());
-    assert!(future <= 544 && body <= 320, "{future} {body}");
+    assert!(future <= 400 && body <= 176, "{future} {body}");
 }
 
 #[tokio::test(start_paused = true)]

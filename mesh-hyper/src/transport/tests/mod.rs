@@ -2,6 +2,7 @@
 
 mod back;
 mod cancel;
+mod filters;
 mod flow;
 mod going;
 mod http1;
