@@ -41,6 +41,8 @@ pub mod file;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod graph;
+#[cfg(feature = "tls")]
+pub mod identity;
 #[cfg(feature = "mesh")]
 mod mesh;
 pub mod name;
@@ -50,6 +52,10 @@ pub mod proto;
 mod roots;
 #[cfg(feature = "mesh")]
 mod status;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(any(feature = "file", feature = "tls"))]
+mod watch;
 
 pub use error::{Error, Kind};
 #[cfg(feature = "ads")]

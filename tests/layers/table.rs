@@ -110,7 +110,7 @@ pub(crate) const CRATES: &[Crate] = &[
         folder: "mesh-xds",
         rows: &[
             Row { modules: XDS_SANS_IO, siblings: Siblings::Free },
-            Row { modules: &["error", "status", "roots"], siblings: Siblings::Free },
+            Row { modules: &["error", "status", "roots", "watch"], siblings: Siblings::Free },
             Row {
                 modules: &[
                     "side",

@@ -42,7 +42,6 @@ pub struct KeyUsage {
 
 /// Whether a peer has to be a SPIFFE workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Identification {
     /// It must have a SPIFFE ID.
     Spiffe,

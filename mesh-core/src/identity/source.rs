@@ -76,7 +76,6 @@ impl fmt::Debug for PrivateKey {
 
 /// The authorities that may vouch for peers (certificates, DER).
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Trust {
     /// The source does not say.
     Unknown,

@@ -20,7 +20,6 @@ pub struct ClientTls {
 
 /// Where authorities come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Authorities {
     /// The certificate provider of this name.
     Provider(Arc<str>),
@@ -59,7 +58,6 @@ pub struct ServerTls {
 
 /// What is asked of clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Clients {
     /// No certificate.
     Anonymous,
