@@ -49,6 +49,8 @@ pub mod name;
 pub mod parse;
 pub mod proto;
 #[cfg(feature = "mesh")]
+mod providers;
+#[cfg(feature = "mesh")]
 mod roots;
 #[cfg(feature = "mesh")]
 mod status;

@@ -116,6 +116,7 @@ pub(crate) const CRATES: &[Crate] = &[
                     "side",
                     "client",
                     "identity",
+                    "providers",
                     "file",
                     "tls",
                     "control_plane",

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Weak};
 
 use mesh_core::balance::{Closed, ConnectionId};
-use mesh_core::cluster::{Config, Connections, Endpoint, Upstream};
+use mesh_core::cluster::{Config, Connections, Endpoint, Transport, Upstream};
 
 use crate::runtime;
 use crate::transport::connect::{self, Connect};
@@ -59,6 +59,10 @@ impl Attempt {
 
 async fn run(mut fate: Fate, config: Arc<Config>, connector: Arc<dyn Connect>) {
     let (endpoint, signals) = (fate.endpoint.clone(), fate.signals.clone());
+    if *config.security.transport(&endpoint) != Transport::Plaintext {
+        // Better no connection than one in plain text.
+        return fate.why = Some(format!("{}: TLS is not built in", endpoint.address));
+    }
     let settings = &config.connections;
     let limit = settings.connect_timeout;
     let start = runtime::now();

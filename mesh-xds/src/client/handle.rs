@@ -7,13 +7,13 @@ use std::time::SystemTime;
 
 use mesh_core::cell::Cell;
 use mesh_core::snapshot::Root;
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{self, Source};
 use crate::bootstrap::data_plane_authority;
 use crate::error::Error;
 use crate::parse::Registry;
+use crate::providers::Providers;
 use crate::roots::{RootHandle, Roots};
 use crate::status::Status;
 
@@ -52,10 +52,11 @@ impl Drop for Subscription {
 }
 
 impl Client {
-    /// Starts a driver on `handle`.
-    pub(crate) fn start(handle: &Handle, source: Source, registry: Registry) -> Self {
+    /// Starts a driver on the runtime of the certificate `providers`.
+    pub(crate) fn start(source: Source, registry: Registry, providers: Providers) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
-        handle.spawn(driver::run(source, registry, receiver));
+        let handle = providers.handle.clone();
+        handle.spawn(driver::run(source, (registry, providers), receiver));
         Self { commands, targets: Mutex::default(), next: AtomicU64::new(0) }
     }
 

@@ -43,13 +43,6 @@ impl Identities {
         Self { providers: RwLock::default(), system: OnceLock::new(), crypto, minimum }
     }
 
-    /// No providers yet; aws-lc-rs does the cryptography, and TLS 1.3 is spoken.
-    #[must_use]
-    pub fn with_defaults() -> Self {
-        let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        Self::new(crypto, MinimumVersion::default())
-    }
-
     /// Adds the provider called `name`, in place of another of this name.
     pub fn insert(&self, name: impl Into<Arc<str>>, source: Arc<dyn Source>) {
         let name = name.into();
@@ -155,6 +148,14 @@ impl Identities {
             Arc::new(Credentials::new("system_root_certs", source, self.crypto.clone()))
         };
         self.system.get_or_init(read).clone()
+    }
+}
+
+impl Default for Identities {
+    /// No providers yet; aws-lc-rs does the cryptography, and TLS 1.3 is spoken.
+    fn default() -> Self {
+        let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        Self::new(crypto, MinimumVersion::default())
     }
 }
 

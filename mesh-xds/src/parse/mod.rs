@@ -17,6 +17,7 @@ mod matcher;
 mod reject;
 mod retry;
 pub mod route;
+pub mod tls;
 mod value;
 
 pub use filter::Registry;
