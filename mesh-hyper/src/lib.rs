@@ -31,6 +31,8 @@ mod middleware;
 mod pool;
 mod report;
 mod runtime;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 mod xds;
 

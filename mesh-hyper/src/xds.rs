@@ -11,7 +11,8 @@ use mesh_xds::{Demand, RootHandle};
 use crate::client::{Client, DemandCluster, Open, Source, Target};
 use crate::context::Context;
 use crate::error::{Error, Kind};
-use crate::transport::connect::Sockets;
+use crate::transport::connect::{Dialer, Sockets};
+use crate::transport::secure::Secure;
 
 impl Target {
     /// The target that `name` stands for in `mesh`, such as `xds:///greeter`.
@@ -76,11 +77,21 @@ fn outside() -> Open {
 /// The context of `mesh`, made at the first target.
 fn context(mesh: &Mesh) -> Result<Arc<Context>, Error> {
     let make = || {
-        let connector = Arc::new(Sockets);
-        Context::new(mesh.runtime().clone(), connector, mesh.recorder().cloned())
+        let dialer = Dialer { connector: Arc::new(Sockets), secure: secure(mesh) };
+        Context::new(mesh.runtime().clone(), dialer, mesh.recorder().cloned())
     };
     let context = mesh.attachment::<Arc<Context>>(make);
     context.cloned().ok_or_else(|| Error::new(Kind::Request, "the mesh serves another data plane"))
+}
+
+#[cfg(feature = "tls")]
+fn secure(mesh: &Mesh) -> Option<Arc<dyn Secure>> {
+    Some(Arc::new(crate::tls::Handshakes(mesh.identities().clone())))
+}
+
+#[cfg(not(feature = "tls"))]
+fn secure(_mesh: &Mesh) -> Option<Arc<dyn Secure>> {
+    None
 }
 
 struct Ask(Demand);

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::targets::{MAX, PATIENCE};
 use super::*;
 use crate::client::{Source, Target};
-use crate::transport::connect::Sockets;
+use crate::transport::connect::{Dialer, Sockets};
 use crate::{Address, Body, runtime};
 
 /// A target that answers each of its domains with the domain's name.
@@ -47,7 +47,11 @@ fn forwarding(name: &str, address: Address) -> Snapshot {
 /// A client whose targets all have the configuration in `cell`, and how many it has made.
 fn client(cell: &Arc<Cell<Root>>) -> (Client, Arc<AtomicUsize>) {
     let handle = tokio::runtime::Handle::current();
-    let context = crate::context::Context::new(handle, Arc::new(Sockets), None);
+    let context = crate::context::Context::new(
+        handle,
+        Dialer { connector: Arc::new(Sockets), secure: None },
+        None,
+    );
     let (root, made) = (cell.clone(), Arc::new(AtomicUsize::new(0)));
     let count = made.clone();
     let open = move |authority: &str| {
