@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mesh_core::record::Recorder;
 use tokio::runtime::Handle;
 
-use crate::transport::connect::Connect;
+use crate::transport::connect::Dialer;
 use crate::transport::timer::Timers;
 
 /// What all targets of a mesh share in the data plane.
@@ -14,18 +14,18 @@ pub(crate) struct Context {
     /// Where pools are kept and deadlines are watched: not the application's workers.
     pub(crate) runtime: Handle,
     pub(crate) timers: Arc<Timers>,
-    pub(crate) connector: Arc<dyn Connect>,
+    pub(crate) dialer: Dialer,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
 }
 
 impl Context {
     pub(crate) fn new(
         runtime: Handle,
-        connector: Arc<dyn Connect>,
+        dialer: Dialer,
         recorder: Option<Arc<dyn Recorder>>,
     ) -> Arc<Self> {
         let timers = Timers::start(&runtime);
-        Arc::new(Self { runtime, timers, connector, recorder })
+        Arc::new(Self { runtime, timers, dialer, recorder })
     }
 }
 

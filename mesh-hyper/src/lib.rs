@@ -39,6 +39,8 @@ mod report;
 mod runtime;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 mod xds;
 

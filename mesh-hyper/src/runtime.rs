@@ -12,6 +12,12 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// The time on the wall, which certificates go by.
+#[cfg(feature = "tls")]
+pub(crate) fn wall() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}
+
 /// The time `duration` from now; as good as never if that cannot be told.
 #[inline]
 pub(crate) fn after(duration: Duration) -> Instant {

@@ -11,7 +11,8 @@ use mesh_xds::{Demand, RootHandle};
 use crate::client::{Client, DemandCluster, Open, Source, Target};
 use crate::context::Context;
 use crate::error::{Error, Kind};
-use crate::transport::connect::{Connect, Sockets};
+use crate::transport::connect::{Connect, Dialer, Sockets};
+use crate::transport::secure::Secure;
 
 impl Target {
     /// The target that `name` stands for in `mesh`, such as `xds:///greeter`.
@@ -80,9 +81,22 @@ fn context(mesh: &Mesh) -> Result<Arc<Context>, Error> {
 
 /// The context of `mesh`, whose connections `connector` opens if it is not made yet.
 pub(crate) fn connected(mesh: &Mesh, connector: Arc<dyn Connect>) -> Result<Arc<Context>, Error> {
-    let make = || Context::new(mesh.runtime().clone(), connector, mesh.recorder().cloned());
+    let make = || {
+        let dialer = Dialer { connector, secure: secure(mesh) };
+        Context::new(mesh.runtime().clone(), dialer, mesh.recorder().cloned())
+    };
     let context = mesh.attachment::<Arc<Context>>(make);
     context.cloned().ok_or_else(|| Error::new(Kind::Request, "the mesh serves another data plane"))
+}
+
+#[cfg(feature = "tls")]
+fn secure(mesh: &Mesh) -> Option<Arc<dyn Secure>> {
+    Some(Arc::new(crate::tls::Handshakes(mesh.identities().clone())))
+}
+
+#[cfg(not(feature = "tls"))]
+fn secure(_mesh: &Mesh) -> Option<Arc<dyn Secure>> {
+    None
 }
 
 struct Ask(Demand);

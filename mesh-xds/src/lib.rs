@@ -42,17 +42,25 @@ pub mod file;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod graph;
+#[cfg(feature = "tls")]
+pub mod identity;
 #[cfg(feature = "mesh")]
 mod mesh;
 pub mod name;
 pub mod parse;
 pub mod proto;
 #[cfg(feature = "mesh")]
+mod providers;
+#[cfg(feature = "mesh")]
 mod roots;
 #[cfg(feature = "mesh")]
 mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(any(feature = "file", feature = "tls"))]
+mod watch;
 
 pub use error::{Error, Kind};
 #[cfg(feature = "ads")]

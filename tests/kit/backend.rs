@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio_stream::{Stream, StreamExt};
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
+use tonic::transport::server::Connected;
 use tonic::{Code, Status, Streaming};
 use tonic_prost::ProstCodec;
 
@@ -34,12 +36,24 @@ impl Backend {
     pub async fn start(name: &str) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
+        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+        Ok(Self::start_on(name, address, incoming))
+    }
+
+    /// Starts a backend called `name` on the connections that come `in`, to `address`.
+    pub(crate) fn start_on<I>(
+        name: &str,
+        address: SocketAddr,
+        incoming: impl Stream<Item = std::io::Result<I>> + Send + 'static,
+    ) -> Self
+    where
+        I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
         let calls = Arc::new(AtomicU64::new(0));
         let echo = Echo { name: name.into(), calls: calls.clone() };
-        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
         let server = tonic::transport::Server::builder().add_service(echo);
         let task = tokio::spawn(server.serve_with_incoming(incoming)).abort_handle();
-        Ok(Self { address, calls, task })
+        Self { address, calls, task }
     }
 
     /// Where it listens.

@@ -2,10 +2,12 @@
 
 mod backend;
 mod control;
+mod door;
 mod echo;
 mod gate;
 pub mod yaml;
 
 pub use backend::Backend;
 pub use control::{Control, resources};
+pub use door::{Door, Entry};
 pub use echo::{EchoClient, Message};

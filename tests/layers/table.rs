@@ -110,12 +110,13 @@ pub(crate) const CRATES: &[Crate] = &[
         folder: "mesh-xds",
         rows: &[
             Row { modules: XDS_SANS_IO, siblings: Siblings::Free },
-            Row { modules: &["error", "status", "roots"], siblings: Siblings::Free },
+            Row { modules: &["error", "status", "roots", "watch"], siblings: Siblings::Free },
             Row {
                 modules: &[
                     "side",
                     "client",
                     "identity",
+                    "providers",
                     "file",
                     "tls",
                     "control_plane",

@@ -1,15 +1,18 @@
 //! One endpoint of an awake balance.
 
+use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::ConnectionId;
-use crate::cluster::Endpoint;
+use super::{Action, ConnectionId};
+use crate::cluster::{Endpoint, Transport};
 
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) endpoint: Arc<Endpoint>,
+    /// How its connections are secured.
+    pub(super) transport: Transport,
     /// Index into the priorities.
     pub(super) priority: usize,
     /// The oldest first.
@@ -24,9 +27,26 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(endpoint: Arc<Endpoint>, priority: usize) -> Self {
+    pub(super) fn new(endpoint: Arc<Endpoint>, transport: Transport, priority: usize) -> Self {
         let (open, phase) = (Vec::new(), Phase::Rest);
-        Self { endpoint, priority, open, phase, failed: false, failures: 0, unused: 0 }
+        Self { endpoint, transport, priority, open, phase, failed: false, failures: 0, unused: 0 }
+    }
+
+    /// Secures its connections by `transport` from now on. Those that are secured otherwise end at
+    /// once, open or not: calls rather wait than go where they must not any more.
+    pub(super) fn secure(&mut self, transport: &Transport, actions: &mut VecDeque<Action>) {
+        if self.transport == *transport {
+            return;
+        }
+        self.transport = transport.clone();
+        let was_in_use = !self.open.is_empty() || self.phase != Phase::Rest;
+        if let Phase::Trying(id) = self.phase {
+            actions.push_back(Action::Abandon { id });
+        }
+        actions.extend(self.open.drain(..).map(|id| Action::Retire { id }));
+        if was_in_use {
+            self.phase = Phase::Queued;
+        }
     }
 
     pub(super) fn status(&self) -> Status {

@@ -13,7 +13,9 @@ use super::first::First;
 use super::priority::{Place, Priority};
 use super::table::{self, Table};
 use crate::cluster::Policy;
-use crate::cluster::{Assignment, Config, Connections, Endpoint, Locality, LocalityName, Version};
+use crate::cluster::{
+    Assignment, Config, Connections, Endpoint, Locality, LocalityName, Transport, Version,
+};
 
 impl Table {
     /// Replaces the endpoints by those of `version`; `before` are the settings until now.
@@ -33,9 +35,12 @@ impl Table {
             let mut priority = Priority::default();
             for locality in localities {
                 priority.number = locality.priority;
+                let leaf = version.assignment.leaf(locality.priority);
+                let config = leaf.map_or(&version.config, |leaf| &leaf.version.config);
                 let first = self.entries.len();
                 for endpoint in locality.endpoints.iter().filter(|e| e.health.is_usable()) {
-                    self.place(endpoint, at, &mut old, &mut origins);
+                    let transport = config.security.transport(endpoint);
+                    self.place(endpoint, transport, at, &mut old, &mut origins);
                 }
                 let (name, slots) = (locality.name.clone(), first..self.entries.len());
                 priority.places.push(Place { name, weight: locality.weight, slots });
@@ -70,6 +75,7 @@ impl Table {
     fn place(
         &mut self,
         endpoint: &Arc<Endpoint>,
+        transport: &Transport,
         priority: usize,
         old: &mut Old,
         origins: &mut Vec<Option<usize>>,
@@ -82,8 +88,11 @@ impl Table {
         let entry = origin.and_then(|slot| old.entries.get_mut(slot)?.take());
         self.index.insert(identity, self.entries.len());
         self.entries.push(match entry {
-            Some(entry) => Entry { endpoint: endpoint.clone(), priority, ..entry },
-            None => Entry::new(endpoint.clone(), priority),
+            Some(mut entry) => {
+                entry.secure(transport, &mut self.actions);
+                Entry { endpoint: endpoint.clone(), priority, ..entry }
+            }
+            None => Entry::new(endpoint.clone(), transport.clone(), priority),
         });
         origins.push(origin);
     }
@@ -177,7 +186,7 @@ impl Table {
             if self.entries[selected].phase == Phase::Queued {
                 self.queue(selected);
             }
-        } else if !(is_same && was_list) {
+        } else if !(is_same && was_list) || origin_of_selected.is_some() {
             let goes_on = started && status != Some(Status::Idle);
             if !was_list || !goes_on {
                 self.priorities[at].queue.clear();
@@ -185,6 +194,8 @@ impl Table {
             }
             if let Some(first) = &mut self.priorities[at].first {
                 first.resume(has_failed);
+                // If there was one, it has lost its connections: they were secured otherwise.
+                first.selected = None;
             }
             if goes_on {
                 self.begin_pass(at, shuffle, now);

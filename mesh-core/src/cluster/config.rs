@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::assignment::Assignment;
 use super::balancing::LoadBalancing;
+use super::labels::Labels;
+use super::security::Security;
 
 /// How to find and use a cluster's endpoints.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub struct Config {
     pub lb: LoadBalancing,
     /// How its endpoints are spoken to.
     pub upstream: Upstream,
+    /// How the connections to them are secured.
+    pub security: Security,
     /// How many connections, and for how long.
     pub connections: Connections,
     /// How much may be under way at once.
@@ -32,6 +36,7 @@ impl Config {
             discovery,
             lb: LoadBalancing::default(),
             upstream: Upstream::Http2,
+            security: Security::default(),
             connections: Connections::default(),
             limits: Limits::default(),
         }
@@ -84,6 +89,8 @@ pub struct HostPort {
     pub priority: u32,
     /// Weight of each address.
     pub weight: u32,
+    /// Labels of each address.
+    pub labels: Option<Arc<Labels>>,
 }
 
 /// How the endpoints of a cluster are spoken to.

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::labels::Labels;
+
 /// Where to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -64,6 +66,9 @@ pub struct Endpoint {
     pub weight: u32,
     /// What the control plane says of it.
     pub health: Health,
+    /// What decides how connections to it are secured (`envoy.transport_socket_match` in its
+    /// metadata).
+    pub labels: Option<Arc<Labels>>,
     /// What survives new descriptions of the same endpoint.
     pub state: Arc<EndpointState>,
 }
@@ -78,6 +83,7 @@ impl Endpoint {
             hostname: None,
             weight: 1,
             health: Health::Unknown,
+            labels: None,
             state: Arc::default(),
         }
     }

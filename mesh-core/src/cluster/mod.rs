@@ -13,10 +13,14 @@ mod assignment;
 mod balancing;
 mod config;
 mod endpoint;
+mod labels;
 mod live;
+mod security;
 
 pub use assignment::{Assignment, DropOverload, Leaf, Locality, LocalityName};
 pub use balancing::{LoadBalancing, Policy};
 pub use config::{Config, Connections, Discovery, HostPort, Keepalive, Limits, Upstream};
 pub use endpoint::{Address, Endpoint, EndpointState, Health};
+pub use labels::Labels;
 pub use live::{Cluster, Permit, Version};
+pub use security::{Security, Transport, TransportMatch};

@@ -209,7 +209,8 @@ impl Call {
             let head = self.head(target);
             let now = runtime::now();
             runtime::with_rng(|rng| {
-                let mut context = filter::Context { now, rng, answer, changes: &mut changes };
+                let mut context =
+                    filter::Context { now, peer: None, rng, answer, changes: &mut changes };
                 passing.poll(&head, &mut context)
             })
         };

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use super::{Picks, Pool, supervise};
 use crate::context::Context;
 use crate::runtime;
-use crate::transport::connect::Connect;
+use crate::transport::connect::Dialer;
 use crate::transport::connection::{Connection, End};
 use crate::transport::signals::{Event, Signals};
 
@@ -32,7 +32,7 @@ struct Keeper {
     pool: Weak<Pool>,
     signals: Arc<Signals>,
     events: mpsc::UnboundedReceiver<Event>,
-    connector: Arc<dyn Connect>,
+    dialer: Dialer,
     balance: Balance,
     version: Arc<Version>,
     open: HashMap<ConnectionId, Arc<Connection>>,
@@ -61,7 +61,7 @@ pub(super) fn spawn(
         pool: Arc::downgrade(pool),
         signals: pool.signals.clone(),
         events,
-        connector: context.connector.clone(),
+        dialer: context.dialer.clone(),
         balance: Balance::new(version.clone(), runtime::now()),
         version,
         open: HashMap::new(),
@@ -235,7 +235,7 @@ impl Keeper {
             id,
             config: config_of(&self.version, &endpoint).clone(),
             endpoint,
-            connector: self.connector.clone(),
+            dialer: self.dialer.clone(),
             signals: self.signals.clone(),
         };
         Some(app.spawn(attempt.run()).abort_handle())

@@ -7,16 +7,16 @@ use mesh_core::balance::{Closed, ConnectionId};
 use mesh_core::cluster::{Config, Connections, Endpoint, Upstream};
 
 use crate::runtime;
-use crate::transport::connect::{self, Connect};
+use crate::transport::connect::{self, Dialer};
 use crate::transport::connection::{Connection, End, Gauge, Wire};
 use crate::transport::signals::Signals;
-use crate::transport::{h1, h2};
+use crate::transport::{h1, h2, secure};
 
 pub(super) struct Attempt {
     pub(super) id: ConnectionId,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) config: Arc<Config>,
-    pub(super) connector: Arc<dyn Connect>,
+    pub(super) dialer: Dialer,
     pub(super) signals: Arc<Signals>,
 }
 
@@ -54,55 +54,63 @@ impl Drop for Fate {
 impl Attempt {
     /// The attempt, and the connection until its end if it succeeds.
     pub(super) fn run(self) -> impl Future<Output = ()> + Send {
-        let Self { id, endpoint, config, connector, signals } = self;
+        let Self { id, endpoint, config, dialer, signals } = self;
         // Made before the first poll: a runtime that is gone drops the task without one.
         let fate = Fate { id, endpoint, signals, gauge: None, why: None };
-        run(fate, config, connector)
+        run(fate, config, dialer)
     }
 }
 
-async fn run(mut fate: Fate, config: Arc<Config>, connector: Arc<dyn Connect>) {
+async fn run(mut fate: Fate, config: Arc<Config>, dialer: Dialer) {
     let (endpoint, signals) = (fate.endpoint.clone(), fate.signals.clone());
     let settings = &config.connections;
     let limit = settings.connect_timeout;
     let start = runtime::now();
-    let io = match connect::open(&connector, &endpoint, limit).await {
+    let io = match connect::open(&dialer.connector, &endpoint, limit).await {
         Ok(io) => io,
         Err(why) => return fate.why = Some(why),
     };
-    // The bound covers TCP and the protocol's handshake together.
+    // The bound covers TCP, TLS and the protocol's handshake together.
     let left = limit.saturating_sub(runtime::now().saturating_duration_since(start));
+    let transport = config.security.transport(&endpoint);
     let established = async {
-        match config.upstream {
+        let secure::Ready { io, session, forbidden } =
+            secure::ready(io, dialer.secure.as_ref(), transport, &endpoint, config.upstream)
+                .await?;
+        let (wire, driver, gauge, ping) = match config.upstream {
             Upstream::Http1 => {
                 let (sender, driver) = h1::handshake(io).await?;
                 let gauge = Arc::new(Gauge::new(1));
                 let driver = tokio::spawn(h1::drive(driver, gauge.clone()));
-                Ok::<_, String>((Wire::H1(sender.into()), driver, gauge, None))
+                (Wire::H1(sender.into()), driver, gauge, None)
             }
             Upstream::Http2 | _ => {
                 let opened = h2::handshake(io, settings).await?;
                 let gauge = Arc::new(Gauge::new(opened.limit));
                 let own = settings.max_concurrent_streams;
                 let driver = h2::Driver::new(opened.wire, own, gauge.clone(), signals.clone());
-                Ok((Wire::H2(opened.sender), tokio::spawn(driver), gauge, opened.ping))
+                (Wire::H2(opened.sender), tokio::spawn(driver), gauge, opened.ping)
             }
-        }
+        };
+        Ok::<_, String>((wire, driver, gauge, ping, session, forbidden))
     };
-    let (wire, mut driver, gauge, ping) = match tokio::time::timeout(left, established).await {
-        Ok(Ok(established)) => established,
-        Ok(Err(why)) => return fate.why = Some(format!("{}: {why}", endpoint.address)),
-        Err(_) => {
-            let why = format!("{}: no answer to the handshake within {limit:?}", endpoint.address);
-            return fate.why = Some(why);
-        }
-    };
+    let (wire, mut driver, gauge, ping, session, forbidden) =
+        match tokio::time::timeout(left, established).await {
+            Ok(Ok(established)) => established,
+            Ok(Err(why)) => return fate.why = Some(format!("{}: {why}", endpoint.address)),
+            Err(_) => {
+                let why =
+                    format!("{}: no answer to the handshake within {limit:?}", endpoint.address);
+                return fate.why = Some(why);
+            }
+        };
     let connection = Connection::new(
         fate.id,
         endpoint,
         wire,
         gauge.clone(),
         signals.clone(),
+        session,
         settings.max_requests,
     );
     let weak = Arc::downgrade(&connection);
@@ -112,6 +120,10 @@ async fn run(mut fate: Fate, config: Arc<Config>, connector: Arc<dyn Connect>) {
         tokio::select! {
             done = &mut driver => done.unwrap_or_else(|_| "its driver was cancelled".into()),
             why = pinged(ping, settings) => {
+                driver.abort();
+                why
+            }
+            why = forbidden => {
                 driver.abort();
                 why
             }

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
+use super::secure::Secure;
+
 /// A byte stream in both directions.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -53,6 +55,14 @@ impl Connect for Sockets {
             _ => Box::pin(async { Err(io::Error::from(io::ErrorKind::Unsupported)) }),
         }
     }
+}
+
+/// How connections are opened.
+#[derive(Clone)]
+pub(crate) struct Dialer {
+    pub(crate) connector: Arc<dyn Connect>,
+    /// `None` where TLS is not built in: then there are no connections that need it.
+    pub(crate) secure: Option<Arc<dyn Secure>>,
 }
 
 /// Pause between attempts at one endpoint's addresses (gRFC A61).

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mesh_core::balance::{Closed, ConnectionId};
 use mesh_core::cluster::Endpoint;
+use mesh_core::identity::Session;
 
 use super::h1;
 use super::signals::Signals;
@@ -24,6 +25,8 @@ pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) wire: Wire,
+    /// What the TLS handshake has settled; `None` in plain text.
+    pub(crate) session: Option<Arc<Session>>,
     pub(crate) gauge: Arc<Gauge>,
     /// Who waits for a free stream, and who hears that the connection is spent.
     pub(crate) signals: Arc<Signals>,
@@ -123,12 +126,14 @@ impl Connection {
         wire: Wire,
         gauge: Arc<Gauge>,
         signals: Arc<Signals>,
+        session: Option<Arc<Session>>,
         max_requests: Option<u32>,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
             endpoint,
             wire,
+            session,
             gauge,
             signals,
             runtime: tokio::runtime::Handle::current(),
@@ -178,6 +183,7 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection")
             .field("id", &self.id)
             .field("address", &self.endpoint.address)
+            .field("session", &self.session)
             .field("gauge", &self.gauge)
             .finish_non_exhaustive()
     }

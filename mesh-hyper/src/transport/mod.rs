@@ -1,7 +1,7 @@
 //! Connections to endpoints, and one exchange of request and response on them.
 //!
 //! ```text
-//! connect (happy eyeballs) ─► h2 / h1 handshake ─► Connection ◄─ exchange::start per call
+//! connect (happy eyeballs) ─► TLS ─► h2 / h1 handshake ─► Connection ◄─ exchange::start per call
 //!                                   └─ driver task on the runtime of the call that opened it
 //! ```
 //!
@@ -19,6 +19,7 @@ mod look;
 pub(crate) mod pump;
 pub(crate) mod recv;
 pub(crate) mod replay;
+pub(crate) mod secure;
 pub(crate) mod signals;
 #[cfg(test)]
 mod tests;

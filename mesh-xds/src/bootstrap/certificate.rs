@@ -20,6 +20,8 @@ pub struct Files {
     pub ca_certificate: Option<PathBuf>,
     /// The authorities by SPIFFE trust domain (A87). Wins over `ca_certificate`.
     pub spiffe_trust_bundle_map: Option<PathBuf>,
+    /// Revocation lists (A69). Ours: `crl_file`.
+    pub crl: Option<PathBuf>,
     /// How often the files are read again. 600 s unless given.
     pub refresh_interval: Duration,
 }
@@ -48,6 +50,7 @@ impl Default for Files {
             identity: None,
             ca_certificate: None,
             spiffe_trust_bundle_map: None,
+            crl: None,
             refresh_interval: DEFAULT_REFRESH,
         }
     }
@@ -66,6 +69,7 @@ impl Files {
             identity,
             ca_certificate: config.file("ca_certificate_file")?,
             spiffe_trust_bundle_map: config.file("spiffe_trust_bundle_map_file")?,
+            crl: config.file("crl_file")?,
             refresh_interval: refresh.transpose()?.unwrap_or(DEFAULT_REFRESH),
         })
     }

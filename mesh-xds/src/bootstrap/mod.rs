@@ -4,7 +4,8 @@
 //! and every gRPC implementation. Unknown fields are ignored; a known field with a wrong value is an
 //! error that carries its JSON path.
 //!
-//! Ours is one addition: the server feature `delta` asks for incremental ADS.
+//! Ours are two additions: the server feature `delta` asks for incremental ADS, and the `file_watcher`
+//! knows `crl_file`.
 //!
 //! Only the `env` module reads the environment. Nothing here opens a connection or reads a
 //! certificate: the paths are kept for those who do.

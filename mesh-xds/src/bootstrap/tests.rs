@@ -75,6 +75,7 @@ fn istio_style_bootstrap_is_understood() {
             }),
             ca_certificate: Some("/var/lib/istio/data/root-cert.pem".into()),
             spiffe_trust_bundle_map: None,
+            crl: None,
             refresh_interval: Duration::from_secs(900),
         })
     );
@@ -159,6 +160,7 @@ fn first_supported_credentials_are_used() {
             identity: None,
             ca_certificate: Some(PathBuf::from("/ca")),
             spiffe_trust_bundle_map: Some(PathBuf::from("/map")),
+            crl: None,
             refresh_interval: Duration::from_millis(1_500),
         })
     );

@@ -23,6 +23,7 @@ use crate::bootstrap::Bootstrap;
 use crate::graph::{Delta, Event, Graph, Update};
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
+use crate::providers::Providers;
 use crate::status::Status;
 
 /// Where the bootstrap comes from.
@@ -60,7 +61,7 @@ struct Driver {
 /// Runs until nobody holds the commands' sender any more.
 pub(super) async fn run(
     source: Source,
-    registry: Registry,
+    (registry, providers): (Registry, Providers),
     edges: Edges,
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) {
@@ -74,6 +75,13 @@ pub(super) async fn run(
         #[cfg(feature = "file")]
         Source::Files(files) => Origin::Local(Local::Files(files)),
         Source::Plain => Origin::Local(Local::Plain),
+    };
+    let registry = match origin.bootstrap() {
+        Some(bootstrap) => {
+            providers.adopt(bootstrap);
+            registry.certificate_providers(providers.names())
+        }
+        None => registry,
     };
     let (news, mut heard) = mpsc::channel::<News>(1);
     let (answers, mut resolved) = mpsc::channel::<Resolved>(16);

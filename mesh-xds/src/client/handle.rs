@@ -7,7 +7,6 @@ use std::time::SystemTime;
 
 use mesh_core::cell::Cell;
 use mesh_core::snapshot::{Presence, Root};
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{self, Source};
@@ -16,6 +15,7 @@ use crate::bootstrap::data_plane_authority;
 use crate::error::Error;
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
+use crate::providers::Providers;
 use crate::roots::{RootHandle, Roots};
 use crate::status::Status;
 
@@ -54,10 +54,16 @@ impl Drop for Subscription {
 }
 
 impl Client {
-    /// Starts a driver on `handle`.
-    pub(crate) fn start(handle: &Handle, source: Source, registry: Registry, edges: Edges) -> Self {
+    /// Starts a driver on the runtime of the certificate `providers`.
+    pub(crate) fn start(
+        source: Source,
+        registry: Registry,
+        providers: Providers,
+        edges: Edges,
+    ) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
-        handle.spawn(driver::run(source, registry, edges, receiver));
+        let handle = providers.handle.clone();
+        handle.spawn(driver::run(source, (registry, providers), edges, receiver));
         Self { commands, targets: Mutex::default(), next: AtomicU64::new(0) }
     }
 

@@ -31,7 +31,7 @@ fn parse_as(
         ResourceType::RouteConfiguration => {
             parse::route::parse(&resource.value, registry).map(drop)
         }
-        ResourceType::Cluster => parse::cluster::parse(&resource.value).map(drop),
+        ResourceType::Cluster => parse::cluster::parse(&resource.value, registry).map(drop),
         ResourceType::ClusterLoadAssignment => {
             parse::endpoints::update(None, &resource.value).map(drop)
         }

@@ -1,17 +1,12 @@
 //! Reading again when files change.
 
 use std::{
-    collections::BTreeSet,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use notify::{
-    EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
-    event::{AccessKind, AccessMode},
-};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
@@ -23,7 +18,7 @@ use super::{
     error::FileError,
     resources::{FileResource, contents, resources},
 };
-use crate::parse::Registry;
+use crate::{parse::Registry, watch::Watches};
 
 /// How files are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,21 +172,14 @@ impl Follower {
 /// The files and the operating system's watches on them.
 struct Source {
     path: PathBuf,
-    watcher: RecommendedWatcher,
-    watched: Vec<PathBuf>,
+    watches: Watches,
 }
 
 impl Source {
     fn new(path: &Path, changed: Arc<Notify>) -> Result<Self, FileError> {
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !is_read(event.kind)) {
-                changed.notify_one();
-            }
-        });
-        let watcher = watcher.map_err(|error| refused(path, &error))?;
-        let mut source = Self { path: path.to_owned(), watcher, watched: Vec::new() };
-        source.watch()?;
-        Ok(source)
+        let watches = Watches::new(vec![path.to_owned()], changed);
+        let watches = watches.map_err(|error| refused(path, &error))?;
+        Ok(Self { path: path.to_owned(), watches })
     }
 
     /// Reads the contents, and watches the places where they are now.
@@ -200,62 +188,12 @@ impl Source {
     async fn read(mut self) -> Option<(Self, Contents)> {
         let reading = task::spawn_blocking(move || {
             // First the watches: what happens after them is seen, what happened before is read.
-            let contents = self.watch().and_then(|()| contents(&self.path));
+            let watched = self.watches.renew().map_err(|error| refused(&self.path, &error));
+            let contents = watched.and_then(|()| contents(&self.path));
             (self, contents)
         });
         reading.await.ok()
     }
-
-    /// Watches anew all directories that matter.
-    ///
-    /// A directory that was replaced keeps its name but not its watch, so none is kept.
-    fn watch(&mut self) -> Result<(), FileError> {
-        for path in self.watched.drain(..) {
-            // Gone together with what was watched; nothing is left to undo.
-            let _ = self.watcher.unwatch(&path);
-        }
-        let mut refusal = None;
-        for path in places(&self.path) {
-            match self.watcher.watch(&path, RecursiveMode::NonRecursive) {
-                Ok(()) => self.watched.push(path),
-                Err(error) => refusal = Some(refused(&self.path, &error)),
-            }
-        }
-        match refusal {
-            Some(refusal) if self.watched.is_empty() => Err(refusal),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The directories in which a change can change what is read from `path`.
-fn places(path: &Path) -> BTreeSet<PathBuf> {
-    let mut places = BTreeSet::from([parent(path)]);
-    // What does not exist yet is found through its parent.
-    let mut add_target = |path: &Path| {
-        if let Ok(target) = fs::canonicalize(path) {
-            places.insert(if target.is_dir() { target } else { parent(&target) });
-        }
-    };
-    add_target(path);
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|it| it.is_symlink()) {
-            add_target(&entry.path());
-        }
-    }
-    places
-}
-
-fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// Whether somebody only read, as we do: that must not make us read again.
-fn is_read(kind: EventKind) -> bool {
-    matches!(kind, EventKind::Access(access) if !matches!(access, AccessKind::Close(AccessMode::Write)))
 }
 
 fn refused(path: &Path, error: &notify::Error) -> FileError {

@@ -56,7 +56,7 @@ impl Graph {
         let node = self.clusters.get_mut(key)?;
         let News { event, fail_on_data_errors, now } = news;
         let (change, reject) = node.resource.handle(event, fail_on_data_errors, now, |raw| {
-            parse::cluster::parse(raw).map(Arc::new)
+            parse::cluster::parse(raw, &self.registry).map(Arc::new)
         });
         if change == Change::Value {
             self.update_source(key, delta, now);

@@ -78,6 +78,7 @@ impl Dns {
             let endpoints = endpoints.into_iter().map(|mut endpoint| {
                 endpoint.weight = host.weight;
                 endpoint.hostname = Some(host.host.clone());
+                endpoint.labels.clone_from(&host.labels);
                 let old = known.get::<Address>(&endpoint.address);
                 if let Some(old) = old.filter(|old| old.is_same(&endpoint)) {
                     endpoint.state = old.state.clone();

@@ -16,7 +16,12 @@ use crate::client::{Client, Edges, Source};
 use crate::error::Error;
 #[cfg(feature = "testing")]
 use crate::file::Memory;
+#[cfg(feature = "tls")]
+use crate::identity::Identities;
 use crate::parse::Registry;
+use crate::providers::Providers;
+#[cfg(feature = "tls")]
+use crate::tls::MinimumVersion;
 
 /// Builds a [`Mesh`]. Made by [`Mesh::builder`].
 #[derive(Default)]
@@ -34,6 +39,12 @@ pub struct Builder {
     edges: Option<Edges>,
     #[cfg(feature = "testing")]
     text: Option<(Box<str>, Arc<Memory>)>,
+    #[cfg(feature = "tls")]
+    identities: Vec<(Arc<str>, Arc<dyn mesh_core::identity::Source>)>,
+    #[cfg(feature = "tls")]
+    crypto: Option<Arc<rustls::crypto::CryptoProvider>>,
+    #[cfg(feature = "tls")]
+    minimum: MinimumVersion,
 }
 
 impl Mesh {
@@ -174,6 +185,32 @@ impl Builder {
         self
     }
 
+    /// Lets resources refer to `source` as the certificate provider called `name`, in place of one
+    /// that the bootstrap calls so.
+    #[cfg(feature = "tls")]
+    pub fn identity(
+        mut self,
+        name: impl Into<Arc<str>>,
+        source: Arc<dyn mesh_core::identity::Source>,
+    ) -> Self {
+        self.identities.push((name.into(), source));
+        self
+    }
+
+    /// Uses this cryptography for TLS. Default: aws-lc-rs.
+    #[cfg(feature = "tls")]
+    pub fn cryptography(mut self, provider: Arc<rustls::crypto::CryptoProvider>) -> Self {
+        self.crypto = Some(provider);
+        self
+    }
+
+    /// Speaks no older version of TLS than this. Default: 1.3.
+    #[cfg(feature = "tls")]
+    pub fn minimum_tls(mut self, minimum: MinimumVersion) -> Self {
+        self.minimum = minimum;
+        self
+    }
+
     /// Builds the mesh.
     ///
     /// # Errors
@@ -185,11 +222,28 @@ impl Builder {
             Some(handle) => Control::on(handle),
             None => Control::thread()?,
         };
-        let recorder = self.recorder.take();
+        let providers = Providers {
+            #[cfg(feature = "tls")]
+            identities: self.identities(),
+            handle: control.handle().clone(),
+            recorder: self.recorder.take(),
+        };
+        let registry = registry.certificate_providers(providers.names());
         let edges = self.edges.take().unwrap_or_default();
         let source = self.source(&registry, control.handle())?;
-        let client = Client::start(control.handle(), source, registry, edges);
-        Ok(Mesh::assemble(control, Box::new(client), recorder))
+        let client = Client::start(source, registry, providers.clone(), edges);
+        Ok(Mesh::assemble(control, Box::new(client), providers))
+    }
+
+    #[cfg(feature = "tls")]
+    fn identities(&mut self) -> Arc<Identities> {
+        let default = || Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let crypto = self.crypto.take().unwrap_or_else(default);
+        let identities = Identities::new(crypto, self.minimum);
+        for (name, source) in std::mem::take(&mut self.identities) {
+            identities.insert(name, source);
+        }
+        Arc::new(identities)
     }
 
     #[cfg_attr(not(feature = "file"), expect(unused_variables, reason = "only files need them"))]

@@ -18,6 +18,9 @@ pub use builder::Builder;
 use control::Control;
 
 use crate::error::Error;
+#[cfg(feature = "tls")]
+use crate::identity::Identities;
+use crate::providers::Providers;
 use crate::roots::{RootHandle, Roots};
 use crate::status::Status;
 
@@ -31,7 +34,7 @@ pub struct Mesh(Arc<Inner>);
 struct Inner {
     control: Control,
     roots: Box<dyn Roots>,
-    recorder: Option<Arc<dyn Recorder>>,
+    providers: Providers,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -42,15 +45,18 @@ impl Mesh {
     /// When the control thread cannot be started.
     pub fn fixed(snapshots: impl IntoIterator<Item = Snapshot>) -> Result<Self, Error> {
         let roots = fixed::Fixed::new(snapshots);
-        Ok(Self::assemble(Control::thread()?, Box::new(roots), None))
+        let control = Control::thread()?;
+        let providers = Providers {
+            #[cfg(feature = "tls")]
+            identities: Arc::default(),
+            handle: control.handle().clone(),
+            recorder: None,
+        };
+        Ok(Self::assemble(control, Box::new(roots), providers))
     }
 
-    pub(crate) fn assemble(
-        control: Control,
-        roots: Box<dyn Roots>,
-        recorder: Option<Arc<dyn Recorder>>,
-    ) -> Self {
-        Self(Arc::new(Inner { control, roots, recorder, attachment: OnceLock::new() }))
+    pub(crate) fn assemble(control: Control, roots: Box<dyn Roots>, providers: Providers) -> Self {
+        Self(Arc::new(Inner { control, roots, providers, attachment: OnceLock::new() }))
     }
 
     /// The configuration of a target such as `xds:///greeter`, subscribed to as long as the handle
@@ -80,7 +86,14 @@ impl Mesh {
     /// Who is told what happens, if anybody is.
     #[must_use]
     pub fn recorder(&self) -> Option<&Arc<dyn Recorder>> {
-        self.0.recorder.as_ref()
+        self.0.providers.recorder.as_ref()
+    }
+
+    /// The identities and authorities that resources refer to.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn identities(&self) -> &Arc<Identities> {
+        &self.0.providers.identities
     }
 
     /// What a data plane keeps with the mesh, made at first use. `None` if it is of another type.

@@ -1,6 +1,6 @@
 //! HTTP filters and what routes change about them (gRFC A39).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,9 +17,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::value::{is_type, unpack};
 use super::{Path, Reject};
 
-/// The filters that are known, by the type of their configuration.
+/// What resources may refer to: filters, by the type of their configuration, and certificate
+/// providers, by name.
 #[derive(Clone, Default)]
 pub struct Registry {
+    providers: Providers,
     filters: FxHashMap<Box<str>, Arc<dyn Factory>>,
     overrides: FxHashMap<Box<str>, Arc<dyn Factory>>,
 }
@@ -37,6 +39,26 @@ impl Registry {
         registry
     }
 
+    /// Knows the certificate providers called `names`, and no others.
+    #[must_use]
+    pub fn certificate_providers(self, names: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self { providers: Providers::These(names.into_iter().collect()), ..self }
+    }
+
+    /// Takes any certificate provider for known: to check resources where those of their mesh are
+    /// not.
+    #[must_use]
+    pub fn any_certificate_provider(self) -> Self {
+        Self { providers: Providers::Any, ..self }
+    }
+
+    pub(super) fn has_certificate_provider(&self, name: &str) -> bool {
+        match &self.providers {
+            Providers::Any => true,
+            Providers::These(names) => names.contains(name),
+        }
+    }
+
     fn filter(&self, type_url: &str) -> Option<&Arc<dyn Factory>> {
         self.filters.get(message_name(type_url))
     }
@@ -49,6 +71,18 @@ impl Registry {
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.filters.keys()).finish()
+    }
+}
+
+#[derive(Clone)]
+enum Providers {
+    Any,
+    These(BTreeSet<Arc<str>>),
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        Self::These(BTreeSet::new())
     }
 }
 

@@ -19,6 +19,7 @@ mod retry;
 pub mod route;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 mod value;
 
 pub use filter::Registry;

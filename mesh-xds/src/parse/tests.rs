@@ -85,7 +85,7 @@ proptest! {
         let registry = Registry::default();
         let _ = listener::parse(&bytes, &registry);
         let _ = route::parse(&bytes, &registry);
-        let _ = cluster::parse(&bytes);
+        let _ = cluster::parse(&bytes, &registry);
         let good = valid.last().unwrap();
         let old = endpoints::update(None, good).unwrap();
         if let Ok(new) = endpoints::update(Some((good, &old)), &bytes) {

@@ -192,6 +192,8 @@ pub struct Endpoint<'a> {
     pub health: u32,
     /// `load_balancing_weight`, if it is set.
     pub weight: Option<u32>,
+    /// The texts in `metadata.filter_metadata["envoy.transport_socket_match"]`.
+    pub labels: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Endpoint<'a> {
@@ -209,6 +211,7 @@ impl<'a> Endpoint<'a> {
                     message.read_inline(field.bytes()?)?;
                 }
                 2 => message.health = field.uint32()?,
+                3 => super::labels::read(field.bytes()?, &mut message.labels)?,
                 4 => wrapped(&field, &mut message.weight)?,
                 5 => message.is_inline = false,
                 _ => {}

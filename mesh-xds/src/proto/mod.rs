@@ -12,6 +12,7 @@
 #[cfg(feature = "file")]
 mod descriptors;
 pub mod eds;
+mod labels;
 pub mod wire;
 
 #[cfg(feature = "file")]

@@ -8,7 +8,7 @@ use mesh_core::cluster::{Address, Assignment, Discovery, HostPort};
 use super::network::InMemory;
 use crate::file::FileResource;
 use crate::name::ResourceType;
-use crate::parse;
+use crate::parse::{self, Registry};
 
 /// A cluster of a test's configuration, and where its endpoints are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +30,10 @@ pub(super) fn clusters(resources: &[FileResource], network: &InMemory) -> Vec<Cl
         let found = of_type(ResourceType::ClusterLoadAssignment).find(|it| it.name == service)?;
         parse::endpoints::update(None, &found.value).ok()
     };
+    let registry = Registry::default().any_certificate_provider();
     let mut clusters: Vec<Cluster> = of_type(ResourceType::Cluster)
         .filter_map(|resource| {
-            let config = parse::cluster::parse(&resource.value).ok()?;
+            let config = parse::cluster::parse(&resource.value, &registry).ok()?;
             let addresses = match &config.discovery {
                 Discovery::Static(assignment) => addresses(assignment),
                 Discovery::Eds { service } => assignment(service).as_ref().map(addresses)?,

@@ -286,3 +286,43 @@ fn failure_of_a_further_connection_is_not_the_endpoints() {
         ("connect 3 a,connect 4 a".into(), "connecting".into())
     );
 }
+
+#[test]
+fn connections_secured_otherwise_end_at_once() {
+    let mut world = World::demanded(&["abc"]);
+    world.connected(0);
+    world.refused(1);
+    assert_eq!(world.actions(), ["connect 0 a", "connect 1 b", "connect 2 c"]);
+    world.config.security.default = tls("roots");
+    world.update(&["abc"]);
+    // What failed in plain text is tried anew without a pause.
+    let expect = ["retire 0", "abandon 2", "connect 3 a", "connect 4 b", "connect 5 c"];
+    assert_eq!(world.actions(), expect);
+    assert_eq!((world.view(), world.condition()), ("p0".into(), "connecting".into()));
+    world.connected(3);
+    assert_eq!((world.view(), world.condition()), ("p0 a=3".into(), "ready".into()));
+    world.update(&["abc"]);
+    assert_eq!(world.actions(), [""; 0]);
+    world.config.security.default = tls("other roots");
+    world.update(&["abc"]);
+    let expect =
+        ["retire 3", "abandon 4", "abandon 5", "connect 6 a", "connect 7 b", "connect 8 c"];
+    assert_eq!(world.actions(), expect);
+    // An attempt under the old rules may have succeeded just then.
+    world.connected(4);
+    assert_eq!((world.actions().join(","), world.view()), ("retire 4".into(), "p0".into()));
+}
+
+#[test]
+fn only_endpoints_that_a_change_is_for_connect_anew() {
+    let mut world = World::demanded(&["az"]);
+    world.connected(0);
+    world.connected(1);
+    world.actions();
+    let (name, labels) = ("istio".into(), Labels::new([("tlsMode", "istio")]));
+    let istio = TransportMatch { name, labels, transport: tls("roots") };
+    world.config.security.matches = Box::new([istio]);
+    world.update(&["az"]);
+    assert_eq!(world.actions(), ["retire 1", "connect 2 z"]);
+    assert_eq!(world.view(), "p0 a=0");
+}

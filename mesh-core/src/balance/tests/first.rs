@@ -266,3 +266,18 @@ fn queued_attempt_survives_an_update() {
     world.refused(72);
     assert_eq!(world.actions(), ["connect 136 a"]);
 }
+
+#[test]
+fn a_selected_endpoint_that_is_secured_otherwise_is_tried_first() {
+    let mut world = first(&["ab"]);
+    world.connected(0);
+    assert_eq!((world.actions().join(","), world.view()), ("connect 0 a".into(), "p0 a=0".into()));
+    world.config.security.default = tls("roots");
+    world.update(&["ab"]);
+    assert_eq!(world.actions(), ["retire 0", "connect 1 a"]);
+    assert_eq!((world.view(), world.condition()), ("p0".into(), "connecting".into()));
+    world.refused(1);
+    assert_eq!(world.actions(), ["connect 2 b"]);
+    world.connected(2);
+    assert_eq!(world.view(), "p0 b=2");
+}

@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 use super::{Action, Balance, Closed, Condition, ConnectionId, View};
 use crate::cluster::Policy;
 use crate::cluster::{
-    Address, Assignment, Config, Discovery, Endpoint, Health, Locality, LocalityName, Version,
+    Address, Assignment, Config, Discovery, Endpoint, Health, Labels, Locality, LocalityName,
+    Security, Transport, TransportMatch, Version,
 };
+use crate::identity::{Authorities, ClientTls, ServerName};
 use crate::testing::{SequenceRng, at_millis};
 
 /// A balance, the time, and chance that neither shortens nor lengthens a wait.
@@ -154,7 +156,19 @@ fn endpoint(name: char) -> Endpoint {
         [127, 0, 0, 1].into()
     };
     let health = if name.is_ascii_digit() { Health::Unhealthy } else { Health::Unknown };
-    Endpoint { health, ..Endpoint::new(Address::Socket((ip, port).into())) }
+    // Of some the control plane says more.
+    let labels = (name == 'z').then(|| Arc::new(Labels::new([("tlsMode", "istio")])));
+    Endpoint { health, labels, ..Endpoint::new(Address::Socket((ip, port).into())) }
+}
+
+/// TLS with the authorities of `provider`.
+fn tls(provider: &str) -> Transport {
+    Transport::Tls(Arc::new(ClientTls {
+        identity: None,
+        authorities: Authorities::Provider(provider.into()),
+        accepted: Box::default(),
+        server_name: ServerName::default(),
+    }))
 }
 
 fn version(config: &Config, priorities: &[&str]) -> Arc<Version> {

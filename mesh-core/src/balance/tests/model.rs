@@ -93,7 +93,11 @@ impl Model {
             }
         }
         let policy = self.world.config.lb.policy;
-        match self.chance.below(12) {
+        let security = self.world.config.security.clone();
+        match self.chance.below(16) {
+            12 => self.world.config.security.default = tls("a"),
+            13 => self.world.config.security.default = tls("b"),
+            14 => self.world.config.security = Security::default(),
             0 => self.world.config.upstream = Upstream::Http1,
             1 => self.world.config.upstream = Upstream::Http2,
             2 | 3 => self.world.config.lb.policy = Policy::RoundRobin,
@@ -109,7 +113,9 @@ impl Model {
         let had = self.reachable();
         self.act();
         let has = self.reachable();
-        if [policy, self.world.config.lb.policy] == [Policy::RoundRobin; 2] {
+        if security != self.world.config.security {
+            assert_eq!(has, BTreeSet::new(), "these are secured as they must not be any more");
+        } else if [policy, self.world.config.lb.policy] == [Policy::RoundRobin; 2] {
             for name in had.into_iter().filter(|name| self.assigned.concat().contains(*name)) {
                 assert!(has.contains(&name), "{name} has lost its last connection");
             }

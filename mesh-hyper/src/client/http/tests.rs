@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use super::targets::{MAX, PATIENCE};
 use super::*;
 use crate::client::{Source, Target};
-use crate::transport::connect::Sockets;
+use crate::transport::connect::{Dialer, Sockets};
 use crate::{Address, Body, runtime};
 
 /// A target that answers each of its domains with the domain's name.
@@ -56,7 +56,8 @@ fn client_with(
     recorder: Option<Arc<dyn Recorder>>,
 ) -> (Client, Arc<AtomicUsize>) {
     let handle = tokio::runtime::Handle::current();
-    let context = crate::context::Context::new(handle, Arc::new(Sockets), recorder);
+    let dialer = Dialer { connector: Arc::new(Sockets), secure: None };
+    let context = crate::context::Context::new(handle, dialer, recorder);
     let (root, made) = (cell.clone(), Arc::new(AtomicUsize::new(0)));
     let count = made.clone();
     let open = move |authority: &str| {

@@ -30,7 +30,7 @@ use crate::client::{Source, Target};
 use crate::context::Context;
 use crate::error::BoxError;
 use crate::pool::Pool;
-use crate::transport::connect::{Connect, Connecting, Io};
+use crate::transport::connect::{Connect, Connecting, Dialer, Io};
 
 /// Waits until a condition holds, a minute of test time at the most.
 macro_rules! eventually {
@@ -156,7 +156,11 @@ impl Lab {
         let version = Version { config: Arc::new(config), assignment, note: None };
         let cluster = Cluster::new(version);
         let network = Arc::new(Network::default());
-        let context = Context::new(Handle::current(), network.clone(), None);
+        let context = Context::new(
+            Handle::current(),
+            Dialer { connector: network.clone(), secure: None },
+            None,
+        );
         let root = Arc::new(Cell::new(Arc::new(Root::Ready(snapshot(&cluster, route)))));
         let target = target(root, &context);
         Self { target, network, cluster, endpoints, context }

@@ -8,7 +8,7 @@ use mesh_xds::parse::Registry;
 
 /// Errors go to the standard error, notes and the summary to the standard output.
 pub(crate) fn run(path: &Path) -> ExitCode {
-    let report = file::check(path, &Registry::default());
+    let report = file::check(path, &Registry::default().any_certificate_provider());
     for error in &report.errors {
         eprintln!("error: {error}");
     }

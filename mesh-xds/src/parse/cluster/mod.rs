@@ -14,24 +14,24 @@ use mesh_core::cluster::{Config, Limits};
 use prost::Message;
 
 use super::value::positive_duration;
-use super::{Path, Reject};
+use super::{Path, Registry, Reject, tls};
 
 /// The cluster in the resource `raw`.
 ///
 /// # Errors
-/// [`Reject`] as gRFC A27, A37, A48, A50, A52 say. Types and policies that are not built, and
-/// everything that asks for TLS, are refused.
-pub fn parse(raw: &[u8]) -> Result<Config, Reject> {
+/// [`Reject`] as gRFC A27, A29, A37, A48, A50, A52 say. Types and policies that are not built are
+/// refused.
+pub fn parse(raw: &[u8], registry: &Registry) -> Result<Config, Reject> {
     let path = Path::root();
     let message = Cluster::decode(raw).map_err(|e| path.reject(e))?;
     if message.name.is_empty() {
         return Err(path.field("name").reject("is empty"));
     }
-    refuse_security(&message, &path)?;
     refuse_foreign_reports(&message, &path)?;
     outlier::check(message.outlier_detection.as_ref(), &path.field("outlier_detection"))?;
 
     let mut config = Config::new(&*message.name, discovery::discovery(&message, &path)?);
+    config.security = tls::security(&message, registry, &path)?;
     config.lb = lb::config(&message, &path)?;
     upstream::apply(&message, &mut config, &path)?;
     let timeout = path.field("connect_timeout");
@@ -43,20 +43,6 @@ pub fn parse(raw: &[u8]) -> Result<Config, Reject> {
         config.connections.per_endpoint = connections;
     }
     Ok(config)
-}
-
-/// Plain text instead of TLS would be worse than no cluster.
-fn refuse_security(message: &Cluster, path: &Path<'_>) -> Result<(), Reject> {
-    let field = if message.transport_socket.is_some() {
-        "transport_socket"
-    } else if !message.transport_socket_matches.is_empty() {
-        "transport_socket_matches"
-    } else if message.transport_socket_matcher.is_some() {
-        "transport_socket_matcher"
-    } else {
-        return Ok(());
-    };
-    Err(path.field(field).reject("is not supported"))
 }
 
 /// Load is reported to the server that the cluster came from, or to nobody (gRFC A27).

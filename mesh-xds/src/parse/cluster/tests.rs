@@ -19,10 +19,10 @@ use prost::{Message, Name};
 
 use super::upstream::KEY;
 use crate::fixtures::{ads, aggregate, any, cluster, inline_cluster, locality, u32v};
-use crate::parse::Reject;
+use crate::parse::{Registry, Reject};
 
 fn parse(message: &cds::Cluster) -> Result<Config, Reject> {
-    super::parse(&message.encode_to_vec())
+    super::parse(&message.encode_to_vec(), &Registry::default())
 }
 
 /// The path at which an EDS cluster, changed by `change`, is refused.
@@ -58,7 +58,7 @@ fn defaults_are_filled_in() {
 
 #[test]
 fn broken_clusters_are_rejected() {
-    assert_eq!(&*super::parse(&[0xff]).unwrap_err().path, "");
+    assert_eq!(&*super::parse(&[0xff], &Registry::default()).unwrap_err().path, "");
     assert_eq!(path(|c| c.name.clear()), "name");
     assert_eq!(path(|c| c.eds_cluster_config = None), "eds_cluster_config");
     let config = |c: &mut cds::Cluster| c.eds_cluster_config.clone().unwrap_or_default();
@@ -76,19 +76,6 @@ fn broken_clusters_are_rejected() {
     assert_eq!(path(|c| c.connect_timeout = duration(-1)), "connect_timeout");
     let original = inline_cluster("c", DiscoveryType::OriginalDst, vec![]);
     assert_eq!(&*parse(&original).unwrap_err().path, "type");
-}
-
-#[test]
-fn what_asks_for_tls_is_rejected() {
-    assert_eq!(path(|c| c.transport_socket = Some(Default::default())), "transport_socket");
-    assert_eq!(
-        path(|c| c.transport_socket_matches = vec![Default::default()]),
-        "transport_socket_matches"
-    );
-    assert_eq!(
-        path(|c| c.transport_socket_matcher = Some(Default::default())),
-        "transport_socket_matcher"
-    );
 }
 
 #[test]
@@ -403,6 +390,6 @@ fn broken_protocol_options_are_rejected() {
 proptest! {
     #[test]
     fn any_bytes_are_parsed_without_panic(bytes in prop::collection::vec(proptest::num::u8::ANY, 0..300)) {
-        let _ = super::parse(&bytes);
+        let _ = super::parse(&bytes, &Registry::default());
     }
 }

@@ -1,8 +1,9 @@
 //! Addresses of endpoints.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use mesh_core::cluster::{Address, Endpoint, Health};
+use mesh_core::cluster::{Address, Endpoint, Health, Labels};
 
 use super::{Path, Reject};
 use crate::proto::eds;
@@ -28,11 +29,20 @@ pub(super) fn endpoint(raw: &[u8], path: &Path<'_>) -> Result<Endpoint, Reject> 
     }
     endpoint.weight = weight(message.weight, path)?;
     endpoint.health = health(message.health);
+    endpoint.labels = labels(&message.labels);
     Ok(endpoint)
 }
 
-/// The DNS name and port in the raw `LbEndpoint` at `path`, and its weight.
-pub(super) fn host_port<'a>(raw: &'a [u8], path: &Path<'_>) -> Result<(&'a str, u16, u32), Reject> {
+/// An endpoint that is found by DNS.
+pub(super) struct Named<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+    pub(super) weight: u32,
+    pub(super) labels: Option<Arc<Labels>>,
+}
+
+/// The DNS name and port in the raw `LbEndpoint` at `path`.
+pub(super) fn named<'a>(raw: &'a [u8], path: &Path<'_>) -> Result<Named<'a>, Reject> {
     let message = eds::Endpoint::read(raw).map_err(|e| path.reject(e))?;
     let path_to = path.field("endpoint.address.socket_address");
     let Some(eds::Address::Socket(socket)) = message.address else {
@@ -44,7 +54,16 @@ pub(super) fn host_port<'a>(raw: &'a [u8], path: &Path<'_>) -> Result<(&'a str, 
     if socket.address.is_empty() {
         return Err(path_to.field("address").reject("is empty"));
     }
-    Ok((socket.address, port(&socket, &path_to)?, weight(message.weight, path)?))
+    Ok(Named {
+        host: socket.address,
+        port: port(&socket, &path_to)?,
+        weight: weight(message.weight, path)?,
+        labels: labels(&message.labels),
+    })
+}
+
+fn labels(all: &[(&str, &str)]) -> Option<Arc<Labels>> {
+    (!all.is_empty()).then(|| Arc::new(Labels::new(all.iter().copied())))
 }
 
 fn weight(weight: Option<u32>, path: &Path<'_>) -> Result<u32, Reject> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mesh_core::cluster::{Address, Endpoint, Locality, LocalityName};
+use mesh_core::cluster::{Address, Endpoint, Labels, Locality, LocalityName};
 use rustc_hash::FxHashSet;
 
 use super::address;
@@ -16,6 +16,8 @@ pub(super) struct Build<'a> {
     leftover: Leftover<'a>,
     /// Index of locality and endpoint of each whose addresses are not known to be unique.
     fresh: Vec<(usize, usize)>,
+    /// Those of the endpoint before.
+    labels: Option<Arc<Labels>>,
 }
 
 /// How a new locality lies over the old one of the same name and priority.
@@ -38,7 +40,7 @@ enum Middle<'a> {
 impl<'a> Build<'a> {
     pub(super) fn new(old: Option<Old<'a>>, path: &'a Path<'a>) -> Self {
         let old = old.map(|(raw, model)| OldPlaces::new(raw, model)).unwrap_or_default();
-        Self { path, old, leftover: Leftover::default(), fresh: Vec::new() }
+        Self { path, old, leftover: Leftover::default(), fresh: Vec::new(), labels: None }
     }
 
     pub(super) fn localities(mut self, places: &[Place<'a>]) -> Result<Vec<Locality>, Reject> {
@@ -148,7 +150,8 @@ impl<'a> Build<'a> {
             endpoints.push(same);
             return Ok(());
         }
-        let endpoint = address::endpoint(raw, &path.element("lb_endpoints", endpoints.len()))?;
+        let mut endpoint = address::endpoint(raw, &path.element("lb_endpoints", endpoints.len()))?;
+        self.share_labels(&mut endpoint);
         endpoints.push(Arc::new(match self.leftover.inherit(endpoint) {
             Inherited::Known(endpoint) => endpoint,
             Inherited::Fresh(endpoint) => {
@@ -157,6 +160,15 @@ impl<'a> Build<'a> {
             }
         }));
         Ok(())
+    }
+
+    /// Most endpoints have the labels of the one before: they need not have them for themselves.
+    fn share_labels(&mut self, endpoint: &mut Endpoint) {
+        if endpoint.labels == self.labels {
+            endpoint.labels.clone_from(&self.labels);
+        } else {
+            self.labels.clone_from(&endpoint.labels);
+        }
     }
 
     /// No address stands twice in the assignment.

@@ -16,15 +16,16 @@ pub(in crate::parse) fn hosts(raw: &[u8], path: &Path<'_>) -> Result<Vec<HostPor
         let path = path.element("endpoints", place.at);
         let name = Arc::new(LocalityName::from(place.name));
         for (at, raw) in place.endpoints.iter().enumerate() {
-            let (host, port, weight) = address::host_port(raw, &path.element("lb_endpoints", at))?;
+            let named = address::named(raw, &path.element("lb_endpoints", at))?;
             hosts.push(HostPort {
-                host: host.into(),
-                port,
+                host: named.host.into(),
+                port: named.port,
                 locality,
                 name: name.clone(),
                 locality_weight: place.weight,
                 priority: place.priority,
-                weight,
+                weight: named.weight,
+                labels: named.labels,
             });
         }
     }

@@ -46,7 +46,7 @@ fn a_service_is_a_listener_its_routes_and_a_cluster_per_version() {
         match resource.type_url.rsplit('.').next().unwrap() {
             "Listener" => drop(listener::parse(raw, &registry).unwrap()),
             "RouteConfiguration" => drop(route::parse(raw, &registry).unwrap()),
-            _ => drop(cluster::parse(raw).unwrap()),
+            _ => drop(cluster::parse(raw, &registry).unwrap()),
         }
     }
     assert_eq!(

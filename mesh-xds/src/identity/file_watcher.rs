@@ -1,0 +1,298 @@
+//! The certificate provider `file_watcher` (gRFC A29, A65, A87).
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use mesh_core::cell::Listen;
+use mesh_core::identity::{Feed, Material, Source, Trust, Unavailable};
+use mesh_core::record::{Event, Recorder, Renewal};
+use rustls::crypto::CryptoProvider;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
+
+use super::{bundle_map, material};
+use crate::bootstrap::Files;
+use crate::watch::Watches;
+
+/// Until files that do not go together are read again: another one may just be being written.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// The same while that does not help.
+const RETRY_LATER: Duration = Duration::from_secs(5);
+
+/// A file larger than this is none of ours.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Reads an identity and authorities from files, and again when they change.
+///
+/// Files are read when the operating system says that they have changed (written in place, renamed
+/// over, or behind a symbolic link that is swapped, as Kubernetes does), and every
+/// `refresh_interval`. They are taken as a whole: with a key that is not that of the certificate,
+/// or anything that cannot be read, what was there before stays in force.
+pub struct FileWatcher {
+    feed: Arc<Feed>,
+    task: AbortHandle,
+}
+
+/// What to watch, and whom to tell.
+pub struct Watched {
+    /// The name of the certificate provider.
+    pub name: Arc<str>,
+    /// Its files.
+    pub files: Files,
+    /// What loads the keys.
+    pub crypto: Arc<CryptoProvider>,
+    /// Is told of renewals.
+    pub recorder: Option<Arc<dyn Recorder>>,
+}
+
+impl FileWatcher {
+    /// Reads the files, which need not be there yet, and watches them on `handle` until it is
+    /// dropped.
+    #[must_use]
+    pub fn start(watched: Watched, handle: &Handle) -> Self {
+        let feed = Arc::new(Feed::empty("its files have not been read yet"));
+        let changed = Arc::new(Notify::new());
+        // First the watches: what happens after them is seen, what happened before is read.
+        let watches = watches(&watched.files, &changed);
+        let mut follower =
+            Follower { watched, feed: feed.clone(), last: None, is_failing: false, warn_at: None };
+        let pause = follower.turn(read(&follower.watched.files), SystemTime::now());
+        let task = handle.spawn(follower.run(watches, changed, pause)).abort_handle();
+        Self { feed, task }
+    }
+}
+
+impl Source for FileWatcher {
+    fn current(&self) -> Result<Arc<Material>, Unavailable> {
+        self.feed.current()
+    }
+
+    fn generation(&self) -> u64 {
+        self.feed.generation()
+    }
+
+    fn listen(&self, listener: &Arc<dyn Listen>) {
+        self.feed.listen(listener);
+    }
+}
+
+impl Drop for FileWatcher {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for FileWatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileWatcher").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The task that reads again.
+struct Follower {
+    watched: Watched,
+    feed: Arc<Feed>,
+    last: Option<Contents>,
+    /// The last two attempts or more failed, and that has been told.
+    is_failing: bool,
+    /// When to warn that nothing has replaced the certificate.
+    warn_at: Option<(SystemTime, SystemTime)>,
+}
+
+impl Follower {
+    async fn run(mut self, mut watches: Option<Watches>, changed: Arc<Notify>, first: Duration) {
+        let mut pause = first;
+        loop {
+            // Whichever comes first leads to reading, so it does not matter which it was.
+            drop(timeout_at(Instant::now() + pause, changed.notified()).await);
+            let files = self.watched.files.clone();
+            let reading = tokio::task::spawn_blocking(move || {
+                // A directory that was replaced has kept its name but not its watch.
+                if let Some(Err(error)) = watches.as_mut().map(Watches::renew) {
+                    tracing::debug!(%error, "certificate files are not watched");
+                }
+                (watches, read(&files))
+            });
+            let Ok((same, contents)) = reading.await else { return };
+            watches = same;
+            pause = self.turn(contents, SystemTime::now());
+        }
+    }
+
+    /// Takes what was read, and says when to read again at the latest.
+    fn turn(&mut self, contents: Result<Contents, String>, now: SystemTime) -> Duration {
+        let taken = match contents {
+            Ok(contents) if self.last.as_ref() == Some(&contents) => Ok(()),
+            Ok(contents) => contents.material(&self.watched).map(|(material, lead)| {
+                self.last = Some(contents);
+                self.publish(material, lead);
+            }),
+            Err(why) => Err(why),
+        };
+        let pause = match taken {
+            Ok(()) => {
+                self.is_failing = false;
+                self.watched.files.refresh_interval
+            }
+            Err(why) => self.failed(&why).min(self.watched.files.refresh_interval),
+        };
+        self.warn(now).map_or(pause, |until| pause.min(until))
+    }
+
+    fn publish(&mut self, material: Material, lead: Option<SystemTime>) {
+        let expires = material::expires(&material);
+        self.warn_at = lead.zip(expires);
+        self.feed.publish(material);
+        tracing::info!(provider = &*self.watched.name, "certificates renewed");
+        self.tell(Renewal::Renewed { expires });
+    }
+
+    fn failed(&mut self, why: &str) -> Duration {
+        if self.feed.current().is_err() {
+            // There is nothing to fall back on: say what it takes.
+            self.feed.withdraw(why);
+        } else if !std::mem::replace(&mut self.is_failing, true) {
+            return RETRY;
+        }
+        tracing::warn!(provider = &*self.watched.name, why, "certificates not renewed");
+        self.tell(Renewal::Failed(why));
+        RETRY_LATER
+    }
+
+    /// Warns once of a certificate that nobody replaces; until when there is nothing to warn of.
+    fn warn(&mut self, now: SystemTime) -> Option<Duration> {
+        let (at, expires) = self.warn_at?;
+        if let Ok(until) = at.duration_since(now)
+            && !until.is_zero()
+        {
+            return Some(until);
+        }
+        self.warn_at = None;
+        tracing::warn!(provider = &*self.watched.name, "the certificate expires soon");
+        self.tell(Renewal::Expiring { at: expires });
+        None
+    }
+
+    fn tell(&self, change: Renewal<'_>) {
+        if let Some(recorder) = &self.watched.recorder {
+            recorder.record(&Event::Identity { provider: &self.watched.name, change });
+        }
+    }
+}
+
+/// The bytes of all files.
+#[derive(PartialEq, Eq)]
+struct Contents {
+    chain: Option<Vec<u8>>,
+    key: Option<Zeroizing<Vec<u8>>>,
+    authorities: Option<Vec<u8>>,
+    bundle_map: Option<Vec<u8>>,
+    crl: Option<Vec<u8>>,
+}
+
+impl Contents {
+    /// What they say, and when to worry about a certificate that nobody has replaced: after four
+    /// fifths of its time.
+    fn material(&self, watched: &Watched) -> Result<(Material, Option<SystemTime>), String> {
+        let identity = match (&self.chain, &self.key) {
+            (Some(chain), Some(key)) => Some(
+                material::identity(chain, key, &watched.crypto)
+                    .map_err(|why| format!("certificate_file, private_key_file: {why}"))?,
+            ),
+            _ => None,
+        };
+        // The bundle map wins (gRFC A87).
+        let trust = match (&self.bundle_map, &self.authorities) {
+            (Some(json), _) => {
+                let (domains, faults) = bundle_map::parse(json)
+                    .map_err(|why| format!("spiffe_trust_bundle_map_file: {why}"))?;
+                for fault in faults {
+                    tracing::warn!(provider = &*watched.name, fault, "trust bundle left out");
+                }
+                Trust::Domains(domains)
+            }
+            (None, Some(pem)) => {
+                material::authorities(pem).map_err(|why| format!("ca_certificate_file: {why}"))?
+            }
+            (None, None) => Trust::Unknown,
+        };
+        let crls = self.crl.as_deref().map(material::revocation_lists).transpose();
+        let crls = crls.map_err(|why| format!("crl_file: {why}"))?.unwrap_or_default();
+        let own = identity.as_ref().and_then(|identity| identity.chain.first());
+        let lead = own.and_then(|own| crate::tls::leaf(own).ok()).and_then(|leaf| {
+            let lifetime = leaf.not_after.duration_since(leaf.not_before).ok()?;
+            leaf.not_before.checked_add(lifetime / 5 * 4)
+        });
+        Ok((Material { identity, trust, crls }, lead))
+    }
+}
+
+/// Reads all files, until two readings in a row are alike: between the two halves of one reading
+/// a link may have been swapped.
+fn read(files: &Files) -> Result<Contents, String> {
+    const ATTEMPTS: usize = 5;
+    let mut last = read_once(files)?;
+    for _ in 0..ATTEMPTS {
+        let again = read_once(files)?;
+        if again == last {
+            return Ok(last);
+        }
+        last = again;
+    }
+    Err("the files change while they are read".to_owned())
+}
+
+fn read_once(files: &Files) -> Result<Contents, String> {
+    let (chain, key) = match &files.identity {
+        Some(identity) => {
+            (Some(file(&identity.certificate)?), Some(Zeroizing::new(file(&identity.private_key)?)))
+        }
+        None => (None, None),
+    };
+    let optional = |path: &Option<std::path::PathBuf>| path.as_deref().map(file).transpose();
+    Ok(Contents {
+        chain,
+        key,
+        authorities: optional(&files.ca_certificate)?,
+        bundle_map: optional(&files.spiffe_trust_bundle_map)?,
+        crl: optional(&files.crl)?,
+    })
+}
+
+fn file(path: &Path) -> Result<Vec<u8>, String> {
+    use std::io::Read;
+    let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    match u64::try_from(read) {
+        Ok(read) if read <= MAX_FILE => Ok(bytes),
+        _ => Err(format!("{}: larger than {MAX_FILE} bytes", path.display())),
+    }
+}
+
+/// Watches on the files; none if the system has none to give, and then time alone leads to reading.
+fn watches(files: &Files, changed: &Arc<Notify>) -> Option<Watches> {
+    let identity = files.identity.iter().flat_map(|i| [&i.certificate, &i.private_key]);
+    let others = [&files.ca_certificate, &files.spiffe_trust_bundle_map, &files.crl];
+    let paths = identity.chain(others.into_iter().flatten()).cloned().collect();
+    match Watches::new(paths, changed.clone()) {
+        Ok(watches) => Some(watches),
+        Err(error) => {
+            tracing::warn!(%error, "certificate files are only read at intervals");
+            None
+        }
+    }
+}

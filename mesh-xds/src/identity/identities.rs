@@ -1,0 +1,166 @@
+//! The certificate providers of a mesh, by name.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use mesh_core::identity::{Authorities, ClientTls, Clients, ServerTls, Source};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{DnsName, IpAddr, Ipv4Addr, ServerName};
+use rustls::{ClientConfig, ServerConfig};
+
+use super::system;
+use crate::tls::{
+    Anonymous, ClientSettings, Credentials, MinimumVersion, PeerCheck, ServerSettings, Side,
+    TlsError, client_config, server_config,
+};
+
+/// The certificate providers of a mesh, by the names that resources refer to them.
+pub struct Identities {
+    providers: RwLock<BTreeMap<Arc<str>, Arc<Credentials>>>,
+    system: OnceLock<Arc<Credentials>>,
+    crypto: Arc<CryptoProvider>,
+    minimum: MinimumVersion,
+}
+
+/// All that a client needs for one handshake.
+#[derive(Clone, Debug)]
+pub struct ClientHandshake {
+    /// The configuration of rustls.
+    pub config: Arc<ClientConfig>,
+    /// What rustls is told of the server. It is asked for only if `asked` is set.
+    pub name: ServerName<'static>,
+    /// The name that the server is asked for (SNI).
+    pub asked: Option<Arc<str>>,
+    /// Whether the server's certificates are accepted, also later.
+    pub check: PeerCheck,
+}
+
+impl Identities {
+    /// No providers yet; handshakes use `crypto` and speak `minimum` or newer.
+    #[must_use]
+    pub fn new(crypto: Arc<CryptoProvider>, minimum: MinimumVersion) -> Self {
+        Self { providers: RwLock::default(), system: OnceLock::new(), crypto, minimum }
+    }
+
+    /// Adds the provider called `name`, in place of another of this name.
+    pub fn insert(&self, name: impl Into<Arc<str>>, source: Arc<dyn Source>) {
+        let name = name.into();
+        let credentials = Credentials::new(name.clone(), source, self.crypto.clone());
+        let mut providers = self.providers.write().unwrap_or_else(PoisonError::into_inner);
+        providers.insert(name, Arc::new(credentials));
+    }
+
+    /// The names of all providers.
+    #[must_use]
+    pub fn names(&self) -> Vec<Arc<str>> {
+        let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
+        providers.keys().cloned().collect()
+    }
+
+    /// What does the cryptography.
+    #[must_use]
+    pub fn crypto(&self) -> &Arc<CryptoProvider> {
+        &self.crypto
+    }
+
+    /// The provider called `name`.
+    ///
+    /// # Errors
+    /// [`TlsError::UnknownProvider`].
+    pub fn credentials(&self, name: &Arc<str>) -> Result<Arc<Credentials>, TlsError> {
+        let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
+        let found = providers.get(name).cloned();
+        found.ok_or_else(|| TlsError::UnknownProvider(name.clone()))
+    }
+
+    /// What a client needs for a handshake as `tls` says, with an endpoint called `hostname`,
+    /// offering `protocols` (ALPN).
+    ///
+    /// # Errors
+    /// When a provider is not known, or there is nothing to present at the moment.
+    pub fn client(
+        &self,
+        tls: &ClientTls,
+        hostname: Option<&str>,
+        protocols: Vec<Vec<u8>>,
+    ) -> Result<ClientHandshake, TlsError> {
+        let identity = tls.identity.as_ref().map(|name| self.credentials(name)).transpose()?;
+        let authorities = match &tls.authorities {
+            Authorities::Provider(name) => self.credentials(name)?,
+            Authorities::System => self.system(),
+        };
+        let asked = tls.server_name.of(hostname);
+        let mut check = PeerCheck::new(authorities, &tls.accepted, Side::Server);
+        if let Some(host) = asked.filter(|_| tls.server_name.must_match) {
+            check = check.for_host(host);
+        }
+        let name = match asked {
+            Some(host) => ServerName::DnsName(
+                DnsName::try_from(host.to_owned())
+                    .map_err(|_| TlsError::ServerName(host.into()))?,
+            ),
+            // rustls wants a name; addresses are not asked for.
+            None => ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0; 4]))),
+        };
+        let (servers, minimum) = (check.clone(), self.minimum);
+        let settings = ClientSettings { identity, servers, protocols, minimum };
+        let mut config = client_config(settings, &self.crypto)?;
+        config.enable_sni = asked.is_some();
+        Ok(ClientHandshake { config: Arc::new(config), name, asked: asked.map(Arc::from), check })
+    }
+
+    /// The configuration of a server as `tls` says, which speaks `protocols` (ALPN), and whether a
+    /// client's certificates are accepted.
+    ///
+    /// # Errors
+    /// When a provider is not known. One that has nothing to give makes handshakes fail until it
+    /// has.
+    pub fn server(
+        &self,
+        tls: &ServerTls,
+        protocols: Vec<Vec<u8>>,
+    ) -> Result<(Arc<ServerConfig>, Option<PeerCheck>), TlsError> {
+        let (rules, anonymous) = match &tls.clients {
+            Clients::Optional(rules) => (Some(rules), Anonymous::Accept),
+            Clients::Required(rules) => (Some(rules), Anonymous::Refuse),
+            Clients::Anonymous => (None, Anonymous::Accept),
+        };
+        let check = rules.map(|rules| {
+            let authorities = self.credentials(&rules.authorities)?;
+            Ok(PeerCheck::new(authorities, &rules.accepted, Side::Client))
+        });
+        let check = check.transpose()?;
+        let settings = ServerSettings {
+            identity: self.credentials(&tls.identity)?,
+            clients: check.clone(),
+            anonymous,
+            protocols,
+            minimum: self.minimum,
+        };
+        Ok((Arc::new(server_config(settings, &self.crypto)?), check))
+    }
+
+    /// The operating system's authorities, read at their first use.
+    fn system(&self) -> Arc<Credentials> {
+        let read = || {
+            let source = Arc::new(system::source());
+            Arc::new(Credentials::new("system_root_certs", source, self.crypto.clone()))
+        };
+        self.system.get_or_init(read).clone()
+    }
+}
+
+impl Default for Identities {
+    /// No providers yet; aws-lc-rs does the cryptography, and TLS 1.3 is spoken.
+    fn default() -> Self {
+        let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        Self::new(crypto, MinimumVersion::default())
+    }
+}
+
+impl fmt::Debug for Identities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identities").field("providers", &self.names()).finish_non_exhaustive()
+    }
+}

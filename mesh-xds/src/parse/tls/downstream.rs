@@ -1,0 +1,42 @@
+//! `DownstreamTlsContext` to [`ServerTls`].
+
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::DownstreamTlsContext;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::downstream_tls_context::OcspStaplePolicy;
+use mesh_core::identity::{ClientRules, Clients, ServerTls};
+
+use super::common;
+use crate::parse::{Path, Registry, Reject};
+
+pub(super) fn tls(
+    message: &DownstreamTlsContext,
+    registry: &Registry,
+    path: &Path<'_>,
+) -> Result<ServerTls, Reject> {
+    if message.require_sni.is_some_and(|required| required.value) {
+        return Err(path.field("require_sni").reject("is not supported"));
+    }
+    if message.ocsp_staple_policy != i32::from(OcspStaplePolicy::LenientStapling) {
+        return Err(path.field("ocsp_staple_policy").reject("is not LENIENT_STAPLING"));
+    }
+    let requires = message.require_client_certificate.is_some_and(|required| required.value);
+    let required_at = path.field("require_client_certificate");
+    let path = path.field("common_tls_context");
+    let common = message.common_tls_context.as_ref().ok_or_else(|| path.reject("is required"))?;
+    common::check(common, &path)?;
+    let missing = || path.field("tls_certificate_provider_instance").reject("is required");
+    let identity = common::identity(common, registry, &path)?.ok_or_else(missing)?;
+    let clients = match common::validation(common, &path)? {
+        None if requires => return Err(required_at.reject("needs a validation context")),
+        None => Clients::Anonymous,
+        Some((context, field)) => {
+            let path = path.field(field);
+            common::check_validation(context, &path)?;
+            let missing = || path.field("ca_certificate_provider_instance").reject("is required");
+            let authorities = common::authorities(context, registry, &path)?.ok_or_else(missing)?;
+            let accepted = common::accepted(context, &path)?;
+            let rules = ClientRules { authorities, accepted };
+            if requires { Clients::Required(rules) } else { Clients::Optional(rules) }
+        }
+    };
+    Ok(ServerTls { identity, clients })
+}

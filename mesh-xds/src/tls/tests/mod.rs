@@ -1,0 +1,5 @@
+//! Handshakes in memory, ours with ours.
+
+mod handshake;
+mod kit;
+mod matrix;
