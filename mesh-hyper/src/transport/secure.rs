@@ -20,6 +20,10 @@ pub(crate) type Securing = Pin<Box<dyn Future<Output = Result<Secured, String>> 
 
 /// What a handshake is to come to.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "nobody secures connections without the feature")
+)]
 pub(crate) struct Wanted {
     pub(crate) tls: Arc<ClientTls>,
     /// What the control plane calls the endpoint.
