@@ -27,7 +27,7 @@ class ControlPlane:
         self._directory = work / "resources"
         self._directory.mkdir(parents=True, exist_ok=True)
         self._file = self._directory / "resources.yaml"
-        self._file.write_text("")
+        self._file.write_text("[]")
         self._served = ""
         self._log = work / "control-plane.log"
         self.port = 0
