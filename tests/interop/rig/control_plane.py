@@ -44,7 +44,7 @@ class ControlPlane:
 
     def push(self, resources: list[Message]) -> None:
         """Serves exactly these resources. Returns when the control plane has read them."""
-        text = "".join(f"---\n{json.dumps(resource)}\n" for resource in resources)
+        text = "".join(f"---\n{json.dumps(resource)}\n" for resource in resources) or "[]\n"
         if text == self._served:
             return
         start = self._child.count()
