@@ -14,9 +14,11 @@
 mod echo;
 mod load;
 mod run;
+mod service;
 
 pub use echo::{METHOD_STREAM, METHOD_UNARY, Payload, SERVICE};
 pub use run::Run;
+pub use service::Echo;
 
 /// Why a client gave up.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -1,4 +1,4 @@
-//! The mesh's clients under measurement, and what the programs that measure share.
+//! The mesh's clients and server under measurement, and what the programs that measure share.
 
 pub mod apply;
 pub mod callgrind;
@@ -6,6 +6,7 @@ mod cargo;
 mod client;
 mod figures;
 pub mod growth;
+mod grpc_server;
 mod process;
 #[path = "../shared/mod.rs"]
 pub mod shared;
@@ -13,4 +14,5 @@ pub mod shared;
 pub use cargo::target_directory;
 pub use client::{bootstrap, client};
 pub use figures::{Bar, Figures, Missed};
+pub use grpc_server::grpc_server;
 pub use process::Process;

@@ -59,6 +59,17 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Tells it to end, and gives what it then says after `subject`.
+    ///
+    /// # Errors
+    /// As for [`hear`](Self::hear).
+    pub fn end(mut self, subject: &str) -> Result<String, Error> {
+        drop(self.input.take());
+        self.hear(subject)
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         drop(self.input.take());

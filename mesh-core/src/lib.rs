@@ -43,6 +43,7 @@
 //! identity                                 SPIFFE IDs, and who is on the other side
 //! deadline  record  side                   timeouts, reasons, calls that decisions need answered
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
+//! listener                                 which filter chain a connection falls under
 //! balance                                  which endpoints to be connected to, which priority
 //! filter                                   what a route does besides
 //! snapshot                                 all of it as one value: a request in, a Plan out
@@ -56,6 +57,7 @@ pub mod deadline;
 pub mod filter;
 pub mod identity;
 pub mod lb;
+pub mod listener;
 pub mod matcher;
 pub mod record;
 pub mod request;

@@ -37,6 +37,7 @@ mod middleware;
 mod pool;
 mod report;
 mod runtime;
+mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "tls")]
@@ -51,5 +52,6 @@ pub use mesh_core::cluster::Address;
 pub use mesh_core::route::Explanation;
 #[cfg(feature = "reqwest-middleware")]
 pub use middleware::MeshMiddleware;
+pub use server::{Accepted, Peer, Server, ServerBody, ServingState, signal};
 pub use transport::connect::{Connect, Connecting, Io, Sockets};
 pub use xds::Mesh;

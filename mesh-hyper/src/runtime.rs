@@ -12,8 +12,7 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// The time on the wall, which certificates go by.
-#[cfg(feature = "tls")]
+/// The date and time, which certificates go by and which is shown to others.
 pub(crate) fn wall() -> std::time::SystemTime {
     std::time::SystemTime::now()
 }

@@ -1,16 +1,21 @@
 //! The data plane's side of [`Mesh`]: one context per mesh, and targets from their names.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 #[cfg(feature = "xds")]
 use std::sync::OnceLock;
 
 use http::uri::Authority;
+use mesh_core::cluster::Address;
 pub use mesh_xds::Mesh;
-use mesh_xds::{Demand, RootHandle};
+use mesh_xds::{Demand, RootHandle, ServerHandle};
+use tokio::net::{TcpListener, ToSocketAddrs, UnixListener};
 
 use crate::client::{Client, DemandCluster, Open, Source, Target};
 use crate::context::Context;
 use crate::error::{Error, Kind};
+use crate::server::{self, Server, Socket};
 use crate::transport::connect::{Connect, Dialer, Sockets};
 use crate::transport::secure::Secure;
 
@@ -52,6 +57,41 @@ impl Client {
         let mesh = mesh.clone();
         let inside = move |authority: &str| Target::of(&mesh, &format!("xds:///{authority}"));
         Self::with(Box::new(inside), outside())
+    }
+}
+
+impl Server {
+    /// Listens at `address`. Served is by the listener that the mesh has for it (gRFC A36).
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn bind(mesh: &Mesh, address: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::from_listener(mesh, TcpListener::bind(address).await?)
+    }
+
+    /// Takes a socket that listens already.
+    ///
+    /// # Errors
+    /// When the socket has no address.
+    pub fn from_listener(mesh: &Mesh, listener: TcpListener) -> io::Result<Self> {
+        Self::on(mesh, Socket::Tcp(listener))
+    }
+
+    /// Listens on a Unix domain socket at `path`, whose listener's name and address have the path
+    /// in place of an IP address and port. A socket file that is there already is an error.
+    ///
+    /// # Errors
+    /// When the path cannot be listened on, or is not UTF-8.
+    pub fn bind_unix(mesh: &Mesh, path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::on(mesh, Socket::Unix(UnixListener::bind(path)?))
+    }
+
+    fn on(mesh: &Mesh, socket: Socket) -> io::Result<Self> {
+        let address: Address = socket.address()?;
+        let ServerHandle { cell, subscription } = mesh.server(address.clone());
+        let keep = (subscription, mesh.clone());
+        let source = server::Source::new(cell, Some(Box::new(keep)));
+        Ok(Self::new(socket, address, source, context(mesh).map_err(io::Error::other)?))
     }
 }
 

@@ -186,9 +186,56 @@ pub(crate) fn rds(name: &str) -> RouteSpecifier {
     RouteSpecifier::Rds(hcm::Rds { config_source: Some(ads()), route_config_name: name.into() })
 }
 
+const MANAGER: &str =
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+
 /// A listener for clients.
 pub(crate) fn listener(name: &str, manager: &hcm::HttpConnectionManager) -> lds::Listener {
-    let kind = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
-    let api = lds::ApiListener { api_listener: Some(any(kind, manager)) };
+    let api = lds::ApiListener { api_listener: Some(any(MANAGER, manager)) };
     lds::Listener { name: name.into(), api_listener: Some(api), ..Default::default() }
+}
+
+/// A filter of connections.
+pub(crate) fn network_filter(name: &str, any: Any) -> lds::Filter {
+    let config_type = Some(lds::filter::ConfigType::TypedConfig(any));
+    lds::Filter { name: name.into(), config_type }
+}
+
+/// A filter chain with only a connection manager.
+pub(crate) fn filter_chain(manager: &hcm::HttpConnectionManager) -> lds::FilterChain {
+    let filters = vec![network_filter("manager", any(MANAGER, manager))];
+    lds::FilterChain { filters, ..Default::default() }
+}
+
+/// A listener for the server at `10.0.0.1:80` and such; the chains are for source ports from 1 on.
+pub(crate) fn server_listener(
+    name: &str,
+    place: &str,
+    routes: impl IntoIterator<Item = RouteSpecifier>,
+) -> lds::Listener {
+    let chain = |(port, routes)| lds::FilterChain {
+        filter_chain_match: Some(lds::FilterChainMatch {
+            source_ports: vec![port],
+            ..Default::default()
+        }),
+        ..filter_chain(&manager(routes))
+    };
+    lds::Listener {
+        name: name.into(),
+        address: Some(address(place)),
+        filter_chains: (1..).zip(routes).map(chain).collect(),
+        ..Default::default()
+    }
+}
+
+/// Routes in the listener itself that serve everything.
+pub(crate) fn served() -> RouteSpecifier {
+    RouteSpecifier::RouteConfig(served_routes(""))
+}
+
+/// Routes that serve everything.
+pub(crate) fn served_routes(name: &str) -> rds::RouteConfiguration {
+    let action = rds::route::Action::NonForwardingAction(rds::NonForwardingAction {});
+    let route = rds::Route { action: Some(action), ..route("", to("")) };
+    routes(name, vec![route])
 }

@@ -68,6 +68,6 @@ pub use mesh::Builder;
 #[cfg(feature = "mesh")]
 pub use mesh::Mesh;
 #[cfg(feature = "mesh")]
-pub use roots::{Demand, RootHandle, Roots};
+pub use roots::{Demand, RootHandle, Roots, ServerHandle};
 #[cfg(feature = "mesh")]
 pub use status::{FilesStatus, Status};

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use mesh_core::cell::Cell;
-use mesh_core::snapshot::Root;
+use mesh_core::cluster::Address;
+use mesh_core::snapshot::{Root, ServerRoot};
 use tokio::sync::oneshot;
 
 use crate::error::Error;
@@ -19,6 +20,9 @@ pub trait Roots: Send + Sync {
     /// # Errors
     /// When there can never be such a target.
     fn root(&self, target: &str) -> Result<RootHandle, Error>;
+
+    /// Subscribes to the configuration of the server at `address`.
+    fn server(&self, address: Address) -> ServerHandle;
 
     /// What is known, waited for and refused; the sender is dropped when the control side is gone.
     fn status(&self) -> oneshot::Receiver<Status>;
@@ -37,6 +41,20 @@ pub struct RootHandle {
     pub demand: Option<Demand>,
     /// Ends the subscription when it is dropped.
     pub subscription: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// A server's configuration.
+pub struct ServerHandle {
+    /// The configuration; it says what is waited for until there is one.
+    pub cell: Arc<Cell<ServerRoot>>,
+    /// Ends the subscription when it is dropped.
+    pub subscription: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerHandle").field("cell", &self.cell).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for RootHandle {

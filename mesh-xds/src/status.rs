@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use mesh_core::snapshot::Root;
+use mesh_core::snapshot::{Root, ServerRoot};
 
 use crate::ads;
 use crate::graph;
@@ -77,6 +77,24 @@ impl fmt::Display for Status {
             }
             for name in &root.waiting {
                 write!(f, ", next one waits for cluster {name}")?;
+            }
+            writeln!(f)?;
+        }
+        for server in &graph.servers {
+            write!(f, "server at {} (listener {}): ", server.address, server.listener)?;
+            match &*server.state {
+                ServerRoot::Serving(snapshot) => {
+                    write!(f, "serving, configuration {}", snapshot.stamp.number)?
+                }
+                ServerRoot::Waiting { why, since } => {
+                    write!(f, "waiting {} for {why}", age(*since))?
+                }
+                ServerRoot::NotServing { why, since } => {
+                    write!(f, "not serving since {} ago: {why}", age(*since))?
+                }
+            }
+            for name in &server.waiting {
+                write!(f, ", next one waits for routes {name}")?;
             }
             writeln!(f)?;
         }

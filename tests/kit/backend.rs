@@ -75,6 +75,12 @@ impl Drop for Backend {
     }
 }
 
+/// The same service without a server of its own.
+#[must_use]
+pub fn service(name: &str) -> tonic::service::Routes {
+    tonic::service::Routes::new(Echo { name: name.into(), calls: Arc::default() }).prepare()
+}
+
 #[derive(Clone)]
 struct Echo {
     name: Arc<str>,

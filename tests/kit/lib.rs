@@ -7,7 +7,7 @@ mod echo;
 mod gate;
 pub mod yaml;
 
-pub use backend::Backend;
+pub use backend::{Backend, service};
 pub use control::{Control, resources};
 pub use door::{Door, Entry};
 pub use echo::{EchoClient, Message};

@@ -77,7 +77,7 @@ pub(crate) const CRATES: &[Crate] = &[
             Row {
                 modules: &[
                     "route", "cluster", "retry", "limit", "breaker", "outlier", "fault", "authz",
-                    "lb",
+                    "lb", "listener",
                 ],
                 siblings: Siblings::Closed(&[("lb", "cluster"), ("outlier", "cluster")]),
             },

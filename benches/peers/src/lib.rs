@@ -5,7 +5,7 @@
 
 mod ads;
 mod client;
-mod echo;
+mod grpc_server;
 mod http1;
 mod resources;
 mod server;
@@ -13,4 +13,5 @@ mod server;
 pub mod shared;
 
 pub use client::client;
+pub use grpc_server::grpc_server;
 pub use server::server;

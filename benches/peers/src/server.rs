@@ -7,8 +7,8 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use crate::shared::Error;
-use crate::{ads, echo, http1};
+use crate::shared::{Echo, Error};
+use crate::{ads, http1};
 
 /// Endpoints of the balanced clients.
 const ENDPOINTS: usize = 8;
@@ -23,7 +23,7 @@ pub async fn server() -> Result<(), Error> {
     let mut endpoints = Vec::new();
     for _ in 0..ENDPOINTS {
         let (listener, address) = bind().await?;
-        let server = Server::builder().add_service(echo::Echo);
+        let server = Server::builder().add_service(Echo);
         tokio::spawn(server.serve_with_incoming(incoming(listener)));
         endpoints.push(address);
     }
@@ -41,12 +41,12 @@ pub async fn server() -> Result<(), Error> {
     Ok(())
 }
 
-async fn bind() -> Result<(TcpListener, SocketAddr), Error> {
+pub(crate) async fn bind() -> Result<(TcpListener, SocketAddr), Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
 
-fn incoming(listener: TcpListener) -> TcpIncoming {
+pub(crate) fn incoming(listener: TcpListener) -> TcpIncoming {
     TcpIncoming::from(listener).with_nodelay(Some(true))
 }

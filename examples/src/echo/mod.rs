@@ -3,9 +3,11 @@
 //!
 //! The answer to any request is JSON with the backend's `name` and the request's `method`, `path`
 //! (with the query), `authority`, `headers` and `body`; to a gRPC call it is the bytes of the one
-//! response message. The field `x-backend` has the name, too.
+//! response message. The field `x-backend` has the name, too. Where the peer has proved a SPIFFE ID,
+//! that is `peer_spiffe` and `x-peer-spiffe`.
 
 pub mod grpc;
+mod service;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -20,12 +22,18 @@ use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use mesh_hyper::Peer;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+pub use service::Echo as Service;
+
 /// The largest request body that is taken, in bytes.
 const MAX_BODY: usize = 4 << 20;
+
+/// The field that has the SPIFFE ID of the peer, if it has proved one.
+pub const PEER: HeaderName = HeaderName::from_static("x-peer-spiffe");
 
 /// The field that has the backend's name.
 pub const BACKEND: HeaderName = HeaderName::from_static("x-backend");
@@ -73,6 +81,9 @@ where
         (content, true) => grpc::answer(content, |message| echo(&parts, message, &backend)),
     };
     answer.headers_mut().insert(BACKEND, backend);
+    if let Some(id) = spiffe(&parts).and_then(|id| HeaderValue::from_str(&id).ok()) {
+        answer.headers_mut().insert(PEER, id);
+    }
     if parts.method == Method::HEAD {
         // hyper leaves the body out by itself only in HTTP/1.1.
         *answer.body_mut() = Empty::new().boxed();
@@ -99,6 +110,13 @@ struct Echo<'a> {
     authority: &'a str,
     headers: BTreeMap<&'a str, Vec<String>>,
     body: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_spiffe: Option<String>,
+}
+
+/// Who the peer has proved to be.
+fn spiffe(parts: &http::request::Parts) -> Option<String> {
+    parts.extensions.get::<Peer>()?.spiffe_id().map(ToString::to_string)
 }
 
 fn echo(parts: &http::request::Parts, body: &[u8], backend: &HeaderValue) -> Bytes {
@@ -110,6 +128,7 @@ fn echo(parts: &http::request::Parts, body: &[u8], backend: &HeaderValue) -> Byt
         authority: parts.uri.authority().map(|a| a.as_str()).or(host).unwrap_or_default(),
         headers: fields(&parts.headers),
         body: String::from_utf8_lossy(body).into_owned(),
+        peer_spiffe: spiffe(parts),
     };
     // Text and lists of text always have a JSON form.
     serde_json::to_vec(&echo).unwrap_or_default().into()

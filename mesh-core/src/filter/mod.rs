@@ -10,6 +10,7 @@
 //! ```
 
 mod chain;
+mod connection;
 mod local;
 mod slot;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use chain::{Chain, Entry, Override, Passage};
+pub use connection::{ConnectionFactory, ConnectionFilter};
 pub use local::LocalResponse;
 pub use slot::Slot;
 
@@ -136,6 +138,15 @@ pub trait Filter: Send + Sync + fmt::Debug {
     }
 }
 
+/// Which end of a request a filter works at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Where it is made.
+    Client,
+    /// Where it is served.
+    Server,
+}
+
 /// Makes filters of one kind from their configuration.
 ///
 /// Runs when resources arrive, never per request.
@@ -143,6 +154,13 @@ pub trait Factory: Send + Sync {
     /// The type URL of the configuration message,
     /// such as `type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault`.
     fn type_url(&self) -> &str;
+
+    /// Whether listeners of this side may have it (gRFC A39). Default: both may.
+    fn is_for(&self, side: Side) -> bool {
+        match side {
+            Side::Client | Side::Server => true,
+        }
+    }
 
     /// The type URL of the per-route message, if it is another one.
     fn override_type_url(&self) -> Option<&str> {

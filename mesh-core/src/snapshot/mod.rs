@@ -7,11 +7,14 @@
 //! A [`Snapshot`] never changes; a switch of the target publishes another one. Endpoints are not
 //! part of it: they change in the [`Cluster`](crate::cluster::Cluster)s that it holds. Where it
 //! came from, a management server, a file or code, does not show.
+//!
+//! Servers have a [`ServerSnapshot`] in the same way, without clusters.
 
 mod chains;
 mod filters;
 mod plan;
 mod root;
+mod server;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +26,9 @@ pub use filters::HttpFilter;
 pub use plan::{NoPlan, Plan};
 pub use root::{ClusterSlot, Presence, Root, Stamp};
 use rustc_hash::FxHashMap;
+pub use server::{
+    Connections, FilterChain, Inspection, Routes, Routing, ServerPlan, ServerRoot, ServerSnapshot,
+};
 
 use crate::route::{Action, ClusterChoice, Table};
 

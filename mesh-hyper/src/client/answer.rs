@@ -1,7 +1,7 @@
 //! Responses and errors for requests that are not sent to a cluster.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, Response, StatusCode};
 use mesh_core::filter::LocalResponse;
 use mesh_core::request::{Protocol, RequestHead};
@@ -48,22 +48,25 @@ pub(super) fn without_plan(
 /// The response that a filter has made.
 pub(super) fn local(local: LocalResponse, head: &RequestHead<'_>) -> Response<ResponseBody> {
     let LocalResponse { status, grpc, headers, body, .. } = local;
-    let grpc_call = head.protocol == Protocol::Grpc;
-    let message = if grpc_call { percent_encoded(&body) } else { None };
-    let body = if grpc_call { Bytes::new() } else { content(body, head) };
-    let mut response = Response::new(ResponseBody::local(body));
+    if head.protocol == Protocol::Grpc {
+        return grpc_head(grpc, &body, headers).map(ResponseBody::local);
+    }
+    let mut response = Response::new(ResponseBody::local(content(body, head)));
     *response.headers_mut() = headers;
-    if grpc_call {
-        // A gRPC error is a response without a body whose status is in the header fields.
-        *response.status_mut() = StatusCode::OK;
-        let fields = response.headers_mut();
-        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        fields.insert("grpc-status", HeaderValue::from(u16::from(grpc)));
-        if let Some(message) = message {
-            fields.insert("grpc-message", message);
-        }
-    } else {
-        *response.status_mut() = status;
+    *response.status_mut() = status;
+    response
+}
+
+/// A gRPC error: a response without a body whose status is in the header fields.
+pub(crate) fn grpc_head(code: u8, message: &[u8], headers: HeaderMap) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.headers_mut() = headers;
+    *response.status_mut() = StatusCode::OK;
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    fields.insert("grpc-status", HeaderValue::from(u16::from(code)));
+    if let Some(message) = percent_encoded(message) {
+        fields.insert("grpc-message", message);
     }
     response
 }

@@ -12,6 +12,7 @@ mod side;
 mod slow;
 mod target;
 
+pub(crate) use answer::grpc_head;
 #[cfg(feature = "testing")]
 pub(crate) use answer::percent_encoded;
 pub use call::ResponseFuture;

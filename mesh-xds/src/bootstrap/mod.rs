@@ -31,10 +31,10 @@ use self::json::Field;
 use self::target::Template;
 use crate::name::ResourceName;
 
-#[cfg(feature = "ads")]
-pub(crate) use self::target::data_plane_authority;
 #[cfg(all(feature = "ads", feature = "file"))]
 pub(crate) use self::target::own_listener;
+#[cfg(feature = "ads")]
+pub(crate) use self::target::{OWN_SERVERS, data_plane_authority, own_server_listener};
 
 pub use self::certificate::{CertificateProvider, Files, Identity};
 pub use self::credentials::{CallCredentials, ChannelCredentials};

@@ -1,6 +1,6 @@
 //! From what the user writes to the name of a Listener (gRFC A27, A36, A47).
 
-use std::net::SocketAddr;
+use mesh_core::cluster::Address;
 
 use super::{Bootstrap, percent};
 use crate::name::{NameError, ResourceName, ResourceType};
@@ -90,6 +90,25 @@ pub(crate) fn own_listener(target: &str) -> Result<ResourceName, TargetError> {
     Template(template).fill(&service)
 }
 
+/// The Listener of a server on `address` where no bootstrap says otherwise.
+#[cfg(feature = "ads")]
+pub(crate) fn own_server_listener(address: &Address) -> Result<ResourceName, TargetError> {
+    Template(format!("{OWN_SERVERS}%s")).fill(&place(address))
+}
+
+/// Where a server listens, as templates and prefixes take it.
+pub(crate) fn place(address: &Address) -> String {
+    match address {
+        Address::Socket(address) => address.to_string(),
+        Address::Unix(path) => path.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// What the names of servers' listeners begin with where no bootstrap says otherwise.
+#[cfg(feature = "ads")]
+pub(crate) const OWN_SERVERS: &str = "server/";
+
 /// The authority and the service of a target, decoded.
 fn parts(target: &str) -> Result<(String, String), TargetError> {
     let rest = target.strip_prefix("xds:").ok_or(TargetError::Scheme)?;
@@ -144,15 +163,16 @@ impl Bootstrap {
         })
     }
 
-    /// The Listener of a server on `address`, from `server_listener_resource_name_template`.
+    /// The Listener of a server on `address`, from `server_listener_resource_name_template`: `%s`
+    /// is `0.0.0.0:8080`, `[::]:8080`, or the path of a Unix domain socket.
     ///
     /// # Errors
     ///
     /// [`TargetError::NoServerTemplate`], or the template leads to an authority that is not in the
     /// bootstrap.
-    pub fn server_listener_name(&self, address: SocketAddr) -> Result<ResourceName, TargetError> {
+    pub fn server_listener_name(&self, address: &Address) -> Result<ResourceName, TargetError> {
         let template = self.server_listener.as_ref().ok_or(TargetError::NoServerTemplate)?;
-        self.known(template.fill(&address.to_string())?)
+        self.known(template.fill(&place(address))?)
     }
 
     fn known(&self, name: ResourceName) -> Result<ResourceName, TargetError> {

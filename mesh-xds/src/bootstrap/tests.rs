@@ -5,6 +5,8 @@ use envoy_types::pb::envoy::config::core::v3 as core;
 use envoy_types::pb::google::protobuf::value::Kind;
 use serde_json::{Value, json};
 
+use mesh_core::cluster::Address;
+
 use super::*;
 use crate::name::ResourceType;
 
@@ -79,7 +81,7 @@ fn istio_style_bootstrap_is_understood() {
             refresh_interval: Duration::from_secs(900),
         })
     );
-    let listener = bootstrap.server_listener_name("0.0.0.0:8080".parse().unwrap()).unwrap();
+    let listener = bootstrap.server_listener_name(&address("0.0.0.0:8080")).unwrap();
     assert_eq!(listener.as_str(), "xds.istio.io/grpc/lds/inbound/0.0.0.0:8080");
 }
 
@@ -349,8 +351,8 @@ fn bad_targets_say_why() {
     ] {
         assert_eq!(bootstrap.listener_name(target), Err(expect), "{target}");
     }
-    let address = "[::]:8080".parse().unwrap();
-    assert_eq!(bootstrap.server_listener_name(address), Err(TargetError::NoServerTemplate));
+    let missing = bootstrap.server_listener_name(&address("[::]:8080"));
+    assert_eq!(missing, Err(TargetError::NoServerTemplate));
     let wrong =
         with(json!({"client_default_listener_resource_name_template": "xdstp:%s"})).unwrap();
     assert_eq!(wrong.listener_name("xds:///a"), {
@@ -369,8 +371,11 @@ fn server_addresses_become_listener_names() {
         .unwrap()
     };
     let name = |template, address: &str| {
-        let address = address.parse().unwrap();
-        bootstrap(template).server_listener_name(address).unwrap().as_str().to_owned()
+        bootstrap(template)
+            .server_listener_name(&self::address(address))
+            .unwrap()
+            .as_str()
+            .to_owned()
     };
     assert_eq!(name("grpc/server?a=%s", "[::]:8080"), "grpc/server?a=[::]:8080");
     let template = "xdstp:///envoy.config.listener.v3.Listener/grpc/server/%s";
@@ -382,6 +387,12 @@ fn server_addresses_become_listener_names() {
         name(template, "[::]:8080"),
         "xdstp:///envoy.config.listener.v3.Listener/grpc/server/%5B::%5D:8080"
     );
+    assert_eq!(name("grpc/server?a=%s", "/run/x y.sock"), "grpc/server?a=/run/x y.sock");
+}
+
+/// An address and port, or the path of a socket.
+fn address(text: &str) -> Address {
+    text.parse().map_or_else(|_| Address::Unix(text.into()), Address::Socket)
 }
 
 #[test]

@@ -14,12 +14,12 @@ use super::files::Files;
 use super::handle::Command;
 use super::link::News;
 use super::local::Local;
-use super::names::Names;
+use super::names::{Names, Wanted};
 use super::peers::{Peers, wall};
 use super::resolve::{self, Resolution, Resolved};
 use super::wait::wait_for;
 use crate::ads::{self, Verdict};
-use crate::bootstrap::Bootstrap;
+use crate::bootstrap::{Bootstrap, own_server_listener};
 use crate::graph::{Delta, Event, Graph, Update};
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
@@ -146,17 +146,23 @@ impl Origin {
 impl Driver {
     /// Makes roots of the targets that were there before the bootstrap.
     fn adopt(&mut self) {
-        let targets: Vec<_> = self.names.iter().map(|(key, t)| (key, t.name.clone())).collect();
-        for (key, target) in targets {
-            self.add_root(key, &target);
+        let wanted: Vec<_> = self.names.iter().map(|(key, what)| (key, what.clone())).collect();
+        for (key, what) in wanted {
+            self.add_root(key, &what);
         }
     }
 
     fn command(&mut self, command: Command) {
         match command {
             Command::Add { key, target, cell } => {
-                self.names.add(key, target.clone(), cell);
-                self.add_root(key, &target);
+                let wanted = Wanted::Target(target, cell);
+                self.names.add(key, wanted.clone());
+                self.add_root(key, &wanted);
+            }
+            Command::Serve { key, address, cell } => {
+                let wanted = Wanted::Server(address, cell);
+                self.names.add(key, wanted.clone());
+                self.add_root(key, &wanted);
             }
             Command::Remove { key } => {
                 if let Some(id) = self.names.remove(key) {
@@ -185,14 +191,27 @@ impl Driver {
         }
     }
 
-    fn add_root(&mut self, key: u64, target: &Arc<str>) {
-        let listener = match &self.origin {
-            Origin::Servers(bootstrap) => bootstrap.listener_name(target).map(|l| l.resource),
-            Origin::Local(local) => local.listener_name(target),
+    fn add_root(&mut self, key: u64, wanted: &Wanted) {
+        let listener = match (&self.origin, wanted) {
+            (Origin::Servers(bootstrap), Wanted::Target(target, _)) => {
+                bootstrap.listener_name(target).map(|l| l.resource)
+            }
+            (Origin::Servers(bootstrap), Wanted::Server(address, _)) => {
+                bootstrap.server_listener_name(address)
+            }
+            (Origin::Local(local), Wanted::Target(target, _)) => local.listener_name(target),
+            (Origin::Local(_), Wanted::Server(address, _)) => own_server_listener(address),
         };
         match listener {
             Ok(listener) => {
-                let (id, delta) = self.graph.add_root(target.clone(), listener, wall());
+                let (id, delta) = match wanted {
+                    Wanted::Target(target, _) => {
+                        self.graph.add_root(target.clone(), listener, wall())
+                    }
+                    Wanted::Server(address, _) => {
+                        self.graph.add_server(address.clone(), listener, wall())
+                    }
+                };
                 self.names.settle(key, id);
                 self.follow(delta);
             }
@@ -304,6 +323,9 @@ impl Driver {
         while let Some(delta) = open.pop() {
             for (id, root) in delta.roots {
                 self.names.publish(id, root);
+            }
+            for (id, root) in delta.servers {
+                self.names.publish_server(id, root);
             }
             for reject in &delta.rejects {
                 let resource = &reject.resource;

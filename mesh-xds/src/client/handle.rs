@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use mesh_core::cell::Cell;
-use mesh_core::snapshot::{Presence, Root};
+use mesh_core::cluster::Address;
+use mesh_core::snapshot::{Presence, Root, ServerRoot};
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{self, Source};
@@ -16,14 +17,16 @@ use crate::error::Error;
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
 use crate::providers::Providers;
-use crate::roots::{RootHandle, Roots};
+use crate::roots::{RootHandle, Roots, ServerHandle};
 use crate::status::Status;
 
 /// Something for the driver.
 pub(super) enum Command {
     /// Wants a target; its state goes into the cell.
     Add { key: u64, target: Arc<str>, cell: Arc<Cell<Root>> },
-    /// A target that nobody holds any more.
+    /// Wants a server; its state goes into the cell.
+    Serve { key: u64, address: Address, cell: Arc<Cell<ServerRoot>> },
+    /// A target or server that nobody holds any more.
     Remove { key: u64 },
     /// A request of a target has named a cluster.
     Demand { key: u64, cluster: String },
@@ -39,14 +42,19 @@ pub(crate) struct Client {
     next: AtomicU64,
 }
 
-/// A wanted target. Dropping it ends the subscription.
+/// A wanted target.
 struct Subscription {
-    key: u64,
     cell: Arc<Cell<Root>>,
+    interest: Interest,
+}
+
+/// Interest in a target or server. Dropping it ends the subscription.
+struct Interest {
+    key: u64,
     commands: mpsc::UnboundedSender<Command>,
 }
 
-impl Drop for Subscription {
+impl Drop for Interest {
     fn drop(&mut self) {
         // Without a driver there is nothing left to end.
         self.commands.send(Command::Remove { key: self.key }).ok();
@@ -81,13 +89,19 @@ impl Client {
             since: SystemTime::now(),
         };
         let cell = Arc::new(Cell::new(Arc::new(waiting)));
-        let key = self.next.fetch_add(1, Ordering::Relaxed);
-        let commands = self.commands.clone();
-        let add = Command::Add { key, target: target.clone(), cell: cell.clone() };
-        commands.send(add).ok();
-        let subscription = Arc::new(Subscription { key, cell, commands });
+        let interest = self.interest();
+        let add = Command::Add { key: interest.key, target: target.clone(), cell: cell.clone() };
+        self.commands.send(add).ok();
+        let subscription = Arc::new(Subscription { cell, interest });
         targets.insert(target, Arc::downgrade(&subscription));
         subscription
+    }
+}
+
+impl Client {
+    fn interest(&self) -> Interest {
+        let key = self.next.fetch_add(1, Ordering::Relaxed);
+        Interest { key, commands: self.commands.clone() }
     }
 }
 
@@ -99,8 +113,9 @@ impl Roots for Client {
         let demand = move |cluster: &str| {
             ResourceName::parse(ResourceType::Cluster, cluster)?;
             if let Some(subscription) = weak.upgrade() {
-                let (key, cluster) = (subscription.key, cluster.to_owned());
-                subscription.commands.send(Command::Demand { key, cluster }).ok();
+                let Interest { key, commands } = &subscription.interest;
+                let (key, cluster) = (*key, cluster.to_owned());
+                commands.send(Command::Demand { key, cluster }).ok();
             }
             Ok(())
         };
@@ -110,6 +125,18 @@ impl Roots for Client {
             demand: Some(Arc::new(demand)),
             subscription: Some(Box::new(subscription)),
         })
+    }
+
+    fn server(&self, address: Address) -> ServerHandle {
+        let waiting = ServerRoot::Waiting {
+            why: "nothing has been heard of its listener yet".into(),
+            since: SystemTime::now(),
+        };
+        let cell = Arc::new(Cell::new(Arc::new(waiting)));
+        let interest = self.interest();
+        let serve = Command::Serve { key: interest.key, address, cell: cell.clone() };
+        self.commands.send(serve).ok();
+        ServerHandle { cell, subscription: Some(Box::new(interest)) }
     }
 
     fn status(&self) -> oneshot::Receiver<Status> {

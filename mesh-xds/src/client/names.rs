@@ -1,36 +1,43 @@
-//! Which targets stand behind the roots of the graph.
+//! Which targets and servers stand behind the roots of the graph.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use mesh_core::cell::Cell;
-use mesh_core::snapshot::{Presence, Root};
+use mesh_core::cluster::Address;
+use mesh_core::snapshot::{Presence, Root, ServerRoot};
 use rustc_hash::FxHashMap;
 
 use crate::graph::RootId;
 
-/// The targets, by the key that their handles have and by the graph's id.
+/// The targets and servers, by the key that their handles have and by the graph's id.
 #[derive(Default)]
 pub(super) struct Names {
-    by_key: FxHashMap<u64, Target>,
+    by_key: FxHashMap<u64, Wish>,
     by_id: FxHashMap<RootId, u64>,
 }
 
-pub(super) struct Target {
-    pub(super) name: Arc<str>,
-    pub(super) id: Option<RootId>,
-    cell: Arc<Cell<Root>>,
+struct Wish {
+    what: Wanted,
+    id: Option<RootId>,
+}
+
+/// Something that somebody wants to know the configuration of.
+#[derive(Clone)]
+pub(super) enum Wanted {
+    Target(Arc<str>, Arc<Cell<Root>>),
+    Server(Address, Arc<Cell<ServerRoot>>),
 }
 
 impl Names {
-    pub(super) fn add(&mut self, key: u64, name: Arc<str>, cell: Arc<Cell<Root>>) {
-        self.by_key.insert(key, Target { name, id: None, cell });
+    pub(super) fn add(&mut self, key: u64, what: Wanted) {
+        self.by_key.insert(key, Wish { what, id: None });
     }
 
-    /// The target is the root `id` of the graph from now on.
+    /// What is wanted is the root `id` of the graph from now on.
     pub(super) fn settle(&mut self, key: u64, id: RootId) {
-        if let Some(target) = self.by_key.get_mut(&key) {
-            target.id = Some(id);
+        if let Some(wish) = self.by_key.get_mut(&key) {
+            wish.id = Some(id);
             self.by_id.insert(id, key);
         }
     }
@@ -46,30 +53,55 @@ impl Names {
     }
 
     pub(super) fn publish(&self, id: RootId, root: Arc<Root>) {
-        let target = self.by_id.get(&id).and_then(|key| self.by_key.get(key));
-        if let Some(target) = target {
-            target.cell.publish(root);
+        if let Some(Wanted::Target(_, cell)) = self.of(id) {
+            cell.publish(root);
         }
+    }
+
+    pub(super) fn publish_server(&self, id: RootId, root: Arc<ServerRoot>) {
+        if let Some(Wanted::Server(_, cell)) = self.of(id) {
+            cell.publish(root);
+        }
+    }
+
+    fn of(&self, id: RootId) -> Option<&Wanted> {
+        let wish = self.by_id.get(&id).and_then(|key| self.by_key.get(key));
+        wish.map(|wish| &wish.what)
     }
 
     pub(super) fn fail(&self, key: u64, why: Arc<str>) {
-        if let Some(target) = self.by_key.get(&key) {
-            // Whose name leads nowhere may still be in the mesh.
-            let (presence, since) = (Presence::Present, SystemTime::now());
-            target.cell.publish(Arc::new(Root::Failed { why, presence, since }));
+        let since = SystemTime::now();
+        // Whose name leads nowhere may still be in the mesh.
+        let presence = Presence::Present;
+        match self.by_key.get(&key).map(|wish| &wish.what) {
+            Some(Wanted::Target(_, cell)) => {
+                cell.publish(Arc::new(Root::Failed { why, presence, since }));
+            }
+            Some(Wanted::Server(_, cell)) => {
+                cell.publish(Arc::new(ServerRoot::NotServing { why, since }));
+            }
+            None => {}
         }
     }
 
-    /// Tells every target why it has to wait.
+    /// Tells everybody why they have to wait.
     pub(super) fn wait(&self, why: &Arc<str>) {
-        for target in self.by_key.values() {
-            let (presence, since) = (Presence::Unknown, SystemTime::now());
-            let root = Root::Waiting { why: why.clone(), presence, since };
-            target.cell.publish(Arc::new(root));
+        let since = SystemTime::now();
+        for wish in self.by_key.values() {
+            let why = why.clone();
+            match &wish.what {
+                Wanted::Target(_, cell) => {
+                    let presence = Presence::Unknown;
+                    cell.publish(Arc::new(Root::Waiting { why, presence, since }));
+                }
+                Wanted::Server(_, cell) => {
+                    cell.publish(Arc::new(ServerRoot::Waiting { why, since }));
+                }
+            }
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Target)> {
-        self.by_key.iter().map(|(key, target)| (*key, target))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Wanted)> {
+        self.by_key.iter().map(|(key, wish)| (*key, &wish.what))
     }
 }

@@ -1,4 +1,5 @@
-//! Resources for a program without a mesh: every target is the host and port that it names.
+//! Resources for a program without a mesh: every target is the host and port that it names, and a
+//! server serves all that reaches it.
 //!
 //! They go through the same graph as those of a management server, so nothing downstream knows.
 
@@ -12,6 +13,7 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3 as upstream;
 use envoy_types::pb::google::protobuf::{Any, Duration};
 use prost::Message;
 
+use crate::bootstrap::OWN_SERVERS;
 use crate::name::{ResourceName, ResourceType};
 
 /// The port of a name that has none.
@@ -24,7 +26,10 @@ const HTTP: &str = "http:";
 /// The resource of this name; there is one for every Listener, and for the clusters it leads to.
 pub(super) fn resource(kind: ResourceType, name: &ResourceName) -> Option<Bytes> {
     match kind {
-        ResourceType::Listener => Some(listener(name.as_str()).encode_to_vec().into()),
+        ResourceType::Listener => match name.as_str().strip_prefix(OWN_SERVERS) {
+            Some(place) => Some(server(name.as_str(), place).encode_to_vec().into()),
+            None => Some(listener(name.as_str()).encode_to_vec().into()),
+        },
         ResourceType::Cluster => Some(cluster(name.as_str())?.encode_to_vec().into()),
         ResourceType::RouteConfiguration | ResourceType::ClusterLoadAssignment => None,
     }
@@ -53,10 +58,57 @@ fn listener(name: &str) -> lds::Listener {
         ..Default::default()
     };
     let grpc = Some(rds::route_match::GrpcRouteMatchOptions::default());
+    let manager = manager(name, vec![route(GRPC, grpc), route(HTTP, None)]);
+    lds::Listener {
+        name: name.to_owned(),
+        api_listener: Some(lds::ApiListener { api_listener: Some(any(MANAGER, &manager)) }),
+        ..Default::default()
+    }
+}
+
+/// The listener of a server at `place`: an address and port, or the path of a socket.
+fn server(name: &str, place: &str) -> lds::Listener {
+    let route = rds::Route {
+        r#match: Some(rds::RouteMatch {
+            path_specifier: Some(rds::route_match::PathSpecifier::Prefix(String::new())),
+            ..Default::default()
+        }),
+        action: Some(rds::route::Action::NonForwardingAction(rds::NonForwardingAction {})),
+        ..Default::default()
+    };
+    let filter = lds::Filter {
+        name: "manager".into(),
+        config_type: Some(lds::filter::ConfigType::TypedConfig(any(
+            MANAGER,
+            &manager(name, vec![route]),
+        ))),
+    };
+    let address = match place.parse::<std::net::SocketAddr>() {
+        Ok(address) => core::address::Address::SocketAddress(core::SocketAddress {
+            address: address.ip().to_string(),
+            port_specifier: Some(core::socket_address::PortSpecifier::PortValue(
+                address.port().into(),
+            )),
+            ..Default::default()
+        }),
+        Err(_) => core::address::Address::Pipe(core::Pipe { path: place.to_owned(), mode: 0 }),
+    };
+    lds::Listener {
+        name: name.to_owned(),
+        address: Some(core::Address { address: Some(address) }),
+        default_filter_chain: Some(lds::FilterChain {
+            filters: vec![filter],
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn manager(name: &str, routes: Vec<rds::Route>) -> hcm::HttpConnectionManager {
     let host = rds::VirtualHost {
         name: name.to_owned(),
         domains: vec!["*".into()],
-        routes: vec![route(GRPC, grpc), route(HTTP, None)],
+        routes,
         ..Default::default()
     };
     let router = hcm::HttpFilter {
@@ -67,7 +119,7 @@ fn listener(name: &str) -> lds::Listener {
         ))),
         ..Default::default()
     };
-    let manager = hcm::HttpConnectionManager {
+    hcm::HttpConnectionManager {
         http_filters: vec![router],
         route_specifier: Some(hcm::http_connection_manager::RouteSpecifier::RouteConfig(
             rds::RouteConfiguration {
@@ -77,14 +129,11 @@ fn listener(name: &str) -> lds::Listener {
             },
         )),
         ..Default::default()
-    };
-    let kind = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
-    lds::Listener {
-        name: name.to_owned(),
-        api_listener: Some(lds::ApiListener { api_listener: Some(any(kind, &manager)) }),
-        ..Default::default()
     }
 }
+
+const MANAGER: &str =
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 
 fn cluster(name: &str) -> Option<cds::Cluster> {
     let (place, is_grpc) = match name.strip_prefix(GRPC) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::handle::Command;
-use super::names::Names;
+use super::names::{Names, Wanted};
 use crate::bootstrap::Bootstrap;
 use crate::status::Status;
 
@@ -37,7 +37,11 @@ pub(super) async fn wait_for(
             tokio::select! {
                 command = commands.recv() => match command? {
                     Command::Add { key, target, cell } => {
-                        names.add(key, target, cell);
+                        names.add(key, Wanted::Target(target, cell));
+                        names.wait(&why);
+                    }
+                    Command::Serve { key, address, cell } => {
+                        names.add(key, Wanted::Server(address, cell));
                         names.wait(&why);
                     }
                     Command::Remove { key } => drop(names.remove(key)),

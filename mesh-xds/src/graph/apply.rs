@@ -8,7 +8,6 @@ use super::node::{EndpointsNode, ListenerNode, RouteNode, take_one};
 use super::resource::Change;
 use super::{Delta, Event, Graph, RootId, Update};
 use crate::name::{ResourceName, ResourceType};
-use crate::parse::listener::RouteSource;
 use crate::parse::{self, Reject};
 
 /// An event with what is said about all of its update.
@@ -38,21 +37,18 @@ impl Graph {
         let node = self.listeners.get_mut(key)?;
         let News { event, fail_on_data_errors, now } = news;
         let (change, reject) = node.resource.handle(event, fail_on_data_errors, now, |raw| {
-            parse::listener::parse(raw, &self.registry).map(Arc::new)
+            parse::listener::parse(raw, &self.registry)
         });
-        let wanted = node.resource.good.as_ref().and_then(|l| match &l.routes {
-            RouteSource::Rds(name) => Some(name.clone()),
-            RouteSource::Inline(_) => None,
-        });
-        let (before, roots) = (node.route, node.roots.clone());
+        let roots = node.roots.clone();
         if change == Change::Value {
-            let route = wanted.map(|name| self.route_key(name, now));
-            if route != before {
-                route.into_iter().for_each(|route| self.hold_route(route, key));
-                before.into_iter().for_each(|before| self.release_route(before, key));
-                if let Some(node) = self.listeners.get_mut(key) {
-                    node.route = route;
-                }
+            let before = std::mem::take(&mut node.routes);
+            let wanted = node.resource.good.as_ref().map(|listener| listener.route_names());
+            let wanted = wanted.into_iter().flatten();
+            let routes: Vec<Key> = wanted.map(|name| self.route_key(name, now)).collect();
+            routes.iter().for_each(|route| self.hold_route(*route, key));
+            before.into_iter().for_each(|before| self.release_route(before, key));
+            if let Some(node) = self.listeners.get_mut(key) {
+                node.routes = routes;
             }
         }
         if change != Change::Nothing {

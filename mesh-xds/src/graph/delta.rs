@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_core::cluster::HostPort;
-use mesh_core::snapshot::Root;
+use mesh_core::snapshot::{Root, ServerRoot};
 
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Reject;
@@ -57,6 +57,8 @@ pub struct Delta {
     pub removed: Vec<(ResourceType, ResourceName)>,
     /// Roots in a new state, each once: to be published before the ACK goes out.
     pub roots: Vec<(RootId, Arc<Root>)>,
+    /// Servers in a new state, in the same way.
+    pub servers: Vec<(RootId, Arc<ServerRoot>)>,
     /// Resources that were refused: the text of the NACK.
     pub rejects: Vec<Reject>,
     /// Names to resolve from now on, and again after each `refresh`; replaces what was said of the

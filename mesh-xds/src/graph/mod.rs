@@ -13,6 +13,9 @@
 //! the routes have a value or an error. Until then it keeps what it has. An update of endpoints
 //! reaches the live cluster and nothing else. Bad news of a resource that is in use keeps it in use
 //! (gRFC A88). What no root leads to is dropped.
+//!
+//! A server is a root that ends at its routes: it switches to a listener when each of the routes
+//! that the listener names has a value or an error (gRFC A36).
 
 mod aggregate;
 mod apply;
@@ -25,6 +28,7 @@ mod node;
 mod resolve;
 mod resource;
 mod root;
+mod server;
 mod status;
 mod sweep;
 #[cfg(test)]
@@ -38,11 +42,12 @@ use std::time::SystemTime;
 pub use delta::{Delta, Event, Resolve, RootId, Update};
 pub use resource::{Failure, State};
 pub use root::DemandError;
-pub use status::{ResourceStatus, RootStatus, Status};
+pub use status::{ResourceStatus, RootStatus, ServerStatus, Status};
 
 use self::arena::{Arena, Key};
 use self::node::{ClusterNode, EndpointsNode, ListenerNode, RouteNode};
 use self::root::RootNode;
+use self::server::ServerNode;
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
 
@@ -55,6 +60,7 @@ pub struct Graph {
     clusters: Arena<ClusterNode>,
     endpoints: Arena<EndpointsNode>,
     roots: BTreeMap<RootId, RootNode>,
+    servers: BTreeMap<RootId, ServerNode>,
     next_root: u64,
     pending: Pending,
 }
@@ -63,6 +69,7 @@ pub struct Graph {
 #[derive(Debug, Default)]
 struct Pending {
     roots: Vec<RootId>,
+    servers: Vec<RootId>,
     aggregates: Vec<Key>,
     created: Vec<(ResourceType, Key)>,
     unused: Vec<(ResourceType, Key)>,
@@ -93,9 +100,10 @@ impl Graph {
         (id, self.finish(Delta::default(), now))
     }
 
-    /// Removes a root, and with it what only it leads to.
+    /// Removes a root, which may be a server, and with it what only it leads to.
     pub fn remove_root(&mut self, id: RootId, now: SystemTime) -> Delta {
         self.drop_root(id);
+        self.drop_server(id);
         self.finish(Delta::default(), now)
     }
 
@@ -145,6 +153,8 @@ impl Graph {
                 self.evaluate_aggregate(key, now);
             } else if let Some(id) = self.pending.roots.pop() {
                 self.evaluate_root(id, &mut delta, now);
+            } else if let Some(id) = self.pending.servers.pop() {
+                self.evaluate_server(id, &mut delta, now);
             } else {
                 break;
             }

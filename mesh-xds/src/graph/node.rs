@@ -16,10 +16,10 @@ use crate::parse::listener::Listener;
 
 #[derive(Debug)]
 pub(super) struct ListenerNode {
-    pub(super) resource: Resource<Arc<Listener>>,
+    pub(super) resource: Resource<Listener>,
     pub(super) roots: Vec<RootId>,
-    /// The route configuration that the listener names.
-    pub(super) route: Option<Key>,
+    /// The route configurations that the listener names, each once.
+    pub(super) routes: Vec<Key>,
 }
 
 #[derive(Debug)]
@@ -91,7 +91,7 @@ pub(super) enum Settled {
 
 impl ListenerNode {
     pub(super) fn new(now: SystemTime) -> Self {
-        Self { resource: Resource::new(now), roots: Vec::new(), route: None }
+        Self { resource: Resource::new(now), roots: Vec::new(), routes: Vec::new() }
     }
 }
 

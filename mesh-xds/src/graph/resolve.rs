@@ -7,16 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use mesh_core::cluster::Address;
 use mesh_core::cluster::{Assignment, Cluster, Discovery};
 use mesh_core::route::Table;
-use mesh_core::snapshot::{ClusterSlot, Root};
+use mesh_core::snapshot::{ClusterSlot, Root, Routing, ServerRoot};
 
 use super::node::Settled;
 use super::resource::Resource;
 use super::{Graph, RootId};
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::endpoints;
-use crate::parse::listener::{Listener, RouteSource};
+use crate::parse::listener::{ClientListener, Listener, RouteSource, ServerListener};
 
 /// What can be seen of a graph.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +26,7 @@ pub(super) struct View {
     /// Complete states, without those of aggregates that no root needs itself.
     pub(super) clusters: BTreeMap<String, ClusterView>,
     pub(super) roots: BTreeMap<RootId, RootView>,
+    pub(super) servers: BTreeMap<RootId, ServerView>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +44,32 @@ pub(super) enum RootView {
     Ready { set: Set, slots: Vec<(String, bool)> },
 }
 
-pub(super) type Set = (Arc<Listener>, Arc<Table>);
+pub(super) type Set = (Arc<ClientListener>, Arc<Table>);
+
+#[derive(Clone, Debug)]
+pub(super) enum ServerView {
+    Waiting,
+    Failed,
+    /// The routes of each chain, if there are any.
+    Serving(Arc<ServerListener>, Vec<Option<Arc<Table>>>),
+}
+
+impl PartialEq for ServerView {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Waiting, Self::Waiting) | (Self::Failed, Self::Failed) => true,
+            (Self::Serving(a, x), Self::Serving(b, y)) => {
+                let is_same = |(x, y): (&Option<_>, &Option<_>)| match (x, y) {
+                    (Some(x), Some(y)) => Arc::ptr_eq(x, y),
+                    (None, None) => true,
+                    _ => false,
+                };
+                Arc::ptr_eq(a, b) && x.iter().zip(y).all(is_same)
+            }
+            _ => false,
+        }
+    }
+}
 
 impl PartialEq for RootView {
     fn eq(&self, other: &Self) -> bool {
@@ -60,6 +87,8 @@ impl PartialEq for RootView {
 #[derive(Clone, Debug)]
 pub(super) struct Wish {
     pub(super) listener: String,
+    /// Where it listens, if it is a server.
+    pub(super) server: Option<Address>,
     pub(super) demands: BTreeSet<String>,
 }
 
@@ -172,7 +201,10 @@ impl<'a> Walk<'a> {
         let listeners = &self.store.listeners;
         let key = listeners.find(&named(ResourceType::Listener, listener)).ok_or(false)?;
         let resource = &listeners.get(key).unwrap().resource;
-        let good = resource.good.clone().ok_or(resource.error.is_some())?;
+        let good = match resource.good.as_ref().ok_or(resource.error.is_some())? {
+            Listener::Client(good) => good,
+            Listener::Server(_) => return Err(true),
+        };
         match &good.routes {
             RouteSource::Inline(table) => Ok((good.clone(), table.clone())),
             RouteSource::Rds(name) => {
@@ -184,6 +216,39 @@ impl<'a> Walk<'a> {
     }
 }
 
+impl Walk<'_> {
+    /// What a server must have come to, after it was `before`.
+    fn server(&self, listener: &str, address: &Address, before: Option<&ServerView>) -> ServerView {
+        let waiting = match before {
+            Some(serving @ ServerView::Serving(..)) => serving.clone(),
+            Some(ServerView::Waiting | ServerView::Failed) | None => ServerView::Waiting,
+        };
+        let key = self.store.listeners.find(&named(ResourceType::Listener, listener)).unwrap();
+        let resource = &self.store.listeners.get(key).unwrap().resource;
+        let listener = match &resource.good {
+            Some(Listener::Server(listener)) if listener.address == *address => listener,
+            Some(_) => return ServerView::Failed,
+            None if resource.error.is_some() => return ServerView::Failed,
+            None => return waiting,
+        };
+        let mut tables = Vec::new();
+        for chain in listener.all_chains() {
+            match &chain.routes {
+                RouteSource::Inline(table) => tables.push(Some(table.clone())),
+                RouteSource::Rds(name) => {
+                    let key = self.store.routes.find(name).unwrap();
+                    let resource = &self.store.routes.get(key).unwrap().resource;
+                    if resource.good.is_none() && resource.error.is_none() {
+                        return waiting;
+                    }
+                    tables.push(resource.good.clone());
+                }
+            }
+        }
+        ServerView::Serving(listener.clone(), tables)
+    }
+}
+
 /// What the graph whose resources `store` has must have come to.
 pub(super) fn resolve(store: &Graph, wishes: &BTreeMap<RootId, Wish>, before: &View) -> View {
     let walk = Walk { store, before };
@@ -192,6 +257,17 @@ pub(super) fn resolve(store: &Graph, wishes: &BTreeMap<RootId, Wish>, before: &V
     let mut want = |kind, name: &str| view.wanted.insert((kind, name.to_owned()));
     for (id, wish) in wishes {
         want(ResourceType::Listener, &wish.listener);
+        let listener = named(ResourceType::Listener, &wish.listener);
+        let listener = store.listeners.find(&listener).and_then(|key| store.listeners.get(key));
+        let good = listener.and_then(|node| node.resource.good.as_ref());
+        for name in good.into_iter().flat_map(Listener::route_names) {
+            want(ResourceType::RouteConfiguration, name.as_str());
+        }
+        if let Some(address) = &wish.server {
+            let server = walk.server(&wish.listener, address, before.servers.get(id));
+            view.servers.insert(*id, server);
+            continue;
+        }
         let current = match before.roots.get(id) {
             Some(RootView::Ready { set, .. }) => Some(set.clone()),
             _ => None,
@@ -210,13 +286,6 @@ pub(super) fn resolve(store: &Graph, wishes: &BTreeMap<RootId, Wish>, before: &V
             direct.extend(set.1.clusters().iter().map(|name| name.to_string()));
         }
         direct.extend(wish.demands.iter().cloned());
-        let listener = named(ResourceType::Listener, &wish.listener);
-        let listener = store.listeners.find(&listener).and_then(|key| store.listeners.get(key));
-        if let Some(RouteSource::Rds(name)) =
-            listener.and_then(|node| node.resource.good.as_ref()).map(|good| &good.routes)
-        {
-            want(ResourceType::RouteConfiguration, name.as_str());
-        }
         let root = match current {
             None if found_failed(&walk, wish) => RootView::Failed,
             None => RootView::Waiting,
@@ -282,15 +351,40 @@ pub(super) fn view(graph: &Graph) -> View {
                 let slots = names
                     .zip(snapshot.clusters())
                     .map(|(name, slot)| (name.to_string(), matches!(slot, ClusterSlot::Ready(_))));
-                let listener = graph.listeners.get(root.listener).unwrap();
-                let listener = listener.resource.good.clone();
                 let slots = slots.collect();
-                RootView::Ready { set: (listener.unwrap(), snapshot.table().clone()), slots }
+                RootView::Ready {
+                    set: (
+                        root.current.as_ref().unwrap().listener.clone(),
+                        snapshot.table().clone(),
+                    ),
+                    slots,
+                }
             }
         };
         (*id, view)
     };
-    View { wanted: wanted.collect(), clusters, roots: graph.roots.iter().map(root).collect() }
+    let server = |(id, server): (&RootId, &super::server::ServerNode)| {
+        let view = match &*server.state {
+            ServerRoot::Waiting { .. } => ServerView::Waiting,
+            ServerRoot::NotServing { .. } => ServerView::Failed,
+            ServerRoot::Serving(snapshot) => {
+                let table = |chain: &Arc<mesh_core::snapshot::FilterChain>| match &chain.routing {
+                    Routing::Ready(routes) => Some(routes.table.clone()),
+                    Routing::Broken(_) => None,
+                };
+                let tables = snapshot.chains.iter().chain(&snapshot.default).map(table);
+                let listener = server.current.as_ref().unwrap().listener.clone();
+                ServerView::Serving(listener, tables.collect())
+            }
+        };
+        (*id, view)
+    };
+    View {
+        wanted: wanted.collect(),
+        clusters,
+        roots: graph.roots.iter().map(root).collect(),
+        servers: graph.servers.iter().map(server).collect(),
+    }
 }
 
 fn ready(live: &Cluster) -> ClusterView {

@@ -11,7 +11,7 @@ use super::arena::Key;
 use super::node::{Settled, User, take_one};
 use super::{Delta, Graph, RootId};
 use crate::name::{NameError, ResourceName, ResourceType};
-use crate::parse::listener::{Listener, RouteSource};
+use crate::parse::listener::{ClientListener, Listener, RouteSource};
 
 /// Clusters that requests of one root may demand at a time. They come from header values, so there
 /// must be a bound.
@@ -65,7 +65,7 @@ struct Demanded {
 /// A listener and its routes.
 #[derive(Debug)]
 pub(super) struct Set {
-    listener: Arc<Listener>,
+    pub(super) listener: Arc<ClientListener>,
     pub(super) table: Arc<Table>,
     chains: Arc<Chains>,
     version: Arc<str>,
@@ -77,7 +77,7 @@ pub(super) struct Set {
 enum Found {
     Waiting(Arc<str>, Presence),
     Failed(Arc<str>, Presence),
-    Routes { listener: Arc<Listener>, table: Arc<Table>, version: Arc<str> },
+    Routes { listener: Arc<ClientListener>, table: Arc<Table>, version: Arc<str> },
 }
 
 impl RootNode {
@@ -100,7 +100,7 @@ impl RootNode {
 }
 
 impl Set {
-    fn is(&self, listener: &Arc<Listener>, table: &Arc<Table>) -> bool {
+    fn is(&self, listener: &Arc<ClientListener>, table: &Arc<Table>) -> bool {
         Arc::ptr_eq(&self.listener, listener) && Arc::ptr_eq(&self.table, table)
     }
 }
@@ -108,6 +108,9 @@ impl Set {
 impl Graph {
     /// Looks at a root again before the change is over.
     pub(super) fn touch_root(&mut self, id: RootId) {
+        if self.touch_server(id) {
+            return;
+        }
         if let Some(root) = self.roots.get_mut(&id)
             && !std::mem::replace(&mut root.is_touched, true)
         {
@@ -239,14 +242,21 @@ impl Graph {
                 None => Found::Waiting(format!("waiting for listener {name}").into(), presence),
             };
         };
-        let listener = good.clone();
-        match (&good.routes, node.route) {
-            (RouteSource::Inline(table), _) => {
+        let listener = match good {
+            Listener::Client(listener) => listener.clone(),
+            Listener::Server(_) => {
+                let why = format!("listener {name} is for servers").into();
+                return Found::Failed(why, Presence::Present);
+            }
+        };
+        match &listener.routes {
+            RouteSource::Inline(table) => {
                 let (table, version) = (table.clone(), node.resource.version.clone());
                 Found::Routes { listener, table, version }
             }
-            (RouteSource::Rds(name), route) => {
-                let resource = route.and_then(|key| self.routes.get(key)).map(|n| &n.resource);
+            RouteSource::Rds(name) => {
+                let route = node.routes.first();
+                let resource = route.and_then(|key| self.routes.get(*key)).map(|n| &n.resource);
                 let good = resource.and_then(|r| Some((r.good.clone()?, r.version.clone())));
                 match (good, resource.and_then(|r| r.note())) {
                     (Some((table, version)), _) => Found::Routes { listener, table, version },
@@ -263,7 +273,7 @@ impl Graph {
     }
 
     /// Whether the root uses, or waits for, these routes. Forgets a candidate that was overtaken.
-    fn has_set(&mut self, id: RootId, listener: &Arc<Listener>, table: &Arc<Table>) -> bool {
+    fn has_set(&mut self, id: RootId, listener: &Arc<ClientListener>, table: &Arc<Table>) -> bool {
         let Some(root) = self.roots.get(&id) else { return true };
         let is_it = |set: &Option<Set>| set.as_ref().is_some_and(|s| s.is(listener, table));
         let (is_current, is_candidate) = (is_it(&root.current), is_it(&root.candidate));
@@ -276,7 +286,7 @@ impl Graph {
     fn hold_candidate(
         &mut self,
         id: RootId,
-        listener: Arc<Listener>,
+        listener: Arc<ClientListener>,
         table: Arc<Table>,
         version: Arc<str>,
         now: SystemTime,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use mesh_core::snapshot::Root;
+use mesh_core::cluster::Address;
+use mesh_core::snapshot::{Root, ServerRoot};
 
 use super::node::Settled;
 use super::resource::{Failure, Resource, State};
@@ -17,6 +18,8 @@ use crate::name::{ResourceName, ResourceType};
 pub struct Status {
     /// The roots in the order they were added.
     pub roots: Vec<RootStatus>,
+    /// The servers in the order they were added.
+    pub servers: Vec<ServerStatus>,
     /// The wanted resources by type and name.
     pub resources: Vec<ResourceStatus>,
 }
@@ -34,6 +37,22 @@ pub struct RootStatus {
     /// What its requests are decided by.
     pub state: Arc<Root>,
     /// Clusters that it waits for before it switches.
+    pub waiting: Vec<ResourceName>,
+}
+
+/// What is known of a server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerStatus {
+    /// Which one.
+    pub id: RootId,
+    /// Where it listens.
+    pub address: Address,
+    /// The name of its listener.
+    pub listener: ResourceName,
+    /// What its connections are decided by.
+    pub state: Arc<ServerRoot>,
+    /// Routes that a newer listener waits for before it is used.
     pub waiting: Vec<ResourceName>,
 }
 
@@ -71,7 +90,20 @@ impl Graph {
         let endpoints = self.endpoints.iter().map(|(n, node)| (n, entry(&node.resource)));
         collect(&mut resources, ResourceType::ClusterLoadAssignment, endpoints);
         resources.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
-        Status { roots: self.root_status(), resources }
+        Status { roots: self.root_status(), servers: self.server_status(), resources }
+    }
+
+    fn server_status(&self) -> Vec<ServerStatus> {
+        let server = |(id, server): (&RootId, &super::server::ServerNode)| {
+            Some(ServerStatus {
+                id: *id,
+                address: server.address.clone(),
+                listener: self.listeners.name(server.listener)?.clone(),
+                state: server.state.clone(),
+                waiting: server.waiting.clone(),
+            })
+        };
+        self.servers.iter().filter_map(server).collect()
     }
 
     fn root_status(&self) -> Vec<RootStatus> {

@@ -34,8 +34,9 @@ impl Graph {
             };
             delta.added.extend(node.map(|name| (kind, name)));
         }
-        let Pending { roots, aggregates, created: _, unused } = &mut self.pending;
+        let Pending { roots, servers, aggregates, created: _, unused } = &mut self.pending;
         roots.shrink_to(FEW);
+        servers.shrink_to(FEW);
         aggregates.shrink_to(FEW);
         unused.shrink_to(FEW);
     }
@@ -45,7 +46,7 @@ impl Graph {
             return None;
         }
         let (name, node) = self.listeners.remove(key)?;
-        node.route.into_iter().for_each(|route| self.release_route(route, key));
+        node.routes.into_iter().for_each(|route| self.release_route(route, key));
         node.resource.is_announced.then_some(name)
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mesh_core::filter::Factory;
+use mesh_core::filter::{ConnectionFactory, Factory};
 use mesh_core::record::Recorder;
 use tokio::runtime::Handle;
 
@@ -45,6 +45,7 @@ pub struct Builder {
     crypto: Option<Arc<rustls::crypto::CryptoProvider>>,
     #[cfg(feature = "tls")]
     minimum: MinimumVersion,
+    connection_filters: Vec<Arc<dyn ConnectionFactory>>,
 }
 
 impl Mesh {
@@ -211,13 +212,22 @@ impl Builder {
         self
     }
 
+    /// Knows one more filter of connections, which the listeners of servers may then use.
+    pub fn connection_filter(mut self, factory: Arc<dyn ConnectionFactory>) -> Self {
+        self.connection_filters.push(factory);
+        self
+    }
+
     /// Builds the mesh.
     ///
     /// # Errors
     /// When the bootstrap or the files are missing or malformed, or the control thread cannot be
     /// started.
     pub fn build(mut self) -> Result<Mesh, Error> {
-        let registry = Registry::new(std::mem::take(&mut self.filters));
+        let mut registry = Registry::new(std::mem::take(&mut self.filters));
+        for factory in std::mem::take(&mut self.connection_filters) {
+            registry.add_connection_filter(factory);
+        }
         let control = match self.runtime.take() {
             Some(handle) => Control::on(handle),
             None => Control::thread()?,

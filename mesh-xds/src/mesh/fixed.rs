@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use mesh_core::cell::Cell;
-use mesh_core::snapshot::{Presence, Root, Snapshot};
+use mesh_core::cluster::Address;
+use mesh_core::snapshot::{Presence, Root, ServerRoot, Snapshot};
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
-use crate::roots::{RootHandle, Roots};
+use crate::roots::{RootHandle, Roots, ServerHandle};
 use crate::status::Status;
 
 /// Targets that are known from the start and never change.
@@ -42,6 +43,12 @@ impl Roots for Fixed {
             demand: None,
             subscription: None,
         })
+    }
+
+    fn server(&self, address: Address) -> ServerHandle {
+        let why = format!("the server at {address} is not what the mesh was made for").into();
+        let root = ServerRoot::NotServing { why, since: SystemTime::now() };
+        ServerHandle { cell: Arc::new(Cell::new(Arc::new(root))), subscription: None }
     }
 
     fn status(&self) -> oneshot::Receiver<Status> {

@@ -9,6 +9,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use mesh_core::cluster::Address;
 use mesh_core::record::Recorder;
 use mesh_core::snapshot::Snapshot;
 use tokio::runtime::Handle;
@@ -21,7 +22,7 @@ use crate::error::Error;
 #[cfg(feature = "tls")]
 use crate::identity::Identities;
 use crate::providers::Providers;
-use crate::roots::{RootHandle, Roots};
+use crate::roots::{RootHandle, Roots, ServerHandle};
 use crate::status::Status;
 
 /// A service mesh that this program is a member of.
@@ -66,6 +67,16 @@ impl Mesh {
     /// When the target's name is malformed, or names an authority that the bootstrap does not know.
     pub fn root(&self, target: &str) -> Result<RootHandle, Error> {
         self.0.roots.root(target)
+    }
+
+    /// The configuration of the server at `address`, subscribed to as long as the handle lives.
+    ///
+    /// Its listener is the one that the bootstrap's `server_listener_resource_name_template` makes
+    /// of the address (gRFC A36); without a bootstrap, of `server/` and the address. Where there can
+    /// be none, the handle says so.
+    #[must_use]
+    pub fn server(&self, address: Address) -> ServerHandle {
+        self.0.roots.server(address)
     }
 
     /// What is known, waited for and refused, and why. Prints as text for people.

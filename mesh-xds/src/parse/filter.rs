@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter as Message;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 use envoy_types::pb::google::protobuf::Any;
-use mesh_core::filter::Factory;
+use mesh_core::filter::{ConnectionFactory, Factory, Side};
 use mesh_core::route::{Override, Overrides};
 use mesh_core::snapshot::HttpFilter;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -24,6 +24,7 @@ pub struct Registry {
     providers: Providers,
     filters: FxHashMap<Box<str>, Arc<dyn Factory>>,
     overrides: FxHashMap<Box<str>, Arc<dyn Factory>>,
+    connections: FxHashMap<Box<str>, Arc<dyn ConnectionFactory>>,
 }
 
 impl Registry {
@@ -57,6 +58,15 @@ impl Registry {
             Providers::Any => true,
             Providers::These(names) => names.contains(name),
         }
+    }
+
+    /// Knows one more filter of connections. Of two for one type the last counts.
+    pub fn add_connection_filter(&mut self, factory: Arc<dyn ConnectionFactory>) {
+        self.connections.insert(message_name(factory.type_url()).into(), factory);
+    }
+
+    pub(super) fn connection_filter(&self, type_url: &str) -> Option<&Arc<dyn ConnectionFactory>> {
+        self.connections.get(message_name(type_url))
     }
 
     fn filter(&self, type_url: &str) -> Option<&Arc<dyn Factory>> {
@@ -93,6 +103,7 @@ fn message_name(type_url: &str) -> &str {
 /// The filters of a connection manager at `path`, without the router, which must be the last.
 pub(super) fn filters(
     messages: &[Message],
+    side: Side,
     registry: &Registry,
     path: &Path<'_>,
 ) -> Result<Vec<HttpFilter>, Reject> {
@@ -100,6 +111,7 @@ pub(super) fn filters(
         return Err(path.field("http_filters").reject("is empty"));
     };
     let (mut filters, mut names) = (Vec::new(), FxHashSet::default());
+    let known = |type_url: &str| registry.filter(type_url).filter(|factory| factory.is_for(side));
     for (at, message) in messages.iter().enumerate() {
         let path = path.element("http_filters", at);
         if message.name.is_empty() {
@@ -122,20 +134,20 @@ pub(super) fn filters(
             return Err(path.reject(why));
         }
         if !is_router {
-            filters.extend(filter(message, any, registry, &path)?);
+            filters.extend(filter(message, any, &known, &path)?);
         }
     }
     Ok(filters)
 }
 
-fn filter(
+fn filter<'r>(
     message: &Message,
     any: Option<&Any>,
-    registry: &Registry,
+    known: &dyn Fn(&str) -> Option<&'r Arc<dyn Factory>>,
     path: &Path<'_>,
 ) -> Result<Option<HttpFilter>, Reject> {
     let path = path.field("typed_config");
-    let known = any.and_then(|any| registry.filter(&any.type_url).map(|factory| (any, factory)));
+    let known = any.and_then(|any| known(&any.type_url).map(|factory| (any, factory)));
     let Some((any, factory)) = known else {
         let kind = any.map_or("a filter without typed_config", |any| &any.type_url);
         return if message.is_optional {

@@ -82,7 +82,7 @@ async fn a_push_that_a_mesh_refuses_says_why() {
         panic!("it is not refused as a resource");
     };
     assert_eq!((&*rejection.type_url, &*rejection.node), (type_url::LISTENER, "test"));
-    assert!(rejection.message.starts_with("shop: api_listener"), "{rejection}");
+    assert!(rejection.message.starts_with("shop: address"), "{rejection}");
     assert!(is_ready(&shop));
     control.push(SHOP).await.unwrap();
 }

@@ -3,7 +3,7 @@
 use crate::server::Target;
 use crate::workspace::{MESH, PEERS, Workspace};
 
-/// A channel under measurement.
+/// A channel, or a server, under measurement.
 #[derive(Debug)]
 pub(crate) struct Client {
     /// Its name in the table, on `--only` and on its binary's command line.
@@ -90,7 +90,7 @@ const STREAM: Case = Case { mode: Mode::Stream, concurrency: 1 };
 const LARGE: Case = Case { mode: Mode::Large, concurrency: 1 };
 const HTTP1: Case = Case { mode: Mode::Http1, concurrency: 1 };
 
-pub(crate) static CLIENTS: [Client; 6] = [
+pub(crate) static CLIENTS: [Client; 8] = [
     Client {
         name: "tonic",
         workspace: &PEERS,
@@ -138,5 +138,21 @@ pub(crate) static CLIENTS: [Client; 6] = [
         target: Target::Mesh,
         cases: &[HTTP1],
         against: &["hyper-util"],
+    },
+    Client {
+        name: "tonic-server",
+        workspace: &PEERS,
+        binary: "grpc_server",
+        target: Target::Itself,
+        cases: &[UNARY, UNARY_32, STREAM, LARGE],
+        against: &[],
+    },
+    Client {
+        name: "server",
+        workspace: &MESH,
+        binary: "grpc_server",
+        target: Target::Itself,
+        cases: &[UNARY, UNARY_32, STREAM, LARGE],
+        against: &["tonic-server"],
     },
 ];

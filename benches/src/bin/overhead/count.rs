@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use mesh_benches::callgrind;
 use mesh_benches::shared::Error;
+use mesh_benches::{Process, callgrind};
 
 use crate::clients::Case;
 
@@ -16,7 +16,16 @@ const WARM_UP: u32 = 320;
 pub(crate) struct Load<'a> {
     pub(crate) kind: &'a str,
     pub(crate) case: Case,
-    pub(crate) addresses: &'a [String],
+    pub(crate) who: Who<'a>,
+}
+
+/// Which side is measured.
+#[derive(Debug)]
+pub(crate) enum Who<'a> {
+    /// A client that calls these addresses.
+    Client(&'a [String]),
+    /// A server that this client calls.
+    Server(&'a Path),
 }
 
 /// What one call allocates, reallocations included.
@@ -32,7 +41,11 @@ impl Load<'_> {
     /// The profile of the longer run stays in `profile`, for `callgrind_annotate`.
     pub(crate) fn instructions(&self, binary: &Path, profile: &Path) -> Result<f64, Error> {
         self.per_call(|calls| {
-            self.run(callgrind::command(binary, profile), calls)?;
+            let command = callgrind::command(binary, profile);
+            match self.who {
+                Who::Client(addresses) => drop(self.run(command, calls, addresses)?),
+                Who::Server(client) => drop(self.serve(command, calls, client)?),
+            }
             Ok([callgrind::total(profile)?])
         })
         .map(|[instructions]| instructions)
@@ -41,7 +54,13 @@ impl Load<'_> {
     /// Allocations of one call, on all threads.
     pub(crate) fn allocations(&self, binary: &Path) -> Result<Allocations, Error> {
         self.per_call(|calls| {
-            let output = String::from_utf8(self.run(Command::new(binary), calls)?.stdout)?;
+            let command = Command::new(binary);
+            let output = match self.who {
+                Who::Client(addresses) => {
+                    String::from_utf8(self.run(command, calls, addresses)?.stdout)?
+                }
+                Who::Server(client) => self.serve(command, calls, client)?.end("counted")?,
+            };
             let (count, bytes) =
                 output.trim().split_once(' ').ok_or("the client counted nothing")?;
             Ok([count.parse()?, bytes.parse()?])
@@ -62,9 +81,18 @@ impl Load<'_> {
         Ok(counts)
     }
 
-    fn run(&self, mut client: Command, calls: u32) -> Result<Output, Error> {
+    /// Starts a server and calls it.
+    fn serve(&self, mut server: Command, calls: u32, client: &Path) -> Result<Process, Error> {
+        let mut server = Process::start(&mut server)?;
+        let address = server.hear("grpc")?;
+        let caller = Load { kind: "tonic", case: self.case, who: Who::Server(client) };
+        caller.run(Command::new(client), calls, &[address])?;
+        Ok(server)
+    }
+
+    fn run(&self, mut client: Command, calls: u32, addresses: &[String]) -> Result<Output, Error> {
         let numbers = [calls, self.case.concurrency, WARM_UP].map(|number| number.to_string());
-        client.args([self.case.mode.argument(), self.kind]).args(numbers).args(self.addresses);
+        client.args([self.case.mode.argument(), self.kind]).args(numbers).args(addresses);
         callgrind::run(&mut client)
     }
 }

@@ -2,8 +2,8 @@
 //! peers', counted in the same run.
 //!
 //! Both counts are exact where time on a shared machine is not, so they can carry a promise.
-//! Instructions are user space only, as callgrind counts them; the kernel's share and the server
-//! are outside. Each count is the difference of two runs that differ in the number of calls alone,
+//! Instructions are user space only, as callgrind counts them; the kernel's share and the other side
+//! are outside. Servers are measured in the same way, with a client of tonic's outside. Each count is the difference of two runs that differ in the number of calls alone,
 //! which leaves out start-up, connecting and warm-up.
 //!
 //! ```text
@@ -24,15 +24,15 @@ mod workspace;
 use std::path::Path;
 
 use clients::{CLIENTS, Client};
-use count::Load;
+use count::{Load, Who};
 use mesh_benches::Bar;
 use mesh_benches::shared::Error;
 use report::{Report, Row};
-use server::Servers;
+use server::{Servers, Target};
 use workspace::{MESH, PEERS, WORKSPACES};
 
 /// The promises.
-const BARS: [(&str, f64); 8] = [
+const BARS: [(&str, f64); 10] = [
     ("mesh/tonic@1", 0.80),
     ("mesh/tonic@32", 0.80),
     ("mesh/tonic-xds@1", 0.64),
@@ -41,6 +41,8 @@ const BARS: [(&str, f64); 8] = [
     ("mesh/tonic.64k@1", 1.00),
     ("allocations.mesh", 24.0),
     ("mesh-http/hyper-util@1", 1.00),
+    ("server/tonic-server@1", 1.00),
+    ("server/tonic-server@32", 1.00),
 ];
 
 fn main() -> Result<(), Error> {
@@ -105,8 +107,16 @@ fn measure(
     for &case in client.cases {
         let label = case.label(client.name);
         eprintln!("{label}");
-        let addresses = servers.addresses(client.target);
-        let load = Load { kind: client.name, case, addresses };
+        let caller = PEERS.binary(target, "client");
+        let who = match client.target {
+            Target::Itself => Who::Server(&caller),
+            Target::Endpoint
+            | Target::Endpoints
+            | Target::ControlPlane
+            | Target::Mesh
+            | Target::Http1 => Who::Client(servers.addresses(client.target)),
+        };
+        let load = Load { kind: client.name, case, who };
         let profile = target.join("benches").join(format!("callgrind.{label}"));
         let instructions = load.instructions(&plain, &profile)?;
         let alone = case.concurrency == 1;

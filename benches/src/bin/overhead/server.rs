@@ -19,6 +19,8 @@ pub(crate) enum Target {
     Mesh,
     /// The HTTP/1.1 endpoint.
     Http1,
+    /// None: it is a server itself, and called by tonic's client.
+    Itself,
 }
 
 /// Ends with this value.
@@ -54,6 +56,7 @@ impl Servers {
             Target::ControlPlane => &self.control_plane,
             Target::Mesh => &self.mesh,
             Target::Http1 => &self.http1,
+            Target::Itself => &[],
         }
     }
 }

@@ -7,7 +7,9 @@
 use std::{error::Error, net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
-use mesh_xds::bootstrap::Bootstrap;
+use mesh_examples::echo;
+use mesh_hyper::{Address, Mesh, Server, signal};
+use mesh_xds::bootstrap::{Bootstrap, TargetError};
 use tokio::net::TcpListener;
 
 /// Answers every gRPC and HTTP request with JSON that describes it.
@@ -20,7 +22,8 @@ struct Arguments {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     listen: SocketAddr,
-    /// A gRPC bootstrap file to check. Nothing of it is acted on yet.
+    /// A gRPC bootstrap file. If it has a `server_listener_resource_name_template`, this is a server
+    /// of the mesh, and serves once it has a listener.
     #[arg(long, value_name = "FILE")]
     bootstrap: Option<PathBuf>,
     /// What `name` and `x-backend` say in answers. Default: the address it listens on.
@@ -31,12 +34,20 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    if let Some(path) = &arguments.bootstrap {
-        Bootstrap::from_file(path)?;
-    }
+    let bootstrap = arguments.bootstrap.as_ref().map(Bootstrap::from_file).transpose()?;
     let listener = TcpListener::bind(arguments.listen).await?;
     let address = listener.local_addr()?;
     println!("{address}");
     let name = arguments.name.unwrap_or_else(|| address.to_string());
-    Ok(mesh_examples::echo::serve(listener, &name).await?)
+    let place = Address::Socket(address);
+    match bootstrap {
+        Some(bootstrap)
+            if bootstrap.server_listener_name(&place) != Err(TargetError::NoServerTemplate) =>
+        {
+            let mesh = Mesh::builder().bootstrap(bootstrap).build()?;
+            let server = Server::from_listener(&mesh, listener)?.shutdown(signal::terminate());
+            Ok(server.serve(echo::Service::new(&name)?).await?)
+        }
+        Some(_) | None => Ok(echo::serve(listener, &name).await?),
+    }
 }

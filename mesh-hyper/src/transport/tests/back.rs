@@ -1,13 +1,16 @@
 //! Streamed request bodies that come back unprocessed.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::Reason;
 use h2::server::Builder;
 use http_body::Frame;
 
-use super::kit::{Acceptor, Lab, Repeat, SECOND, echo, eventually, fed, post, serve};
+use super::kit::{Acceptor, Lab, Repeat, SECOND, echo, eventually, fed, post, serve, serve_until};
 use super::raw::{DATA, END_STREAM, HEADERS, Peer};
 use crate::client::Options;
 use crate::error::Kind;
@@ -122,6 +125,59 @@ async fn what_was_sent_is_let_go_of_when_the_peer_answers() {
     assert!(!feed.is_closed());
     drop(response);
     eventually!(feed.is_closed() && lab.is_at_rest());
+}
+
+/// A body of a few frames, none of which is there at once.
+struct Halting(u32);
+
+impl http_body::Body for Halting {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.0 += 1;
+        match self.0 {
+            1 | 3 | 5 => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            2 | 4 => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"half"))))),
+            _ => Poll::Ready(None),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_streamed_body_is_lost_or_handled_twice_when_peers_go_away_every_50_requests() {
+    const CALLS: u32 = 4_000;
+    let (lab, acceptor) = Lab::new(|_| {});
+    let handled = Arc::new(AtomicU32::new(0));
+    let count = handled.clone();
+    serve_until(acceptor, Builder::new(), 50, move |request, respond| {
+        count.fetch_add(1, Ordering::SeqCst);
+        echo(request, respond)
+    });
+    let left = Arc::new(AtomicU32::new(CALLS));
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..32 {
+        let (target, left) = (lab.target.clone(), left.clone());
+        workers.spawn(async move {
+            let mut again = 0;
+            let one_less = |left: u32| left.checked_sub(1);
+            while left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+                let response = target.call(post(Halting(0)), Options::default()).await.unwrap();
+                again += response.body().attempts() - 1;
+                assert_eq!(response.into_body().text().await.unwrap(), "halfhalf");
+            }
+            again
+        });
+    }
+    let again: u32 = workers.join_all().await.iter().sum();
+    assert_eq!(handled.load(Ordering::SeqCst), CALLS);
+    assert!(again > 0 && lab.is_at_rest());
 }
 
 /// Bytes of which a test holds the other end.

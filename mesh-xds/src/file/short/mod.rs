@@ -1,7 +1,8 @@
-//! The short form: services, their versions and routes, for people who write them by hand.
+//! The short form: services, their versions and routes, and servers, for people who write them by hand.
 //!
 //! ```text
 //! services.NAME ─► Listener NAME ─► RouteConfiguration NAME ─► Cluster NAME/VERSION …
+//! server.PLACE ─► Listener server/PLACE
 //! ```
 //!
 //! It compiles to the same resources that a control plane sends, so everything after it is the
@@ -13,6 +14,7 @@ mod address;
 mod cluster;
 mod cursor;
 mod matching;
+mod server;
 mod service;
 mod settings;
 #[cfg(test)]
@@ -50,10 +52,6 @@ pub(super) fn compile(
         _ => Err(version.fail(Why::Invalid(format!("the only version is `{VERSION}`")))),
     });
     errors.extend(version.err());
-    if let Some(server) = fields.get("server") {
-        let why = "servers are not configured by this form; only `services` are";
-        errors.push(server.fail_key(Why::Invalid(why.to_owned())));
-    }
     let mut defaults = Settings::default();
     match fields.get("defaults").map(|it| Settings::read_all(&it)).transpose() {
         Ok(read) => defaults = read.unwrap_or_default(),
@@ -64,7 +62,18 @@ pub(super) fn compile(
         errors.push(error);
         None
     });
+    let servers = fields.get("server").map(|it| it.entries()).transpose();
+    let servers = servers.unwrap_or_else(|error| {
+        errors.push(error);
+        None
+    });
     let mut resources = Vec::new();
+    for (place, server) in servers.unwrap_or_default() {
+        match server::compile(place, &server) {
+            Ok(listener) => resources.push(listener),
+            Err(wrong) => errors.push(wrong),
+        }
+    }
     for (name, service) in services.unwrap_or_default() {
         match service::compile(name, &service, &defaults) {
             Ok(compiled) => resources.extend(compiled),

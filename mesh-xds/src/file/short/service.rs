@@ -119,19 +119,10 @@ fn listener(name: &str) -> Listener {
         resource_api_version: ApiVersion::V3.into(),
         ..Default::default()
     };
-    let router = hcm::HttpFilter {
-        name: "router".to_owned(),
-        config_type: Some(hcm::http_filter::ConfigType::TypedConfig(any(&Router::default()))),
-        ..Default::default()
-    };
-    let manager = hcm::HttpConnectionManager {
-        route_specifier: Some(hcm::http_connection_manager::RouteSpecifier::Rds(hcm::Rds {
-            config_source: Some(ads),
-            route_config_name: name.to_owned(),
-        })),
-        http_filters: vec![router],
-        ..Default::default()
-    };
+    let manager = manager(hcm::http_connection_manager::RouteSpecifier::Rds(hcm::Rds {
+        config_source: Some(ads),
+        route_config_name: name.to_owned(),
+    }));
     Listener {
         name: name.to_owned(),
         api_listener: Some(ApiListener { api_listener: Some(any(&manager)) }),
@@ -139,7 +130,23 @@ fn listener(name: &str) -> Listener {
     }
 }
 
-fn route_configuration(name: &str, routes: Vec<pb::Route>) -> pb::RouteConfiguration {
+/// A connection manager without filters.
+pub(super) fn manager(
+    routes: hcm::http_connection_manager::RouteSpecifier,
+) -> hcm::HttpConnectionManager {
+    let router = hcm::HttpFilter {
+        name: "router".to_owned(),
+        config_type: Some(hcm::http_filter::ConfigType::TypedConfig(any(&Router::default()))),
+        ..Default::default()
+    };
+    hcm::HttpConnectionManager {
+        route_specifier: Some(routes),
+        http_filters: vec![router],
+        ..Default::default()
+    }
+}
+
+pub(super) fn route_configuration(name: &str, routes: Vec<pb::Route>) -> pb::RouteConfiguration {
     let host = pb::VirtualHost {
         name: name.to_owned(),
         domains: vec!["*".to_owned()],
@@ -153,7 +160,11 @@ fn route_configuration(name: &str, routes: Vec<pb::Route>) -> pb::RouteConfigura
     }
 }
 
-fn resource<M: Message + Name>(name: String, origin: Origin, message: &M) -> FileResource {
+pub(super) fn resource<M: Message + Name>(
+    name: String,
+    origin: Origin,
+    message: &M,
+) -> FileResource {
     let value = message.encode_to_vec().into();
     FileResource { type_url: M::type_url(), name, value, origin }
 }

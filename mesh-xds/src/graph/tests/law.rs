@@ -6,6 +6,7 @@ use std::sync::Arc;
 use envoy_types::pb::envoy::config::cluster::v3::Cluster as ClusterMessage;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::DiscoveryType;
 use envoy_types::pb::google::protobuf;
+use mesh_core::cluster::Address;
 use mesh_core::snapshot::Root;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -13,6 +14,7 @@ use proptest::test_runner::RngSeed;
 use super::kit::{CDS, EDS, LDS, RDS, gone, name, now, value};
 use crate::fixtures::{
     aggregate, assignment, cluster, inline_cluster, listener, locality, manager, rds, routes_to,
+    served, server_listener,
 };
 use crate::graph::resolve::{RootView, View, Wish, resolve, view};
 use crate::graph::{Event, Graph, RootId, Update};
@@ -23,9 +25,11 @@ use crate::parse::Registry;
 #[derive(Clone, Debug)]
 enum Step {
     AddRoot(u8),
+    AddServer(u8),
     RemoveRoot(u8),
     Demand(u8, u8),
     Listener(u8, Option<u8>, Vec<u8>),
+    ServerListener(u8, u8, Vec<Option<u8>>),
     Routes(u8, Vec<u8>),
     Eds(u8, u8, u8),
     Static(u8, u8),
@@ -38,6 +42,9 @@ fn any_step() -> impl Strategy<Value = Step> {
     let list = || prop::collection::vec(0u8..5, 0..4);
     prop_oneof![
         2 => (0u8..3).prop_map(Step::AddRoot),
+        2 => (0u8..3).prop_map(Step::AddServer),
+        3 => (0u8..3, 0u8..4, prop::collection::vec(prop::option::weighted(0.7, 0u8..2), 1..4))
+            .prop_map(|(l, port, chains)| Step::ServerListener(l, port, chains)),
         1 => any::<u8>().prop_map(Step::RemoveRoot),
         1 => (any::<u8>(), 0u8..5).prop_map(|(r, c)| Step::Demand(r, c)),
         3 => (0u8..3, prop::option::weighted(0.7, 0u8..2), list())
@@ -69,7 +76,16 @@ fn timed(message: ClusterMessage, seconds: u8) -> ClusterMessage {
 
 fn event(step: &Step) -> Option<(ResourceType, String, Event, bool)> {
     let found = match step {
-        Step::AddRoot(_) | Step::RemoveRoot(_) | Step::Demand(..) => return None,
+        Step::AddRoot(_) | Step::AddServer(_) | Step::RemoveRoot(_) | Step::Demand(..) => {
+            return None;
+        }
+        Step::ServerListener(l, port, chains) => {
+            let name = format!("l{l}");
+            // One of them is for another address.
+            let place = format!("10.0.0.1:{}", 80 + u32::from(*port == 3));
+            let chains = chains.iter().map(|r| r.map_or_else(served, |r| rds(&format!("r{r}"))));
+            (LDS, name.clone(), value(&server_listener(&name, &place, chains)), false)
+        }
         Step::Listener(l, source, clusters) => {
             use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
             let clusters = names("c", clusters);
@@ -142,7 +158,17 @@ proptest! {
                 Step::AddRoot(l) => {
                     let name = format!("l{l}");
                     let (id, delta) = graph.add_root("t".into(), self::name(LDS, &name), now());
-                    wishes.insert(id, Wish { listener: name, demands: BTreeSet::new() });
+                    let demands = BTreeSet::new();
+                    wishes.insert(id, Wish { listener: name, server: None, demands });
+                    delta
+                }
+                Step::AddServer(l) => {
+                    let name = format!("l{l}");
+                    let address = Address::Socket("10.0.0.1:80".parse().unwrap());
+                    let (id, delta) =
+                        graph.add_server(address.clone(), self::name(LDS, &name), now());
+                    let demands = BTreeSet::new();
+                    wishes.insert(id, Wish { listener: name, server: Some(address), demands });
                     delta
                 }
                 Step::RemoveRoot(n) => {
@@ -152,13 +178,16 @@ proptest! {
                     graph.remove_root(id, now())
                 }
                 Step::Demand(n, c) => {
-                    let Some(id) = pick(*n) else { continue };
+                    let Some(id) = pick(*n).filter(|id| wishes[id].server.is_none()) else {
+                        continue;
+                    };
                     let name = format!("c{c}");
                     let delta = graph.demand_cluster(id, &name, now()).unwrap();
                     wishes.get_mut(&id).unwrap().demands.insert(name);
                     delta
                 }
                 Step::Listener(..)
+                | Step::ServerListener(..)
                 | Step::Routes(..)
                 | Step::Eds(..)
                 | Step::Static(..)
@@ -182,6 +211,7 @@ proptest! {
             prop_assert_eq!(&found.wanted, &expect.wanted, "after {:?}", step);
             prop_assert_eq!(&found.clusters, &expect.clusters, "after {:?}", step);
             prop_assert_eq!(&found.roots, &expect.roots, "after {:?}", step);
+            prop_assert_eq!(&found.servers, &expect.servers, "after {:?}", step);
             prop_assert_eq!(&found.wanted, &wanted);
             for (id, root) in &found.roots {
                 let last = published.get(id).map(|root| matches!(**root, Root::Ready(_)));

@@ -7,6 +7,8 @@ mod outlier;
 mod tests;
 mod upstream;
 
+pub(in crate::parse) use self::upstream::keepalive;
+
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::core::v3::RoutingPriority;
 use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;

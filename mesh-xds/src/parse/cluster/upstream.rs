@@ -144,7 +144,10 @@ fn http2_options(
     Ok(())
 }
 
-fn keepalive(settings: &KeepaliveSettings, path: &Path<'_>) -> Result<Option<Keepalive>, Reject> {
+pub(in crate::parse) fn keepalive(
+    settings: &KeepaliveSettings,
+    path: &Path<'_>,
+) -> Result<Option<Keepalive>, Reject> {
     let timeout = positive_duration(settings.timeout, &path.field("timeout"))?;
     let interval = positive_duration(settings.interval, &path.field("interval"))?;
     let timeout = timeout.unwrap_or(KEEPALIVE_TIMEOUT);

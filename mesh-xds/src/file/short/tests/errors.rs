@@ -140,8 +140,16 @@ fn errors_outside_of_services_say_so_too() {
             "2:1: unrecognized field `servcies` (did you mean `services`?)",
         ),
         (
-            "version: mesh/v1\nserver: { 0.0.0.0:80: {} }",
-            "2:1: server: servers are not configured by this form; only `services` are",
+            "version: mesh/v1\nserver: { localhost:80: {} }",
+            "2:11: server[\"localhost:80\"]: a server listens at `ip:port`, `[ip]:port` or `unix:path`",
+        ),
+        (
+            "version: mesh/v1\nserver: { 0.0.0.0:80: { tls: strict } }",
+            "2:25: server[\"0.0.0.0:80\"]: unrecognized field `tls`",
+        ),
+        (
+            "version: mesh/v1\nserver: { 0.0.0.0:80: { max_concurrent_streams: 0 } }",
+            "2:49: server[\"0.0.0.0:80\"].max_concurrent_streams: at least 1",
         ),
         (
             "version: mesh/v1\ndefaults: { protocol: grpc }",

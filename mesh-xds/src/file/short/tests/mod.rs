@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::file::print::{Secrets, yaml};
 use crate::file::{FileResource, parse};
+use crate::parse::listener::Listener;
 use crate::parse::{Registry, cluster, listener, route};
 
 /// What a service called `web`, with these lines, compiles to.
@@ -257,4 +258,24 @@ fn both_forms_stand_side_by_side_and_names_are_unique() {
         twice.to_string(),
         "mesh.yaml:6: envoy.config.cluster.v3.Cluster `web/v1` is already defined at mesh.yaml:4"
     );
+}
+
+#[test]
+fn a_server_is_a_listener_that_serves_everything() {
+    let text = "version: mesh/v1\nserver:\n  '[::]:8080': {}\n  unix:/run/a.sock: { idle_timeout: 5s, max_concurrent_streams: 7 }\n";
+    let resources = parse(text, Path::new("mesh.yaml")).unwrap();
+    let names: Vec<_> = resources.iter().map(|it| &*it.name).collect();
+    assert_eq!(names, ["server/[::]:8080", "server//run/a.sock"]);
+    let servers = resources.iter().map(|resource| {
+        match listener::parse(&resource.value, &Registry::default()).unwrap() {
+            Listener::Server(server) => server,
+            Listener::Client(client) => panic!("{client:?}"),
+        }
+    });
+    let servers: Vec<_> = servers.collect();
+    let places: Vec<_> = servers.iter().map(|server| server.address.to_string()).collect();
+    assert_eq!(places, ["[::]:8080", "unix:/run/a.sock"]);
+    let bounds = &servers[1].default.as_ref().unwrap().connections;
+    assert_eq!(bounds.idle_timeout, Some(std::time::Duration::from_secs(5)));
+    assert_eq!(bounds.max_concurrent_streams, Some(7));
 }

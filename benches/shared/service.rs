@@ -6,15 +6,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tonic::body::Body;
-use tonic::server::{Grpc, NamedService};
+use tonic::codegen::Service;
+use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
-use tower::{Service, service_fn};
 
-use crate::shared::{METHOD_STREAM, METHOD_UNARY, Payload, SERVICE};
+use super::echo::{METHOD_STREAM, METHOD_UNARY, Payload, SERVICE};
 
+/// Answers every message with itself.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Echo;
+pub struct Echo;
 
 impl NamedService for Echo {
     const NAME: &'static str = SERVICE;
@@ -33,20 +34,29 @@ impl Service<http::Request<Body>> for Echo {
         Box::pin(async move {
             let mut grpc = Grpc::new(ProstCodec::<Payload, Payload>::default());
             Ok(match request.uri().path() {
-                METHOD_UNARY => grpc.unary(service_fn(unary), request).await,
-                METHOD_STREAM => grpc.streaming(service_fn(stream), request).await,
+                METHOD_UNARY => grpc.unary(Echo, request).await,
+                METHOD_STREAM => grpc.streaming(Echo, request).await,
                 _ => Status::unimplemented("").into_http(),
             })
         })
     }
 }
 
-fn unary(request: Request<Payload>) -> Ready<Result<Response<Payload>, Status>> {
-    ready(Ok(Response::new(request.into_inner())))
+impl UnaryService<Payload> for Echo {
+    type Response = Payload;
+    type Future = Ready<Result<Response<Payload>, Status>>;
+
+    fn call(&mut self, request: Request<Payload>) -> Self::Future {
+        ready(Ok(Response::new(request.into_inner())))
+    }
 }
 
-fn stream(
-    request: Request<Streaming<Payload>>,
-) -> Ready<Result<Response<Streaming<Payload>>, Status>> {
-    ready(Ok(Response::new(request.into_inner())))
+impl StreamingService<Payload> for Echo {
+    type Response = Payload;
+    type ResponseStream = Streaming<Payload>;
+    type Future = Ready<Result<Response<Streaming<Payload>>, Status>>;
+
+    fn call(&mut self, request: Request<Streaming<Payload>>) -> Self::Future {
+        ready(Ok(Response::new(request.into_inner())))
+    }
 }

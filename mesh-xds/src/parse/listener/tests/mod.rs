@@ -1,3 +1,5 @@
+mod server;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,17 +8,17 @@ use envoy_types::pb::envoy::config::listener::v3 as lds;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
 use envoy_types::pb::google::protobuf;
-use mesh_core::filter::{Context, Factory, Filter, Settings, Slot, Step};
+use mesh_core::filter::{Context, Factory, Filter, Settings, Side, Slot, Step};
 use mesh_core::request::RequestHead;
 use proptest::prelude::{prop, proptest};
 use prost::Message;
 
-use super::{Listener, RouteSource};
+use super::{ClientListener, Listener, RouteSource};
 use crate::fixtures::{any, http_filter, listener, manager, rds, router, routes_to};
 use crate::parse::{Registry, Reject};
 
 /// Filters that are configured by text, of which `broken` is none.
-struct Text;
+struct Text(&'static str);
 
 #[derive(Debug)]
 struct Nothing;
@@ -29,7 +31,11 @@ impl Filter for Nothing {
 
 impl Factory for Text {
     fn type_url(&self) -> &str {
-        "type.googleapis.com/test.Text"
+        self.0
+    }
+
+    fn is_for(&self, side: Side) -> bool {
+        self.0 != "type.googleapis.com/test.ClientText" || side == Side::Client
     }
 
     fn parse(&self, message: &[u8]) -> Result<Settings, String> {
@@ -43,7 +49,8 @@ impl Factory for Text {
 }
 
 pub(in crate::parse) fn registry() -> Registry {
-    Registry::new([Arc::new(Text) as Arc<dyn Factory>])
+    let names = ["type.googleapis.com/test.Text", "type.googleapis.com/test.ClientText"];
+    Registry::new(names.map(|name| Arc::new(Text(name)) as Arc<dyn Factory>))
 }
 
 fn text(text: &str) -> protobuf::Any {
@@ -54,11 +61,20 @@ fn parse(message: &lds::Listener) -> Result<Listener, Reject> {
     super::parse(&message.encode_to_vec(), &registry())
 }
 
+fn client(message: &lds::Listener) -> Result<Arc<ClientListener>, Reject> {
+    match parse(message)? {
+        Listener::Client(client) => Ok(client),
+        Listener::Server(server) => panic!("{server:?}"),
+    }
+}
+
 /// A listener whose connection manager is changed by `change`.
-fn with(change: impl FnOnce(&mut hcm::HttpConnectionManager)) -> Result<Listener, Reject> {
+fn with(
+    change: impl FnOnce(&mut hcm::HttpConnectionManager),
+) -> Result<Arc<ClientListener>, Reject> {
     let mut manager = manager(rds("r"));
     change(&mut manager);
-    parse(&listener("l", &manager))
+    client(&listener("l", &manager))
 }
 
 fn path(change: impl FnOnce(&mut hcm::HttpConnectionManager)) -> String {
@@ -84,7 +100,9 @@ fn routes_are_named_or_inline() {
 fn broken_listeners_are_rejected() {
     assert_eq!(&*super::parse(&[0xff], &registry()).unwrap_err().path, "");
     let server = lds::Listener { name: "l".into(), ..Default::default() };
-    assert_eq!(&*parse(&server).unwrap_err().path, "api_listener");
+    let empty = Some(lds::ApiListener::default());
+    let empty = lds::Listener { api_listener: empty, ..server.clone() };
+    assert_eq!(&*parse(&empty).unwrap_err().path, "api_listener");
     let api = lds::ApiListener { api_listener: Some(text("x")) };
     let other = lds::Listener { api_listener: Some(api), ..server };
     assert_eq!(&*parse(&other).unwrap_err().path, "api_listener.api_listener");

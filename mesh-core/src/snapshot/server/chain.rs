@@ -1,0 +1,134 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cluster::Keepalive;
+use crate::filter::ConnectionFilter;
+use crate::identity::Peer;
+use crate::listener::{Connection, Selector};
+use crate::route::Table;
+use crate::snapshot::{Chains, HttpFilter, Stamp};
+
+/// One complete configuration of a server.
+#[derive(Clone, Debug)]
+pub struct ServerSnapshot {
+    /// The name of its listener.
+    pub listener: Arc<str>,
+    /// Which of the server's configurations this is.
+    pub stamp: Stamp,
+    /// Goes up with every listener, and not with its routes.
+    pub epoch: u64,
+    /// What is looked at before a chain is chosen.
+    pub inspection: Inspection,
+    /// Chooses the chain of a connection.
+    pub selector: Arc<Selector>,
+    /// The chains in the order that the selector knows.
+    pub chains: Arc<[Arc<FilterChain>]>,
+    /// The chain of connections that no other is for (`default_filter_chain`).
+    pub default: Option<Arc<FilterChain>>,
+}
+
+/// What is looked at of a connection before a chain is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Inspection {
+    /// Its addresses only.
+    #[default]
+    Addresses,
+    /// Whether it begins with a TLS handshake, too (`tls_inspector`).
+    FirstByte,
+}
+
+/// What becomes of the connections of a filter chain.
+#[derive(Clone, Debug)]
+pub struct FilterChain {
+    /// Its name, for people; may be empty.
+    pub name: Arc<str>,
+    /// Who may connect: all of these must admit the peer.
+    pub filters: Arc<[Arc<dyn ConnectionFilter>]>,
+    /// Bounds of its connections.
+    pub connections: Connections,
+    /// What its requests are decided by.
+    pub routing: Routing,
+}
+
+/// Bounds of a connection that the control plane may set. `None` is the server's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Closes a connection without requests after so long
+    /// (`common_http_protocol_options.idle_timeout`). Zero is never.
+    pub idle_timeout: Option<Duration>,
+    /// Drains a connection that is so old (`common_http_protocol_options.max_connection_duration`).
+    pub max_age: Option<Duration>,
+    /// How long the head of an HTTP/1 request may take (`request_headers_timeout`).
+    pub header_timeout: Option<Duration>,
+    /// Concurrent streams of an HTTP/2 connection
+    /// (`http2_protocol_options.max_concurrent_streams`).
+    pub max_concurrent_streams: Option<u32>,
+    /// The size of a request's header fields in bytes (`max_request_headers_kb`).
+    pub max_header_bytes: Option<u32>,
+    /// Pings that notice a dead client (`http2_protocol_options.connection_keepalive`).
+    pub keepalive: Option<Keepalive>,
+}
+
+/// What the requests of a filter chain are decided by.
+#[derive(Clone, Debug)]
+pub enum Routing {
+    /// These routes.
+    Ready(Arc<Routes>),
+    /// There are none that can be used: requests fail (UNAVAILABLE, gRFC A36).
+    Broken(Arc<str>),
+}
+
+/// Routes with the filters of their connection manager.
+#[derive(Debug)]
+pub struct Routes {
+    /// The routes.
+    pub table: Arc<Table>,
+    /// The filters of each.
+    pub chains: Chains,
+    /// A bound on all requests (`common_http_protocol_options.max_stream_duration`).
+    pub max_stream_duration: Option<Duration>,
+}
+
+impl FilterChain {
+    /// Whether `peer` may connect.
+    ///
+    /// # Errors
+    /// The rule that denies it: for logs, never for the peer.
+    pub fn admit(&self, peer: &Peer) -> Result<(), Arc<str>> {
+        self.filters.iter().try_for_each(|filter| filter.admit(peer))
+    }
+}
+
+impl ServerSnapshot {
+    /// The chain for `connection`; `None` if it is to be closed without a byte.
+    #[must_use]
+    pub fn chain(&self, connection: &Connection) -> Option<&Arc<FilterChain>> {
+        match self.selector.select(connection) {
+            Some(at) => self.chains.get(at),
+            None => self.default.as_ref(),
+        }
+    }
+
+    /// The chain at the same place as `chain` of the snapshot `before`, which is of the same epoch.
+    #[must_use]
+    pub fn same_chain(&self, before: &Self, chain: &Arc<FilterChain>) -> Option<&Arc<FilterChain>> {
+        if self.epoch != before.epoch {
+            return None;
+        }
+        match before.chains.iter().position(|other| Arc::ptr_eq(other, chain)) {
+            Some(at) => self.chains.get(at),
+            None => self.default.as_ref(),
+        }
+    }
+}
+
+impl Routes {
+    /// The routes of `table`, which pass `filters`.
+    #[must_use]
+    pub fn new(table: Arc<Table>, filters: &[HttpFilter], limit: Option<Duration>) -> Self {
+        let chains = Chains::new(filters, &table);
+        let max_stream_duration = limit.filter(|limit| !limit.is_zero());
+        Self { table, chains, max_stream_duration }
+    }
+}

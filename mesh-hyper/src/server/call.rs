@@ -1,0 +1,213 @@
+//! One request on its way to the user's service and back.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, Request, Response};
+use http_body::Body;
+use mesh_core::filter::Passage;
+use mesh_core::request::Protocol;
+use mesh_core::snapshot::{Routes, Routing};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::answer;
+use super::body::ServerBody;
+use super::connection::Connected;
+use super::filters::{self, Filtered, Progress};
+use super::head::{self, Malformed};
+use super::outgoing::{Outgoing, Tail};
+use crate::error::BoxError;
+use crate::runtime;
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+pin_project! {
+    /// One request on its way to the user's service and back.
+    pub(super) struct Call<S, F> {
+        #[pin]
+        state: State<S, F>,
+        // Taken when there is a response.
+        tail: Option<Tail>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, F> {
+        // Decided here.
+        Decided { response: Option<Response<Bytes>> },
+        // A filter waits.
+        Filtering { filtered: Pin<Box<dyn Future<Output = Filtered> + Send>>, service: Option<S> },
+        // The service is about to be ready.
+        Ready { service: S, request: Option<Request<ServerBody>> },
+        // The service answers.
+        Busy {
+            #[pin]
+            future: F,
+        },
+    }
+}
+
+/// What a request comes to before the service sees it.
+enum Begin {
+    Decided(Response<Bytes>),
+    Filtering(Pin<Box<dyn Future<Output = Filtered> + Send>>),
+    Ready(Request<ServerBody>),
+}
+
+impl<S: Service<Request<ServerBody>>> Call<S, S::Future> {
+    /// Decides about `request` as far as that needs no waiting.
+    pub(super) fn start(
+        connected: &Arc<Connected>,
+        routing: &Routing,
+        service: S,
+        mut request: Request<ServerBody>,
+    ) -> Self {
+        let canonical = head::canonicalise(&mut request);
+        let protocol = head::view(&request, connected.scheme).protocol;
+        let mut tail = Tail::new(connected.clone(), protocol);
+        let begin = match (canonical, routing) {
+            (Err(why), _) => Begin::Decided(answer::malformed(why, protocol)),
+            (Ok(()), Routing::Ready(routes)) => begin(&mut tail, routes, request),
+            (Ok(()), Routing::Broken(_)) => Begin::Decided(answer::broken(protocol)),
+        };
+        let state = match begin {
+            Begin::Decided(response) => State::Decided { response: Some(response) },
+            Begin::Filtering(filtered) => State::Filtering { filtered, service: Some(service) },
+            Begin::Ready(request) => State::Ready { service, request: Some(request) },
+        };
+        Self { state, tail: Some(tail) }
+    }
+}
+
+/// Deadline, route and filters of a request whose head is canonical.
+fn begin(tail: &mut Tail, routes: &Routes, mut request: Request<ServerBody>) -> Begin {
+    let (connected, protocol) = (tail.connected.clone(), tail.protocol);
+    let mut limit = routes.max_stream_duration;
+    if protocol == Protocol::Grpc
+        && let Some(value) = request.headers().get(GRPC_TIMEOUT)
+    {
+        match mesh_core::deadline::parse(value.as_bytes()) {
+            Some(timeout) => {
+                limit = Some(limit.map_or(timeout, |limit: Duration| limit.min(timeout)))
+            }
+            None => return Begin::Decided(answer::malformed_timeout()),
+        }
+    }
+    tail.set_deadline(limit.map(runtime::after));
+    let plan = {
+        let view = head::view(&request, connected.scheme);
+        if protocol == Protocol::Grpc && !head::is_grpc_path(&view) {
+            return Begin::Decided(answer::malformed(Malformed::GrpcPath, protocol));
+        }
+        runtime::with_rng(|rng| routes.plan(&view, rng))
+    };
+    let chain = match plan {
+        Ok(plan) => plan.chain,
+        Err(why) => return Begin::Decided(answer::without_plan(why, protocol)),
+    };
+    if !chain.is_empty() {
+        let mut passage = Passage::new(chain);
+        match filters::advance(&connected, &mut request, &mut passage, None) {
+            Progress::Passed => tail.set_passage(passage),
+            Progress::Answered(local) => {
+                tail.set_passage(passage);
+                return Begin::Decided(answer::local(local, protocol));
+            }
+            Progress::Waits(step) => {
+                return Begin::Filtering(Box::pin(filters::wait(
+                    connected, request, passage, step,
+                )));
+            }
+        }
+    }
+    connected.describe(&mut request);
+    Begin::Ready(request)
+}
+
+impl<S, B> Future for Call<S, S::Future>
+where
+    S: Service<Request<ServerBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes>,
+{
+    type Output = Result<Response<Outgoing<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let done = match this.state.as_mut().project() {
+                StateProjection::Decided { response } => match response.take() {
+                    Some(response) => Poll::Ready(Err(response)),
+                    None => Poll::Pending,
+                },
+                StateProjection::Filtering { filtered, service } => {
+                    match filtered.as_mut().poll(cx) {
+                        Poll::Pending => Poll::Pending,
+                        Poll::Ready((passage, result)) => {
+                            let (Some(tail), Some(service)) = (this.tail.as_mut(), service.take())
+                            else {
+                                return Poll::Pending;
+                            };
+                            tail.set_passage(passage);
+                            match result {
+                                Ok(mut request) => {
+                                    tail.connected.describe(&mut request);
+                                    let request = Some(request);
+                                    this.state.set(State::Ready { service, request });
+                                    continue;
+                                }
+                                Err(local) => Poll::Ready(Err(answer::local(local, tail.protocol))),
+                            }
+                        }
+                    }
+                }
+                StateProjection::Ready { service, request } => match service.poll_ready(cx) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Ok(())) => {
+                        let Some(request) = request.take() else { return Poll::Pending };
+                        let future = service.call(request);
+                        this.state.set(State::Busy { future });
+                        continue;
+                    }
+                    Poll::Ready(Err(error)) => {
+                        Poll::Ready(Err(failed(&error.into(), this.tail.as_ref())))
+                    }
+                },
+                StateProjection::Busy { future } => match future.poll(cx) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                    Poll::Ready(Err(error)) => {
+                        Poll::Ready(Err(failed(&error.into(), this.tail.as_ref())))
+                    }
+                },
+            };
+            let done = match done {
+                Poll::Pending => match this.tail.as_mut().map(|tail| (tail.is_late(cx), tail)) {
+                    Some((true, tail)) => Poll::Ready(Err(answer::late(tail.protocol))),
+                    Some((false, _)) | None => Poll::Pending,
+                },
+                done => done,
+            };
+            let done = ready!(done);
+            // The service's future ends here, also where the deadline has ended it.
+            this.state.set(State::Decided { response: None });
+            let Some(tail) = this.tail.take() else { return Poll::Pending };
+            return Poll::Ready(Ok(match done {
+                Ok(response) => tail.forward(response),
+                Err(response) => tail.answer(response),
+            }));
+        }
+    }
+}
+
+fn failed(error: &BoxError, tail: Option<&Tail>) -> Response<Bytes> {
+    tracing::warn!(%error, "the service has failed a request");
+    answer::failed(tail.map_or(Protocol::Http, |tail| tail.protocol))
+}

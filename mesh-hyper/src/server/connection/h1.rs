@@ -1,0 +1,89 @@
+//! HTTP/1.1, through hyper.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use mesh_core::snapshot::Routing;
+use tower_service::Service;
+
+use super::Connected;
+use super::lifetime::{Lifetime, Verdict};
+use super::sniff::Prefixed;
+use crate::error::BoxError;
+use crate::server::body::ServerBody;
+use crate::server::call::Call;
+use crate::server::settings::{HEADER_FIELDS, HTTP1_BUFFER};
+
+/// Serves a connection to its end.
+pub(super) async fn serve<S, B>(
+    io: Prefixed,
+    connected: Arc<Connected>,
+    mut lifetime: Lifetime,
+    service: S,
+) where
+    S: Service<Request<ServerBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let settings = lifetime.settings();
+    let mut builder = Builder::new();
+    let header_bytes = usize::try_from(settings.header_bytes).unwrap_or(usize::MAX);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.header_timeout)
+        .max_headers(HEADER_FIELDS)
+        .max_header_size(header_bytes)
+        .max_buf_size(HTTP1_BUFFER.max(header_bytes));
+    // Requests see the newest routes, one after the other.
+    let routing = Arc::new(ArcSwap::from_pointee(lifetime.routing().clone()));
+    let requests = Arc::new(AtomicU64::new(0));
+    let handler = {
+        let (routing, requests) = (routing.clone(), requests.clone());
+        service_fn(move |request: Request<Incoming>| {
+            requests.fetch_add(1, Ordering::Relaxed);
+            let request = request.map(ServerBody::h1);
+            Call::start(&connected, &routing.load(), service.clone(), request)
+        })
+    };
+    let wire = builder.serve_connection(TokioIo::new(io), handler).with_upgrades();
+    let mut wire = pin!(wire);
+    poll_fn(|cx| {
+        // hyper knows when there is nothing to do: the header timeout ends idle connections.
+        match lifetime.poll(cx, requests.load(Ordering::Relaxed), || true) {
+            Verdict::GoOn => {}
+            Verdict::Drain => wire.as_mut().graceful_shutdown(),
+            Verdict::Close => return Poll::Ready(()),
+        }
+        let now = lifetime.routing();
+        if !is_same(&routing.load(), now) {
+            routing.store(Arc::new(now.clone()));
+        }
+        wire.as_mut().poll(cx).map(|ended| {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "HTTP/1.1 connection broke");
+            }
+        })
+    })
+    .await;
+}
+
+fn is_same(one: &Routing, other: &Routing) -> bool {
+    match (one, other) {
+        (Routing::Ready(one), Routing::Ready(other)) => Arc::ptr_eq(one, other),
+        (Routing::Broken(one), Routing::Broken(other)) => one == other,
+        (Routing::Ready(_), Routing::Broken(_)) | (Routing::Broken(_), Routing::Ready(_)) => false,
+    }
+}

@@ -1,0 +1,80 @@
+//! The way of a request through the filters of its route.
+
+use std::sync::Arc;
+
+use http::Request;
+use mesh_core::filter::{self, HeaderChanges, LocalResponse, Passage, Step};
+use mesh_core::side::{Failure, Reply};
+
+use super::body::ServerBody;
+use super::connection::Connected;
+use super::head;
+use crate::runtime;
+
+/// How far a request has come.
+pub(super) enum Progress {
+    /// Through all of them.
+    Passed,
+    /// To one that has answered.
+    Answered(LocalResponse),
+    /// To one that waits.
+    Waits(Step),
+}
+
+/// Goes on as far as the filters let it without waiting.
+pub(super) fn advance(
+    connected: &Connected,
+    request: &mut Request<ServerBody>,
+    passage: &mut Passage,
+    mut answer: Option<Result<Reply, Failure>>,
+) -> Progress {
+    loop {
+        let mut changes = HeaderChanges::default();
+        let step = {
+            let view = head::view(request, connected.scheme);
+            let now = runtime::now();
+            let (peer, answer) = (Some(&*connected.peer.0), answer.take());
+            runtime::with_rng(|rng| {
+                let mut context = filter::Context { now, peer, rng, answer, changes: &mut changes };
+                passage.poll(&view, &mut context)
+            })
+        };
+        if !changes.is_empty() {
+            changes.apply(request.headers_mut());
+        }
+        match step {
+            None => return Progress::Passed,
+            Some(Step::Continue) => {}
+            Some(Step::Respond(local)) => return Progress::Answered(local),
+            Some(step) => return Progress::Waits(step),
+        }
+    }
+}
+
+/// A request that has passed its filters, or the answer of one of them.
+pub(super) type Filtered = (Passage, Result<Request<ServerBody>, LocalResponse>);
+
+/// Goes on from `step`, at which a filter waits.
+pub(super) async fn wait(
+    connected: Arc<Connected>,
+    mut request: Request<ServerBody>,
+    mut passage: Passage,
+    mut step: Step,
+) -> Filtered {
+    loop {
+        let answer = match step {
+            Step::WaitUntil(at) => {
+                runtime::sleep_until(at).await;
+                None
+            }
+            // A server has no clusters to ask: its filters decide without an answer.
+            Step::Ask(call) => Some(Err(Failure::NoCluster(call.cluster))),
+            Step::Continue | Step::Respond(_) | _ => None,
+        };
+        match advance(&connected, &mut request, &mut passage, answer) {
+            Progress::Passed => return (passage, Ok(request)),
+            Progress::Answered(local) => return (passage, Err(local)),
+            Progress::Waits(next) => step = next,
+        }
+    }
+}

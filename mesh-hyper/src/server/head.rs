@@ -1,0 +1,94 @@
+//! Brings the head of a request into its one canonical form, before anything is decided by it.
+
+use http::header::{HOST, HeaderName};
+use http::uri::Authority;
+use http::{HeaderMap, Request, Uri, Version};
+use mesh_core::request::RequestHead;
+
+/// Says who the client of a proxy is; only proxies that are trusted may say it.
+const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+
+/// What is wrong with a request before any route is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Malformed {
+    /// None, several, or none that is one.
+    Authority,
+    /// A gRPC path that is not `/package.Service/Method`.
+    GrpcPath,
+}
+
+/// Makes a request say one thing only about whom it is for (gRFC A41), and nothing about others.
+pub(super) fn canonicalise<B>(request: &mut Request<B>) -> Result<(), Malformed> {
+    request.headers_mut().remove(CLIENT_CERTIFICATE);
+    let version = request.version();
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Malformed::Authority);
+    }
+    match (request.uri().authority(), host) {
+        //= A41
+        //# if both :authority and Host are present, Host is dropped
+        (Some(authority), host) => {
+            if authority.as_str().contains('@') {
+                return Err(Malformed::Authority);
+            }
+            if version == Version::HTTP_2 {
+                if host.is_some() {
+                    request.headers_mut().remove(HOST);
+                }
+            } else if let Ok(value) = authority.as_str().parse() {
+                request.headers_mut().insert(HOST, value);
+            }
+        }
+        (None, Some(host)) => {
+            let authority = Authority::try_from(host.as_bytes());
+            let authority = authority.map_err(|_| Malformed::Authority)?;
+            if authority.as_str().contains('@') {
+                return Err(Malformed::Authority);
+            }
+            if version == Version::HTTP_2 {
+                name(request.uri_mut(), authority);
+                request.headers_mut().remove(HOST);
+            }
+        }
+        (None, None) if version == Version::HTTP_11 => return Err(Malformed::Authority),
+        (None, None) => {}
+    }
+    Ok(())
+}
+
+fn name(uri: &mut Uri, authority: Authority) {
+    let mut pieces = std::mem::take(uri).into_parts();
+    pieces.authority = Some(authority);
+    pieces.scheme.get_or_insert(http::uri::Scheme::HTTP);
+    *uri = Uri::from_parts(pieces).unwrap_or_default();
+}
+
+/// The view of a canonical request that decisions look at. `scheme` is the connection's: what the
+/// client says of it proves nothing.
+pub(super) fn view<'a, B>(request: &'a Request<B>, scheme: &'a str) -> RequestHead<'a> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let authority = uri.authority().map_or_else(|| host(headers), |found| found.as_str());
+    let mut head = RequestHead::from_pieces(request.method(), uri, headers, authority);
+    head.scheme = scheme;
+    head
+}
+
+fn host(headers: &HeaderMap) -> &str {
+    headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
+}
+
+/// Whether a gRPC call names a method in the one way there is, so that no two readers can see
+/// different methods in it.
+pub(super) fn is_grpc_path(head: &RequestHead<'_>) -> bool {
+    let is_name = |name: &str, also: &[u8]| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        !name.is_empty() && name.bytes().all(|byte| is_plain(byte) || also.contains(&byte))
+    };
+    let names = head.path.strip_prefix('/').and_then(|path| path.split_once('/'));
+    let is_method = names.is_some_and(|(service, method)| {
+        is_name(service, b".-") && is_name(method, b"-") && !service.starts_with('.')
+    });
+    is_method && head.query.is_none()
+}

@@ -1,0 +1,198 @@
+//! The body of a response on its way out, and all that a request holds until that has ended.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response};
+use http_body::{Body, Frame, SizeHint};
+use mesh_core::filter::{End, Passage};
+use mesh_core::request::Protocol;
+use pin_project_lite::pin_project;
+
+use super::answer;
+use super::connection::Connected;
+use crate::error::{BoxError, Error, Kind};
+use crate::transport::timer::Timer;
+
+/// What a request holds from its first look at configuration until its response has ended.
+pub(super) struct Tail {
+    pub(super) connected: Arc<Connected>,
+    pub(super) protocol: Protocol,
+    timer: Timer,
+    passage: Option<Passage>,
+}
+
+impl Tail {
+    pub(super) fn new(connected: Arc<Connected>, protocol: Protocol) -> Self {
+        Self { connected, protocol, timer: Timer::default(), passage: None }
+    }
+
+    /// Ends the request at `deadline`, if there is one.
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.timer = Timer::new(deadline);
+    }
+
+    pub(super) fn set_passage(&mut self, passage: Passage) {
+        self.passage = Some(passage);
+    }
+
+    /// Whether the deadline has passed; otherwise the task of `cx` is woken when it does.
+    #[inline]
+    pub(super) fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        self.timer.poll(&self.connected.timers, cx)
+    }
+
+    /// Gives everything back; the request ended as `end` says.
+    fn finish(&mut self, end: End) {
+        if let Some(mut passage) = self.passage.take() {
+            passage.finish(end);
+        }
+    }
+
+    /// A response that the server has made itself.
+    pub(super) fn answer<B>(mut self, response: Response<Bytes>) -> Response<Outgoing<B>> {
+        let mut response = response.map(|bytes| {
+            let bytes = (!bytes.is_empty()).then_some(bytes);
+            Outgoing { content: Content::Local { bytes }, tail: None }
+        });
+        self.respond(&mut response);
+        self.finish(End::Complete);
+        response
+    }
+
+    /// The response of the user's service.
+    pub(super) fn forward<B: Body>(mut self, response: Response<B>) -> Response<Outgoing<B>> {
+        let mut response =
+            response.map(|body| Outgoing { content: Content::User { body }, tail: None });
+        self.respond(&mut response);
+        response.body_mut().tail = Some(self);
+        response
+    }
+
+    fn respond<T>(&mut self, response: &mut Response<T>) {
+        if let Some(passage) = &mut self.passage {
+            let status = response.status();
+            passage.respond(status, response.headers_mut());
+        }
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.timer.cancel(&self.connected.timers);
+    }
+}
+
+pin_project! {
+    /// The body of a response on its way out.
+    pub(super) struct Outgoing<B> {
+        #[pin]
+        content: Content<B>,
+        tail: Option<Tail>,
+    }
+}
+
+pin_project! {
+    #[project = ContentProjection]
+    enum Content<B> {
+        User {
+            #[pin]
+            body: B,
+        },
+        Local {
+            bytes: Option<Bytes>,
+        },
+        Done,
+    }
+}
+
+impl<B> Body for Outgoing<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut this = self.project();
+        let body = match this.content.as_mut().project() {
+            ContentProjection::User { body } => body,
+            ContentProjection::Local { bytes } => {
+                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
+            }
+            ContentProjection::Done => return Poll::Ready(None),
+        };
+        let (end, frame) = match body.poll_frame(cx) {
+            Poll::Pending => {
+                if !this.tail.as_mut().is_some_and(|tail| tail.is_late(cx)) {
+                    return Poll::Pending;
+                }
+                (End::Failed, this.tail.as_ref().map(late))
+            }
+            Poll::Ready(None) => (End::Complete, None),
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => (End::Complete, Some(Ok(frame))),
+            Poll::Ready(Some(Ok(frame))) => return Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Some(Err(error))) => (End::Failed, Some(Err(error.into()))),
+        };
+        this.content.set(Content::Done);
+        if let Some(mut tail) = this.tail.take() {
+            tail.finish(end);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::User { body } => body.is_end_stream(),
+            Content::Local { bytes } => bytes.is_none(),
+            Content::Done => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::User { body } => body.size_hint(),
+            Content::Local { bytes } => {
+                let length = bytes.as_ref().map_or(0, Bytes::len);
+                SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
+            }
+            Content::Done => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl<B> Outgoing<B> {
+    /// The response has gone out whole, although nobody has asked for its end.
+    pub(super) fn complete(self: Pin<&mut Self>) {
+        let this = self.project();
+        if let Some(mut tail) = this.tail.take() {
+            tail.finish(End::Complete);
+        }
+    }
+
+    /// Whether it belongs to a gRPC call, for which HTTP's own fields mean nothing.
+    pub(super) fn is_grpc(&self) -> bool {
+        self.tail.as_ref().is_some_and(|tail| tail.protocol == Protocol::Grpc)
+    }
+}
+
+/// What ends a response whose deadline has passed: a status where there can be one.
+fn late(tail: &Tail) -> Result<Frame<Bytes>, BoxError> {
+    match tail.protocol {
+        Protocol::Grpc => {
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", HeaderValue::from(u16::from(answer::DEADLINE_EXCEEDED)));
+            Ok(Frame::trailers(trailers))
+        }
+        Protocol::Http | _ => {
+            Err(Error::new(Kind::Deadline, "the deadline passed during the response").into())
+        }
+    }
+}

@@ -1,0 +1,8 @@
+mod attacks;
+mod calls;
+mod filters;
+mod http1;
+mod kit;
+mod lifecycle;
+mod probes;
+mod raw;

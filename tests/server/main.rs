@@ -1,0 +1,6 @@
+//! Servers under a real control plane (gRFC A36).
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod frameworks;
+mod kit;
+mod lifecycle;
