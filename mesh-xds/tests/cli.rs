@@ -33,9 +33,8 @@ fn check_says_what_is_wrong_and_fails() {
     assert_eq!(bad.status.code(), Some(1));
     assert_eq!(
         text(&bad.stderr),
-        "error: mesh.yaml:4:1: server: servers are not configured by this form; only `services` are
-error: mesh.yaml:3:22: defaults.balance: unrecognized value `rnadom` (did you mean `random`?)
-mesh.yaml: 2 errors, 0 resources in order
+        "error: mesh.yaml:3:22: defaults.balance: unrecognized value `rnadom` (did you mean `random`?)
+mesh.yaml: 1 error, 0 resources in order
 "
     );
 }
