@@ -9,6 +9,7 @@
 //! request head ─► poll_request in order ─► upstream ─► on_response in inverse order ─► on_end
 //! ```
 
+mod authorize;
 mod chain;
 mod local;
 mod slot;
@@ -20,13 +21,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use authorize::Authorize;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use local::LocalResponse;
 pub use slot::Slot;
 
 use crate::identity::Peer;
+use crate::metadata::Metadata;
 use crate::request::RequestHead;
 use crate::rng::Rng;
+use crate::route::Route;
 use crate::side;
 
 /// A filter's own parsed configuration. Each factory knows its concrete type.
@@ -52,6 +56,11 @@ pub struct Context<'a> {
     pub now: Instant,
     /// Who has sent the request; `None` in a client, where it is the application itself.
     pub peer: Option<&'a Peer>,
+    /// The route that the request falls under, if it is known.
+    pub route: Option<&'a Route>,
+    /// What filters before have said of the request, for those after. The [`Passage`] keeps it
+    /// between the steps: the shell always starts with an empty one.
+    pub metadata: Metadata,
     /// Randomness.
     pub rng: &'a mut dyn Rng,
     /// The result of the call that the previous [`Step::Ask`] asked for.
@@ -136,6 +145,17 @@ pub trait Filter: Send + Sync + fmt::Debug {
     }
 }
 
+/// Whose requests a filter is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Those that a client sends and those that a server receives.
+    Both,
+    /// Those that a client sends.
+    Client,
+    /// Those that a server receives.
+    Server,
+}
+
 /// Makes filters of one kind from their configuration.
 ///
 /// Runs when resources arrive, never per request.
@@ -147,6 +167,11 @@ pub trait Factory: Send + Sync {
     /// The type URL of the per-route message, if it is another one.
     fn override_type_url(&self) -> Option<&str> {
         None
+    }
+
+    /// Where listeners may have it. Default: [`Side::Both`].
+    fn side(&self) -> Side {
+        Side::Both
     }
 
     /// Parses the configuration message.

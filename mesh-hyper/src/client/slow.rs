@@ -52,7 +52,7 @@ where
         Ok((plan, Filters::Ahead(passage, step), draw)) => {
             // The plan may have brought the deadline forward.
             let bound = call.deadline;
-            let filtered = filter(&target, &mut call, passage, step);
+            let filtered = filter(&target, &mut call, &plan, (passage, step));
             match in_time(&target, bound, filtered).await {
                 Ok(passage) => (plan, Some(passage), draw),
                 Err(decided) => return (*decided).or_else(|error| call.failed(error)),
@@ -194,10 +194,9 @@ pub(super) async fn configured(target: &Inner, options: Options) -> Result<Arc<R
 async fn filter(
     target: &Arc<Inner>,
     call: &mut Call,
-    mut passage: Passage,
-    first: Option<Step>,
+    plan: &Plan,
+    (mut passage, mut step): (Passage, Option<Step>),
 ) -> Result<Passage, Decided> {
-    let mut step = first;
     loop {
         let reply = match step {
             None | Some(Step::Continue) => None,
@@ -213,7 +212,7 @@ async fn filter(
             }
             Some(_) => None,
         };
-        match call.filter(target, &mut passage, reply) {
+        match call.filter(target, &plan.route, &mut passage, reply) {
             None => return Ok(passage),
             next => step = next,
         }
