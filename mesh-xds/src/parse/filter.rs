@@ -9,26 +9,30 @@ use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter as Message;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 use envoy_types::pb::google::protobuf::Any;
-use mesh_core::filter::Factory;
+use mesh_core::filter::{Factory, Side};
 use mesh_core::route::{Override, Overrides};
 use mesh_core::snapshot::HttpFilter;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::authz::RbacFactory;
 use super::value::{is_type, unpack};
 use super::{Path, Reject};
 
-/// The filters that are known, by the type of their configuration.
-#[derive(Clone, Default)]
+/// The filters that are known, by the type of their configuration: those that come with the mesh,
+/// and others.
+#[derive(Clone)]
 pub struct Registry {
     filters: FxHashMap<Box<str>, Arc<dyn Factory>>,
     overrides: FxHashMap<Box<str>, Arc<dyn Factory>>,
 }
 
 impl Registry {
-    /// Knows the filters that `factories` make. Of two for one type the last counts.
+    /// Knows, besides those that come with the mesh, the filters that `factories` make. Of two for
+    /// one type the last counts.
     pub fn new(factories: impl IntoIterator<Item = Arc<dyn Factory>>) -> Self {
-        let mut registry = Self::default();
-        for factory in factories {
+        let built_in: [Arc<dyn Factory>; 1] = [Arc::new(RbacFactory::default())];
+        let mut registry = Self { filters: FxHashMap::default(), overrides: FxHashMap::default() };
+        for factory in built_in.into_iter().chain(factories) {
             let own = factory.type_url();
             let per_route = message_name(factory.override_type_url().unwrap_or(own)).into();
             registry.filters.insert(message_name(own).into(), factory.clone());
@@ -46,6 +50,12 @@ impl Registry {
     }
 }
 
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new([])
+    }
+}
+
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.filters.keys()).finish()
@@ -56,9 +66,11 @@ fn message_name(type_url: &str) -> &str {
     type_url.rsplit_once('/').map_or(type_url, |(_, name)| name)
 }
 
-/// The filters of a connection manager at `path`, without the router, which must be the last.
+/// The filters of a connection manager at `path` for requests of `side`, without the router, which
+/// must be the last.
 pub(super) fn filters(
     messages: &[Message],
+    side: Side,
     registry: &Registry,
     path: &Path<'_>,
 ) -> Result<Vec<HttpFilter>, Reject> {
@@ -88,26 +100,29 @@ pub(super) fn filters(
             return Err(path.reject(why));
         }
         if !is_router {
-            filters.extend(filter(message, any, registry, &path)?);
+            filters.extend(filter((message, any), side, registry, &path)?);
         }
     }
     Ok(filters)
 }
 
 fn filter(
-    message: &Message,
-    any: Option<&Any>,
+    (message, any): (&Message, Option<&Any>),
+    side: Side,
     registry: &Registry,
     path: &Path<'_>,
 ) -> Result<Option<HttpFilter>, Reject> {
     let path = path.field("typed_config");
     let known = any.and_then(|any| registry.filter(&any.type_url).map(|factory| (any, factory)));
-    let Some((any, factory)) = known else {
+    // A filter of the other side is as good as unknown (gRFC A39).
+    let usable = known.filter(|(_, factory)| [Side::Both, side].contains(&factory.side()));
+    let Some((any, factory)) = usable else {
         let kind = any.map_or("a filter without typed_config", |any| &any.type_url);
+        let here = if known.is_some() { " here" } else { "" };
         return if message.is_optional {
             Ok(None)
         } else {
-            Err(path.reject(format_args!("{kind} is not supported")))
+            Err(path.reject(format_args!("{kind} is not supported{here}")))
         };
     };
     Ok(Some(HttpFilter {

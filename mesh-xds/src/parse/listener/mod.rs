@@ -9,6 +9,7 @@ use std::time::Duration;
 use envoy_types::pb::envoy::config::listener::v3::Listener as Message;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use mesh_core::filter::Side;
 use mesh_core::route::Table;
 use mesh_core::snapshot::HttpFilter;
 use prost::Message as _;
@@ -75,7 +76,7 @@ fn connection_manager(
         optional_duration(common.and_then(|c| c.max_stream_duration), &duration)?;
     Ok(Listener {
         routes: routes(message.route_specifier.as_ref(), registry, path)?,
-        filters: filters(&message.http_filters, registry, path)?.into(),
+        filters: filters(&message.http_filters, Side::Client, registry, path)?.into(),
         max_stream_duration,
     })
 }
