@@ -40,6 +40,7 @@
 //!
 //! ```text
 //! request  rng  matcher  cell  backoff     what everything else is made of
+//! identity                                 SPIFFE IDs, and who is on the other side
 //! deadline  record  side                   timeouts, reasons, calls that decisions need answered
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
 //! balance                                  which endpoints to be connected to, which priority
@@ -53,6 +54,7 @@ pub mod cell;
 pub mod cluster;
 pub mod deadline;
 pub mod filter;
+pub mod identity;
 pub mod lb;
 pub mod matcher;
 pub mod record;

@@ -3,7 +3,7 @@
 //! Decisions return their reasons; the shell hands them to one [`Recorder`]. The default does
 //! nothing, and sinks for metrics, traces and logs implement it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How a call or an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,13 @@ pub enum Event<'a> {
         /// What happened.
         change: Connection<'a>,
     },
+    /// What handshakes present or trust changed, or should have.
+    Identity {
+        /// The name of the certificate provider.
+        provider: &'a str,
+        /// What happened.
+        change: Renewal<'a>,
+    },
 }
 
 /// What happened to a connection.
@@ -100,6 +107,26 @@ pub enum Connection<'a> {
     Failed(&'a str),
     /// It is gone, or takes no new requests.
     Closed(&'a str),
+}
+
+/// What happened to an identity, or to the authorities that are trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Renewal<'a> {
+    /// A new one is in force.
+    Renewed {
+        /// When the certificate expires; `None` where there are only authorities.
+        expires: Option<SystemTime>,
+    },
+    /// A new one could not be taken; what was in force stays.
+    Failed(&'a str),
+    /// There is none any more: no further handshake succeeds.
+    Withdrawn(&'a str),
+    /// The certificate in force expires soon, and none has come to replace it.
+    Expiring {
+        /// When.
+        at: SystemTime,
+    },
 }
 
 /// Is told what happens. Called on the request path: implementations are quick and never block.

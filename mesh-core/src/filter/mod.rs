@@ -24,6 +24,7 @@ pub use chain::{Chain, Entry, Override, Passage};
 pub use local::LocalResponse;
 pub use slot::Slot;
 
+use crate::identity::Peer;
 use crate::request::RequestHead;
 use crate::rng::Rng;
 use crate::side;
@@ -49,6 +50,8 @@ pub enum Step {
 pub struct Context<'a> {
     /// The current time.
     pub now: Instant,
+    /// Who has sent the request; `None` in a client, where it is the application itself.
+    pub peer: Option<&'a Peer>,
     /// Randomness.
     pub rng: &'a mut dyn Rng,
     /// The result of the call that the previous [`Step::Ask`] asked for.

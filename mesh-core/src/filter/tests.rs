@@ -63,7 +63,8 @@ fn drive(passage: &mut Passage) -> (usize, u32, Option<Step>) {
     loop {
         let head = RequestHead::from_pieces(&method, &uri, &headers, "a");
         let now = crate::testing::at(0);
-        let mut cx = Context { now, rng: &mut rng, answer: None, changes: &mut changes };
+        let mut cx =
+            Context { now, peer: None, rng: &mut rng, answer: None, changes: &mut changes };
         let step = passage.poll(&head, &mut cx);
         changes.apply(&mut headers);
         match step {

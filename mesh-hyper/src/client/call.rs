@@ -214,7 +214,8 @@ impl Call {
             let head = self.head(target);
             let now = runtime::now();
             runtime::with_rng(|rng| {
-                let mut context = filter::Context { now, rng, answer, changes: &mut changes };
+                let mut context =
+                    filter::Context { now, peer: None, rng, answer, changes: &mut changes };
                 passage.poll(&head, &mut context)
             })
         };
