@@ -40,8 +40,10 @@
 //!
 //! ```text
 //! request  rng  matcher  cell  backoff     what everything else is made of
+//! metadata                                 values that filters leave for one another
 //! identity                                 SPIFFE IDs, and who is on the other side
 //! deadline  record  side                   timeouts, reasons, calls that decisions need answered
+//! authz                                    who may do what
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
 //! listener                                 which filter chain a connection falls under
 //! balance                                  which endpoints to be connected to, which priority
@@ -49,6 +51,7 @@
 //! snapshot                                 all of it as one value: a request in, a Plan out
 //! ```
 
+pub mod authz;
 pub mod backoff;
 pub mod balance;
 pub mod cell;
@@ -59,6 +62,7 @@ pub mod identity;
 pub mod lb;
 pub mod listener;
 pub mod matcher;
+pub mod metadata;
 pub mod record;
 pub mod request;
 pub mod rng;

@@ -76,6 +76,21 @@ impl<'a> RequestHead<'a> {
         }
     }
 
+    /// Whether the path is that of a gRPC method and nothing else: `/package.Service/Method`, without
+    /// a query, an escape, an empty segment or one of dots.
+    ///
+    /// Everything else has readers who disagree about what it names.
+    #[must_use]
+    pub fn names_grpc_method(&self) -> bool {
+        let is_name = |name: &str| {
+            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+            name.bytes().all(is_allowed) && name.bytes().any(|byte| byte != b'.')
+        };
+        let names = self.path.strip_prefix('/').and_then(|path| path.split_once('/'));
+        self.query.is_none()
+            && names.is_some_and(|(service, method)| is_name(service) && is_name(method))
+    }
+
     /// The values of a header field in order of arrival, as routing may see them.
     ///
     /// For gRPC, fields that gRFC A28 hides (`-bin`, `grpc-*` transport fields, `user-agent`) have
@@ -148,6 +163,34 @@ mod tests {
         };
         assert_eq!(head(&request("application/grpc+proto")), ["1", "2"]);
         assert_eq!(head(&request("application/json")), ["1", "2", "AA", "1S"]);
+    }
+
+    #[test]
+    fn only_plain_paths_name_a_method() {
+        let names = |uri: &'static str| {
+            let (uri, headers) = (http::Uri::from_static(uri), HeaderMap::new());
+            RequestHead::from_pieces(&http::Method::POST, &uri, &headers, "a").names_grpc_method()
+        };
+        for path in ["/pkg.v1.Svc/Do", "/Svc/do_1", "/my-svc/Do"] {
+            assert!(names(path), "{path}");
+        }
+        for path in [
+            "/",
+            "/Svc",
+            "/Svc/",
+            "//Do",
+            "/Svc/Do/",
+            "/a/Svc/Do",
+            "/Svc/Do?x=1",
+            "/../Do",
+            "/Svc/.",
+            "/Svc/D%6f",
+            "/Svc;a/Do",
+            "//Svc/Do",
+            "*",
+        ] {
+            assert!(!names(path), "{path}");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The filters of a route, and a call's passage through them.
 
+use std::mem;
 use std::sync::Arc;
 
 use super::{Context, End, Factory, Filter, Settings, Slot, Step};
+use crate::metadata::Metadata;
 use crate::request::RequestHead;
 
 /// How many filters' memory fits in the call itself; further ones take an allocation per call.
@@ -83,9 +85,10 @@ pub struct Passage {
     more: Vec<Slot>,
     /// The filter that is asked next.
     at: usize,
-    /// How many filters have seen the request.
-    entered: usize,
+    /// Whether that filter has seen the request.
+    asked: bool,
     end: End,
+    metadata: Metadata,
 }
 
 impl Passage {
@@ -95,7 +98,8 @@ impl Passage {
         let beyond = chain.entries().len().saturating_sub(INLINE);
         let more = (0..beyond).map(|_| Slot::Empty).collect();
         let inline = Default::default();
-        Self { chain, inline, more, at: 0, entered: 0, end: End::Cancelled }
+        let (end, metadata) = (End::Cancelled, Metadata::default());
+        Self { chain, inline, more, at: 0, asked: false, end, metadata }
     }
 
     /// Asks the current filter, and on [`Step::Continue`] moves to the next.
@@ -104,14 +108,17 @@ impl Passage {
     /// `context.changes`, so that the next filter sees them.
     pub fn poll(&mut self, head: &RequestHead<'_>, context: &mut Context<'_>) -> Option<Step> {
         let entry = self.chain.entries().get(self.at)?;
-        self.entered = self.at + 1;
+        self.asked = true;
         let slot = match self.inline.get_mut(self.at) {
             Some(slot) => slot,
             None => self.more.get_mut(self.at - INLINE)?,
         };
+        context.metadata = mem::take(&mut self.metadata);
         let step = entry.filter.poll_request(slot, head, context);
+        self.metadata = mem::take(&mut context.metadata);
         if matches!(step, Step::Continue) {
             self.at += 1;
+            self.asked = false;
         }
         Some(step)
     }
@@ -121,6 +128,12 @@ impl Passage {
         self.each_inverse(|filter, slot, _| filter.on_response(slot, status, headers));
     }
 
+    /// What the filters have said of the request.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
     /// Says how the call ended, for when this is dropped.
     pub fn finish(&mut self, end: End) {
         self.end = end;
@@ -128,7 +141,8 @@ impl Passage {
 
     fn each_inverse(&mut self, mut with: impl FnMut(&dyn Filter, &mut Slot, End)) {
         let end = self.end;
-        for (at, entry) in self.chain.entries().iter().enumerate().take(self.entered).rev() {
+        let entered = self.at + usize::from(self.asked);
+        for (at, entry) in self.chain.entries().iter().enumerate().take(entered).rev() {
             let slot = match self.inline.get_mut(at) {
                 Some(slot) => Some(slot),
                 None => self.more.get_mut(at - INLINE),

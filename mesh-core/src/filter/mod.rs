@@ -9,6 +9,7 @@
 //! request head ─► poll_request in order ─► upstream ─► on_response in inverse order ─► on_end
 //! ```
 
+mod authorize;
 mod chain;
 mod connection;
 mod local;
@@ -21,14 +22,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use authorize::Authorize;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use connection::{ConnectionFactory, ConnectionFilter};
 pub use local::LocalResponse;
 pub use slot::Slot;
 
 use crate::identity::Peer;
+use crate::metadata::Metadata;
 use crate::request::RequestHead;
 use crate::rng::Rng;
+use crate::route::Route;
 use crate::side;
 
 /// A filter's own parsed configuration. Each factory knows its concrete type.
@@ -54,6 +58,11 @@ pub struct Context<'a> {
     pub now: Instant,
     /// Who has sent the request; `None` in a client, where it is the application itself.
     pub peer: Option<&'a Peer>,
+    /// The route that the request falls under, if it is known.
+    pub route: Option<&'a Route>,
+    /// What filters before have said of the request, for those after. The [`Passage`] keeps it
+    /// between the steps: the shell always starts with an empty one.
+    pub metadata: Metadata,
     /// Randomness.
     pub rng: &'a mut dyn Rng,
     /// The result of the call that the previous [`Step::Ask`] asked for.

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
+use crate::metadata::Fields;
 use crate::rng::XorShift;
 
 /// Waits once, marks the request, then lets it pass; or answers it.
@@ -30,6 +31,10 @@ impl Filter for Toll {
             }
             Slot::Bits(_) | Slot::Boxed(_) => {
                 let paid = http::HeaderValue::from_static("paid");
+                let mut paid_before = Fields::default();
+                let last = cx.metadata.namespace("toll").map_or(0, |fields| fields.iter().count());
+                paid_before.set(&last.to_string(), true);
+                cx.metadata.add("toll", paid_before).unwrap();
                 cx.changes.append.push((http::HeaderName::from_static("x-toll"), paid));
                 Step::Continue
             }
@@ -63,8 +68,15 @@ fn drive(passage: &mut Passage) -> (usize, u32, Option<Step>) {
     loop {
         let head = RequestHead::from_pieces(&method, &uri, &headers, "a");
         let now = crate::testing::at(0);
-        let mut cx =
-            Context { now, peer: None, rng: &mut rng, answer: None, changes: &mut changes };
+        let mut cx = Context {
+            now,
+            peer: None,
+            route: None,
+            metadata: Metadata::default(),
+            rng: &mut rng,
+            answer: None,
+            changes: &mut changes,
+        };
         let step = passage.poll(&head, &mut cx);
         changes.apply(&mut headers);
         match step {
@@ -82,6 +94,8 @@ fn each_filter_waits_passes_and_ends_once() {
     let mut passage = Passage::new(chain(tolls));
     let (marks, waits, last) = drive(&mut passage);
     assert_eq!((marks, waits, last.is_none()), (6, 6, true));
+    let paid = passage.metadata().namespace("toll").unwrap().iter().map(|(name, _)| name);
+    assert_eq!(paid.collect::<Vec<_>>(), ["0", "1", "2", "3", "4", "5"]);
     let mut headers = http::HeaderMap::new();
     passage.respond(http::StatusCode::OK, &mut headers);
     assert_eq!(headers.get_all("x-toll").iter().count(), 6);

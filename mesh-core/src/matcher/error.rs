@@ -24,4 +24,10 @@ pub enum Error {
     /// A substitution refers to a group that its pattern does not have, or has a stray `\`.
     #[error("invalid substitution")]
     Substitution,
+    /// A range of addresses asks for more bits than an address has.
+    #[error("invalid prefix length")]
+    PrefixLength,
+    /// A path template is not written as one is.
+    #[error("the path template {0}")]
+    Template(&'static str),
 }

@@ -64,8 +64,13 @@ impl HeaderMatcher {
     /// Whether the field of `head` matches.
     #[must_use]
     pub fn matches(&self, head: &RequestHead<'_>) -> bool {
-        let found = match (self.field.value(head), &self.value) {
-            (Some(value), matcher) => matcher.matches(&value),
+        self.accepts(self.field.value(head).as_deref())
+    }
+
+    /// Whether the field matches if this is its value, or if it is absent.
+    pub(crate) fn accepts(&self, value: Option<&[u8]>) -> bool {
+        let found = match (value, &self.value) {
+            (Some(value), matcher) => matcher.matches(value),
             (None, matcher) if self.treat_missing_as_empty => matcher.matches(b""),
             (None, ValueMatcher::Present(wanted)) => !wanted,
             (None, ValueMatcher::String(_) | ValueMatcher::Range { .. }) => return false,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::{Action, Overrides, Timeouts};
 use crate::matcher::{Fraction, HeaderMatcher, PathMatcher, QueryMatcher};
+use crate::metadata::Metadata;
 use crate::request::{Protocol, RequestHead};
 
 /// One rule of a virtual host (Envoy's `Route`).
@@ -19,6 +20,8 @@ pub struct Route {
     pub timeouts: Timeouts,
     /// What it changes about filters. Default: nothing.
     pub overrides: Overrides,
+    /// What else is said of it, for filters (Envoy's `Route.metadata`). Default: nothing.
+    pub metadata: Metadata,
     pub(super) id: RouteId,
     pub(super) virtual_host: Arc<str>,
 }
@@ -62,6 +65,7 @@ impl Route {
             action,
             timeouts: Timeouts::default(),
             overrides: Overrides::default(),
+            metadata: Metadata::default(),
             id: RouteId::default(),
             virtual_host: Arc::default(),
         }

@@ -15,7 +15,9 @@ use http::uri::Authority;
 use http::{HeaderMap, Request, Response, Uri};
 use http_body::Body;
 use mesh_core::filter::{self, End, HeaderChanges, Step};
+use mesh_core::metadata::Metadata;
 use mesh_core::request::{Protocol, RequestHead};
+use mesh_core::route::Route;
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 
 use super::target::{Inner, Options};
@@ -185,7 +187,7 @@ impl Call {
         }
         let mut passing = Passing::new(plan.chain.clone());
         loop {
-            match self.filter(target, &mut passing, None) {
+            match self.filter(target, &plan.route, &mut passing, None) {
                 None => return Ok(Stage::Pick(plan, passing, Draw::Due)),
                 Some(Step::Continue) => {}
                 Some(Step::Respond(local)) => {
@@ -201,6 +203,7 @@ impl Call {
     pub(super) fn filter(
         &mut self,
         target: &Inner,
+        route: &Route,
         passing: &mut Passing,
         answer: Option<Result<mesh_core::side::Reply, mesh_core::side::Failure>>,
     ) -> Option<Step> {
@@ -209,8 +212,15 @@ impl Call {
             let head = self.head(target);
             let now = runtime::now();
             runtime::with_rng(|rng| {
-                let mut context =
-                    filter::Context { now, peer: None, rng, answer, changes: &mut changes };
+                let mut context = filter::Context {
+                    now,
+                    peer: None,
+                    route: Some(route),
+                    metadata: Metadata::default(),
+                    rng,
+                    answer,
+                    changes: &mut changes,
+                };
                 passing.poll(&head, &mut context)
             })
         };

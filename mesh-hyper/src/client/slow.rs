@@ -54,7 +54,7 @@ where
         Ok((plan, Filters::Ahead(passing, step), draw)) => {
             // The plan may have brought the deadline forward.
             let bound = call.deadline;
-            let filtered = filter(&target, &mut call, passing, step);
+            let filtered = filter(&target, &mut call, &plan, (passing, step));
             match in_time(&target, bound, filtered).await {
                 Ok(passing) => (plan, passing, draw),
                 Err(decided) => return call.ended(decided),
@@ -196,10 +196,9 @@ pub(super) async fn configured(target: &Inner, options: Options) -> Result<Arc<R
 async fn filter(
     target: &Arc<Inner>,
     call: &mut Call,
-    mut passing: Passing,
-    first: Option<Step>,
+    plan: &Plan,
+    (mut passing, mut step): (Passing, Option<Step>),
 ) -> Result<Passing, Decided> {
-    let mut step = first;
     loop {
         let reply = match step {
             None | Some(Step::Continue) => None,
@@ -214,7 +213,7 @@ async fn filter(
             }
             Some(_) => None,
         };
-        match call.filter(target, &mut passing, reply) {
+        match call.filter(target, &plan.route, &mut passing, reply) {
             None => return Ok(passing),
             next => step = next,
         }

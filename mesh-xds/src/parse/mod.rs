@@ -14,6 +14,7 @@ pub mod endpoints;
 mod filter;
 pub mod listener;
 mod matcher;
+mod metadata;
 mod reject;
 mod retry;
 pub mod route;

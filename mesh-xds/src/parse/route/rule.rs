@@ -12,6 +12,7 @@ use mesh_core::route::{Overrides, Route, RouteMatch, Timeouts};
 
 use super::{Scope, action};
 use crate::parse::filter::overrides;
+use crate::parse::metadata::metadata;
 use crate::parse::value::optional_duration;
 use crate::parse::{Path, Reject, matcher};
 
@@ -36,6 +37,7 @@ pub(super) fn route(
     let mut route = Route::new(matcher, action);
     route.name = message.name.as_str().into();
     route.overrides = own;
+    route.metadata = metadata(message.metadata.as_ref(), &path.field("metadata"))?;
     if let Some(Specifier::Route(forward)) = &message.action {
         route.timeouts = timeouts(forward, &path.field("route"))?;
     }

@@ -328,6 +328,20 @@ fn what_is_not_acted_on_is_still_checked() {
 }
 
 #[test]
+fn metadata_is_kept_in_bounds() {
+    let metadata = |text: &str| {
+        let kind = Some(protobuf::value::Kind::StringValue(text.into()));
+        let fields = [("a".to_owned(), protobuf::Value { kind })].into();
+        let filter_metadata = [("ns".to_owned(), protobuf::Struct { fields })].into();
+        Some(core::Metadata { filter_metadata, ..Default::default() })
+    };
+    let table = one(|r| r.metadata = metadata("x")).unwrap();
+    assert_eq!(table.routes()[0].metadata.find("ns", &["a"]), Some(&"x".into()));
+    let large = "x".repeat(70_000);
+    assert_eq!(path(|r| r.metadata = metadata(&large)), r#"metadata.filter_metadata["ns"]"#);
+}
+
+#[test]
 fn virtual_hosts_are_checked() {
     let why = |change: fn(&mut rds::RouteConfiguration)| {
         let mut message = routes("r", vec![]);

@@ -1,0 +1,57 @@
+//! Who is told of decisions.
+
+use super::{Decision, Facts, Verdict};
+
+/// When decisions are audited (Envoy's `AuditLoggingOptions.AuditCondition`, gRFC A59).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AuditCondition {
+    /// Never.
+    #[default]
+    None,
+    /// When something is denied.
+    OnDeny,
+    /// When something is allowed.
+    OnAllow,
+    /// Always.
+    OnDenyAndAllow,
+}
+
+impl AuditCondition {
+    /// Whether a decision for `verdict` is audited.
+    #[must_use]
+    pub fn is_met(self, verdict: Verdict) -> bool {
+        match (self, verdict) {
+            (Self::None, Verdict::Allow | Verdict::Deny)
+            | (Self::OnDeny, Verdict::Allow)
+            | (Self::OnAllow, Verdict::Deny) => false,
+            (Self::OnDeny, Verdict::Deny)
+            | (Self::OnAllow, Verdict::Allow)
+            | (Self::OnDenyAndAllow, Verdict::Allow | Verdict::Deny) => true,
+        }
+    }
+}
+
+/// What all the rules of a filter say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Judgement<'r> {
+    /// What was decided; `None` if there are only shadow rules.
+    pub decision: Option<Decision<'r>>,
+    /// What the shadow rules would have decided, if there are any.
+    pub shadow: Option<Decision<'r>>,
+}
+
+impl Judgement<'_> {
+    /// Whether it may happen. Shadow rules have no say.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        self.decision.is_none_or(|decision| decision.is_allowed())
+    }
+}
+
+/// Is told of every judgement, for metrics and audit logs. Called on the request path, before the
+/// request goes on: implementations are quick and never block.
+pub trait Observer: Send + Sync {
+    /// This was said of that.
+    fn judged(&self, judgement: &Judgement<'_>, facts: &Facts<'_>);
+}
