@@ -14,12 +14,13 @@ use mesh_core::route::{Override, Overrides};
 use mesh_core::snapshot::HttpFilter;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::authz::RbacFactory;
 use super::value::{is_type, unpack};
 use super::{Path, Reject};
 
-/// What resources may refer to: filters, by the type of their configuration, and certificate
-/// providers, by name.
-#[derive(Clone, Default)]
+/// What resources may refer to: filters, by the type of their configuration (those that come with
+/// the mesh, and others), and certificate providers, by name.
+#[derive(Clone)]
 pub struct Registry {
     providers: Providers,
     filters: FxHashMap<Box<str>, Arc<dyn Factory>>,
@@ -28,10 +29,17 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Knows the filters that `factories` make. Of two for one type the last counts.
+    /// Knows, besides those that come with the mesh, the filters that `factories` make. Of two for
+    /// one type the last counts.
     pub fn new(factories: impl IntoIterator<Item = Arc<dyn Factory>>) -> Self {
-        let mut registry = Self::default();
-        for factory in factories {
+        let built_in: [Arc<dyn Factory>; 1] = [Arc::new(RbacFactory::default())];
+        let mut registry = Self {
+            providers: Providers::default(),
+            filters: FxHashMap::default(),
+            overrides: FxHashMap::default(),
+            connections: FxHashMap::default(),
+        };
+        for factory in built_in.into_iter().chain(factories) {
             let own = factory.type_url();
             let per_route = message_name(factory.override_type_url().unwrap_or(own)).into();
             registry.filters.insert(message_name(own).into(), factory.clone());
@@ -78,6 +86,12 @@ impl Registry {
     }
 }
 
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new([])
+    }
+}
+
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.filters.keys()).finish()
@@ -100,7 +114,8 @@ fn message_name(type_url: &str) -> &str {
     type_url.rsplit_once('/').map_or(type_url, |(_, name)| name)
 }
 
-/// The filters of a connection manager at `path`, without the router, which must be the last.
+/// The filters of a connection manager at `path` for requests of `side`, without the router, which
+/// must be the last.
 pub(super) fn filters(
     messages: &[Message],
     side: Side,

@@ -9,6 +9,7 @@
 //! is refused with the path of the field (gRFC A27 and its successors; `docs/xds-fields.md` lists
 //! what becomes of each field).
 
+pub mod authz;
 pub mod cluster;
 pub mod endpoints;
 mod filter;

@@ -1,0 +1,92 @@
+//! The filter that judges requests.
+
+use std::fmt;
+use std::sync::Arc;
+
+use envoy_types::pb::envoy::extensions::filters::http::rbac::v3::{Rbac, RbacPerRoute};
+use mesh_core::authz::{Authorizer, Observer};
+use mesh_core::filter::{Authorize, Factory, Filter, Settings, Side};
+use prost::Message;
+
+use super::rules::ruleset;
+use super::scope::{Layer, Scope};
+use crate::parse::{Path, Reject};
+
+/// Makes the filters that judge requests (Envoy's `envoy.filters.http.rbac`, gRFC A41).
+///
+/// For servers only. A route replaces all of the listener's rules, or, with an empty
+/// `RBACPerRoute`, switches them off.
+#[derive(Clone, Default)]
+pub struct RbacFactory {
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl RbacFactory {
+    /// Makes filters that tell `observer` of all they decide. By default they tell nobody.
+    #[must_use]
+    pub fn observed(observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer) }
+    }
+}
+
+impl fmt::Debug for RbacFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RbacFactory").field("observed", &self.observer.is_some()).finish()
+    }
+}
+
+impl Factory for RbacFactory {
+    fn type_url(&self) -> &str {
+        "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
+    }
+
+    fn override_type_url(&self) -> Option<&str> {
+        Some("type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute")
+    }
+
+    fn is_for(&self, side: Side) -> bool {
+        side == Side::Server
+    }
+
+    fn parse(&self, message: &[u8]) -> Result<Settings, String> {
+        let rules = Rbac::decode(message).map_err(|why| why.to_string())?;
+        settings(Some(&rules), &Path::root())
+    }
+
+    fn parse_override(&self, message: &[u8]) -> Result<Settings, String> {
+        let message = RbacPerRoute::decode(message).map_err(|why| why.to_string())?;
+        settings(message.rbac.as_ref(), &Path::root().field("rbac"))
+    }
+
+    fn build(&self, base: &Settings, overrides: &[Settings]) -> Arc<dyn Filter> {
+        let settings = overrides.last().unwrap_or(base);
+        let rules = settings.clone().downcast::<Authorizer>();
+        // Both parsers give nothing else. If they did, nothing would be let through.
+        let rules = rules.unwrap_or_else(|_| Arc::new(Authorizer::closed()));
+        Arc::new(Authorize::new(rules, self.observer.clone()))
+    }
+}
+
+fn settings(message: Option<&Rbac>, path: &Path<'_>) -> Result<Settings, String> {
+    let rules = message.map(|message| authorizer(message, path)).transpose();
+    let rules = rules.map_err(|reject| reject.to_string())?;
+    Ok(Arc::new(rules.unwrap_or_default()))
+}
+
+fn authorizer(message: &Rbac, path: &Path<'_>) -> Result<Authorizer, Reject> {
+    let scope = Scope::new(Layer::Requests);
+    let enforced = ruleset(
+        ("rules", message.rules.as_ref()),
+        ("matcher", message.matcher.as_ref()),
+        &scope,
+        path,
+    )?;
+    let shadow = ruleset(
+        ("shadow_rules", message.shadow_rules.as_ref()),
+        ("shadow_matcher", message.shadow_matcher.as_ref()),
+        &scope,
+        path,
+    )?;
+    let shadow_prefix = message.shadow_rules_stat_prefix.as_str().into();
+    Ok(Authorizer { enforced, shadow, shadow_prefix })
+}
