@@ -131,6 +131,9 @@ impl Dice {
     }
 
     fn policy(&mut self, name: String, is_flat: bool) -> Policy {
+        if is_flat && self.percent(40) {
+            return self.filed(name);
+        }
         let depth = if is_flat { 1 } else { 4 };
         let permissions = self.some(1, 1, |dice| dice.formula(depth, Side::What));
         let principals = match self.percent(25) {
@@ -138,6 +141,27 @@ impl Dice {
             false => self.some(1, 1, |dice| dice.formula(depth, Side::Who)),
         };
         Policy { name, permissions, principals }
+    }
+
+    /// A policy that the index files under one word.
+    fn filed(&mut self, name: String) -> Policy {
+        let exact = |text| Text { form: Form::Exact, text, any_case: false };
+        let header = |name, text| Leaf::Header {
+            name,
+            ask: Ask::Text(exact(text)),
+            invert: false,
+            missing_is_empty: false,
+        };
+        let leaf = match self.below(3) {
+            0 => Leaf::UrlPath(exact(self.pick(PATHS))),
+            1 => header(":authority", self.pick(AUTHORITIES)),
+            _ => header("x-a", self.pick(&["1", "2", "ab", "b", "10", "-3"])),
+        };
+        let principals = vec![match self.percent(60) {
+            true => Formula::Always,
+            false => Formula::Leaf(Leaf::Authenticated(Some(exact(self.pick(IDS))))),
+        }];
+        Policy { name, permissions: vec![Formula::Leaf(leaf)], principals }
     }
 
     fn formula(&mut self, depth: usize, side: Side) -> Formula {

@@ -96,11 +96,14 @@ fn custom(
         if ranges.is_empty() {
             return Err(path.field("cidr_ranges").reject("is empty"));
         }
-        return match text(input, scope, &input_path)? {
-            Input::SourceIp => Ok(Condition::SourceIp(ranges)),
-            Input::DestinationIp => Ok(Condition::DestinationIp(ranges)),
-            _ => Err(input_path.reject("is not an address")),
-        };
+        let input = text(input, scope, &input_path)?;
+        if input == Input::SourceIp {
+            return Ok(Condition::SourceIp(ranges));
+        }
+        if input == Input::DestinationIp {
+            return Ok(Condition::DestinationIp(ranges));
+        }
+        return Err(input_path.reject("is not an address"));
     }
     if let Some(message) = unpack::<Metadata>(any, &path)? {
         let (any, input_path) =

@@ -152,7 +152,7 @@ fn routes_replace_or_switch_off() {
     let open = parse(None);
     let filter = |settings: &[_]| format!("{:?}", factory.build(&closed, settings));
     assert!(filter(&[]).contains("enforced: Some"));
-    assert!(filter(&[open.clone()]).contains("enforced: None"));
+    assert!(filter(std::slice::from_ref(&open)).contains("enforced: None"));
     assert!(filter(&[open.clone(), closed.clone()]).contains("enforced: Some"));
     // Not what the factory has parsed.
     let foreign = factory.build(&(std::sync::Arc::new(()) as mesh_core::filter::Settings), &[]);
@@ -166,8 +166,8 @@ fn audit_conditions_are_kept() {
         logger_configs: vec![AuditLoggerConfig { is_optional: true, audit_logger: None }],
     };
     let with = |condition| {
-        let mut rules = pb::Rbac::default();
-        rules.audit_logging_options = Some(options(condition));
+        let audit_logging_options = Some(options(condition));
+        let rules = pb::Rbac { audit_logging_options, ..Default::default() };
         match parse(&filter(rules)).unwrap().enforced {
             Some(Ruleset::Rules(rules)) => rules.audit_condition(),
             other => panic!("made of rules: {other:?}"),
