@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::identity::Peer;
 
@@ -12,8 +13,24 @@ pub trait ConnectionFilter: Send + Sync + fmt::Debug {
     /// Whether `peer` may go on.
     ///
     /// # Errors
+    /// Why not.
+    fn admit(&self, peer: &Peer) -> Result<(), Denial>;
+}
+
+/// Why a connection may not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
     /// The rule that denies it: for logs, never for the peer.
-    fn admit(&self, peer: &Peer) -> Result<(), Arc<str>>;
+    pub rule: Arc<str>,
+    /// How long the connection is held, without a byte, before it is closed.
+    pub hold: Duration,
+}
+
+impl Denial {
+    /// A denial by `rule` that closes at once.
+    pub fn new(rule: impl Into<Arc<str>>) -> Self {
+        Self { rule: rule.into(), hold: Duration::ZERO }
+    }
 }
 
 /// Makes connection filters of one kind from their configuration.

@@ -24,7 +24,7 @@ use std::time::Instant;
 
 pub use authorize::Authorize;
 pub use chain::{Chain, Entry, Override, Passage};
-pub use connection::{ConnectionFactory, ConnectionFilter};
+pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
 pub use local::LocalResponse;
 pub use slot::Slot;
 

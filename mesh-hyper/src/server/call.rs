@@ -108,22 +108,21 @@ fn begin(tail: &mut Tail, routes: &Routes, mut request: Request<ServerBody>) -> 
         }
         runtime::with_rng(|rng| routes.plan(&view, rng))
     };
-    let chain = match plan {
-        Ok(plan) => plan.chain,
+    let (chain, route) = match plan {
+        Ok(plan) => (plan.chain, plan.route),
         Err(why) => return Begin::Decided(answer::without_plan(why, protocol)),
     };
     if !chain.is_empty() {
         let mut passage = Passage::new(chain);
-        match filters::advance(&connected, &mut request, &mut passage, None) {
+        match filters::advance(&connected, &mut request, (&route, &mut passage), None) {
             Progress::Passed => tail.set_passage(passage),
             Progress::Answered(local) => {
                 tail.set_passage(passage);
                 return Begin::Decided(answer::local(local, protocol));
             }
             Progress::Waits(step) => {
-                return Begin::Filtering(Box::pin(filters::wait(
-                    connected, request, passage, step,
-                )));
+                let waiting = filters::wait(connected, request, (route, passage), step);
+                return Begin::Filtering(Box::pin(waiting));
             }
         }
     }

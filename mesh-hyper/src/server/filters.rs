@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use http::Request;
 use mesh_core::filter::{self, HeaderChanges, LocalResponse, Passage, Step};
+use mesh_core::metadata::Metadata;
+use mesh_core::route::Route;
 use mesh_core::side::{Failure, Reply};
 
 use super::body::ServerBody;
@@ -25,7 +27,7 @@ pub(super) enum Progress {
 pub(super) fn advance(
     connected: &Connected,
     request: &mut Request<ServerBody>,
-    passage: &mut Passage,
+    (route, passage): (&Route, &mut Passage),
     mut answer: Option<Result<Reply, Failure>>,
 ) -> Progress {
     loop {
@@ -35,7 +37,15 @@ pub(super) fn advance(
             let now = runtime::now();
             let (peer, answer) = (Some(&*connected.peer.0), answer.take());
             runtime::with_rng(|rng| {
-                let mut context = filter::Context { now, peer, rng, answer, changes: &mut changes };
+                let mut context = filter::Context {
+                    now,
+                    peer,
+                    route: Some(route),
+                    metadata: Metadata::default(),
+                    rng,
+                    answer,
+                    changes: &mut changes,
+                };
                 passage.poll(&view, &mut context)
             })
         };
@@ -58,7 +68,7 @@ pub(super) type Filtered = (Passage, Result<Request<ServerBody>, LocalResponse>)
 pub(super) async fn wait(
     connected: Arc<Connected>,
     mut request: Request<ServerBody>,
-    mut passage: Passage,
+    (route, mut passage): (Arc<Route>, Passage),
     mut step: Step,
 ) -> Filtered {
     loop {
@@ -71,7 +81,7 @@ pub(super) async fn wait(
             Step::Ask(call) => Some(Err(Failure::NoCluster(call.cluster))),
             Step::Continue | Step::Respond(_) | _ => None,
         };
-        match advance(&connected, &mut request, &mut passage, answer) {
+        match advance(&connected, &mut request, (&route, &mut passage), answer) {
             Progress::Passed => return (passage, Ok(request)),
             Progress::Answered(local) => return (passage, Err(local)),
             Progress::Waits(next) => step = next,

@@ -14,7 +14,7 @@ use mesh_core::route::{Override, Overrides};
 use mesh_core::snapshot::HttpFilter;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::authz::RbacFactory;
+use super::authz::{NetworkRbacFactory, RbacFactory};
 use super::value::{is_type, unpack};
 use super::{Path, Reject};
 
@@ -45,6 +45,7 @@ impl Registry {
             registry.filters.insert(message_name(own).into(), factory.clone());
             registry.overrides.insert(per_route, factory);
         }
+        registry.add_connection_filter(Arc::new(NetworkRbacFactory::default()));
         registry
     }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::Keepalive;
-use crate::filter::ConnectionFilter;
+use crate::filter::{ConnectionFilter, Denial};
 use crate::identity::Peer;
 use crate::listener::{Connection, Selector};
 use crate::route::Table;
@@ -94,8 +94,8 @@ impl FilterChain {
     /// Whether `peer` may connect.
     ///
     /// # Errors
-    /// The rule that denies it: for logs, never for the peer.
-    pub fn admit(&self, peer: &Peer) -> Result<(), Arc<str>> {
+    /// The first filter that denies it says why.
+    pub fn admit(&self, peer: &Peer) -> Result<(), Denial> {
         self.filters.iter().try_for_each(|filter| filter.admit(peer))
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::*;
-use crate::filter::ConnectionFilter;
+use crate::filter::{ConnectionFilter, Denial};
 use crate::identity::Peer;
 use crate::listener::{ChainMatch, Connection, Prefix, Selector, Transport};
 use crate::matcher::PathMatcher;
@@ -42,8 +42,8 @@ fn chain(name: &str) -> Arc<FilterChain> {
 struct Nobody;
 
 impl ConnectionFilter for Nobody {
-    fn admit(&self, _: &Peer) -> Result<(), Arc<str>> {
-        Err("nobody".into())
+    fn admit(&self, _: &Peer) -> Result<(), Denial> {
+        Err(Denial::new("nobody"))
     }
 }
 
@@ -96,7 +96,7 @@ fn connections_get_a_chain_the_default_one_or_none() {
 #[test]
 fn a_connection_that_a_filter_denies_is_not_admitted() {
     let denied = chain("x").admit(&Peer::default());
-    assert_eq!(denied.unwrap_err().as_ref(), "nobody");
+    assert_eq!(denied.unwrap_err().rule.as_ref(), "nobody");
 }
 
 #[test]

@@ -9,10 +9,12 @@ mod stream;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Extensions, Request, Response};
 use http_body::Body;
+use mesh_core::filter::Denial;
 use mesh_core::identity;
 use mesh_core::listener::{Connection, Transport};
 use mesh_core::snapshot::{Inspection, ServerSnapshot};
@@ -78,7 +80,11 @@ pub(super) async fn serve<S, B>(
     let timeout = shared.settings.handshake_timeout;
     let shaken = tokio::time::timeout(timeout, shake(io, peer, &shared)).await;
     drop(handshake);
-    let Ok(Some(Shaken { io, protocol, connected, lifetime })) = shaken else { return };
+    let Shaken { io, protocol, connected, lifetime } = match shaken {
+        Ok(Ok(shaken)) => shaken,
+        Ok(Err(Closed { hold })) if !hold.is_zero() => return tokio::time::sleep(hold).await,
+        Ok(Err(_)) | Err(_) => return,
+    };
     match protocol {
         Protocol::Http1 => h1::serve(io, connected, lifetime, service).await,
         Protocol::Http2 => h2::serve(io, connected, lifetime, service, timeout).await,
@@ -112,28 +118,37 @@ struct Shaken {
     lifetime: Lifetime,
 }
 
-/// Finds out what a connection is and whether it may be; `None` if it is to be closed without a
-/// byte.
-async fn shake(io: Box<dyn Io>, peer: identity::Peer, shared: &Arc<Shared>) -> Option<Shaken> {
+/// A connection that is closed without a byte.
+#[derive(Default)]
+struct Closed {
+    /// How long it is held before.
+    hold: Duration,
+}
+
+/// Finds out what a connection is and whether it may be.
+async fn shake(
+    io: Box<dyn Io>,
+    peer: identity::Peer,
+    shared: &Arc<Shared>,
+) -> Result<Shaken, Closed> {
     let mut io = Prefixed::new(io);
-    let mut snapshot = shared.status.snapshot()?;
+    let mut snapshot = shared.status.snapshot().ok_or_else(Closed::default)?;
     let mut transport = Transport::Plain;
     if snapshot.inspection == Inspection::FirstByte {
-        transport = io.transport().await.ok()??;
+        transport = io.transport().await.ok().flatten().ok_or_else(Closed::default)?;
         // It may have taken a while.
-        snapshot = shared.status.snapshot()?;
+        snapshot = shared.status.snapshot().ok_or_else(Closed::default)?;
     }
-    let chain = snapshot.chain(&facts(&peer, transport))?.clone();
-    let protocol = io.protocol().await.ok()??;
-    if let Err(rule) = chain.admit(&peer) {
+    let chain = snapshot.chain(&facts(&peer, transport)).ok_or_else(Closed::default)?.clone();
+    let protocol = io.protocol().await.ok().flatten().ok_or_else(Closed::default)?;
+    if let Err(Denial { rule, hold }) = chain.admit(&peer) {
         tracing::debug!(remote = ?peer.remote, %rule, "connection denied");
-        return None;
+        return Err(Closed { hold });
     }
     let mut extensions = Extensions::new();
     let peer = Peer(Arc::new(peer));
-    let is_refused = accepted(shared, &peer, &mut extensions);
-    if is_refused {
-        return None;
+    if accepted(shared, &peer, &mut extensions) {
+        return Err(Closed::default());
     }
     let connected = Arc::new(Connected {
         peer,
@@ -143,7 +158,7 @@ async fn shake(io: Box<dyn Io>, peer: identity::Peer, shared: &Arc<Shared>) -> O
         extensions,
     });
     let lifetime = Lifetime::new(shared, snapshot, chain);
-    Some(Shaken { io, protocol, connected, lifetime })
+    Ok(Shaken { io, protocol, connected, lifetime })
 }
 
 /// Fills in what requests say of their connection; whether the application refuses it.

@@ -1,8 +1,8 @@
 //! Authorization: Envoy's RBAC, of requests and of connections (gRFC A41, A59).
 //!
 //! ```text
-//! http RBAC, RBACPerRoute ─► RbacFactory ─► filter::Authorize     for listeners of servers
-//! network RBAC            ─► connection  ─► Authorizer            asked once per connection
+//! http RBAC, RBACPerRoute ─► RbacFactory        ─► filter::Authorize  for listeners of servers
+//! network RBAC            ─► NetworkRbacFactory ─► ConnectionFilter   asked once per connection
 //! ```
 //!
 //! Whatever would let more through if it were left out is refused, with its path: conditions in
@@ -22,4 +22,4 @@ mod tests;
 mod tree;
 
 pub use http::RbacFactory;
-pub use network::{ConnectionRules, connection};
+pub use network::NetworkRbacFactory;

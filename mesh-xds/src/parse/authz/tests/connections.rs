@@ -1,22 +1,33 @@
 //! Rules of connections, and filters on the wrong side.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 use envoy_types::pb::envoy::extensions::filters::network::rbac::v3::Rbac as NetworkRbac;
 use envoy_types::pb::envoy::extensions::path::r#match::uri_template::v3::UriTemplateMatchConfig;
 use envoy_types::pb::google::protobuf::Duration as DurationMessage;
+use mesh_core::filter::{ConnectionFactory, ConnectionFilter};
 
 use super::*;
 use crate::fixtures::{http_filter, listener, manager, rds, router};
-use crate::parse::authz::{ConnectionRules, connection};
-use crate::parse::{Path, Registry, Reject};
+use crate::parse::Registry;
+use crate::parse::authz::NetworkRbacFactory;
+use crate::parse::listener::Listener;
 
-fn parse(rules: pb::Rbac, change: fn(&mut NetworkRbac)) -> Result<ConnectionRules, Reject> {
+fn parse(
+    rules: pb::Rbac,
+    change: fn(&mut NetworkRbac),
+) -> Result<Arc<dyn ConnectionFilter>, String> {
     let stat_prefix = "tcp".into();
     let mut message = NetworkRbac { rules: Some(rules), stat_prefix, ..Default::default() };
     change(&mut message);
-    connection(&message.encode_to_vec(), &Path::root().element("filters", 0))
+    NetworkRbacFactory::default().build(&message.encode_to_vec())
+}
+
+/// The path at the beginning of an error.
+fn path_of(why: &str) -> &str {
+    why.split_once(": ").map_or(why, |(path, _)| path)
 }
 
 #[test]
@@ -27,19 +38,19 @@ fn connections_are_judged_by_what_is_known_of_them() {
     };
     let local = Some(([10, 0, 9, 9], 443).into());
     let peer = Peer { remote: Some(([10, 0, 0, 1], 4711).into()), local, session: None };
-    let allowed = |network: &str, peer: &Peer| {
-        from(network).rules.judge(&Facts::connection(peer)).is_allowed()
-    };
-    assert!(allowed("10.0.0.0", &peer));
-    assert!(!allowed("10.0.1.0", &peer));
-    assert!(!allowed("10.0.0.0", &Peer::default()));
+    let denied = |network: &str, peer: &Peer| from(network).admit(peer).err();
+    assert_eq!(denied("10.0.0.0", &peer), None);
+    let why = "denied: no policy matches";
+    assert_eq!(denied("10.0.1.0", &peer).map(|it| it.rule), Some(why.into()));
+    assert_eq!(denied("10.0.0.0", &Peer::default()).map(|it| it.hold), Some(Duration::ZERO));
 }
 
 #[test]
 fn what_only_requests_have_is_refused() {
     let at = |rule: Rule| {
-        let path = parse(allowing(policy(rule, Identifier::Any(true))), |_| {}).unwrap_err().path;
-        path.strip_prefix(r#"filters[0].rules.policies["p"].permissions[0]."#).unwrap().to_owned()
+        let why = parse(allowing(policy(rule, Identifier::Any(true))), |_| {}).unwrap_err();
+        let path = path_of(&why).strip_prefix(r#"rules.policies["p"].permissions[0]."#);
+        path.unwrap().to_owned()
     };
     assert_eq!(at(Rule::Header(header("x-a", "1"))), "header");
     assert_eq!(at(Rule::UrlPath(path("/"))), "url_path");
@@ -54,18 +65,18 @@ fn what_only_requests_have_is_refused() {
 
 #[test]
 fn the_rest_of_the_message_is_read() {
-    let refused = |change| parse(pb::Rbac::default(), change).unwrap_err().path;
-    assert_eq!(&*refused(|m| m.stat_prefix.clear()), "filters[0].stat_prefix");
-    assert_eq!(&*refused(|m| m.enforcement_type = 9), "filters[0].enforcement_type");
-    let delay = |seconds| Some(DurationMessage { seconds, nanos: 0 });
+    let refused = |change| path_of(&parse(pb::Rbac::default(), change).unwrap_err()).to_owned();
+    assert_eq!(refused(|m| m.stat_prefix.clear()), "stat_prefix");
+    assert_eq!(refused(|m| m.enforcement_type = 9), "enforcement_type");
+    let seconds = |seconds| Some(DurationMessage { seconds, nanos: 0 });
     assert_eq!(
-        &*refused(|m| m.delay_deny = Some(DurationMessage { seconds: -1, nanos: 0 })),
-        "filters[0].delay_deny"
+        refused(|m| m.delay_deny = Some(DurationMessage { seconds: -1, nanos: 0 })),
+        "delay_deny"
     );
     let mut slow = NetworkRbac { stat_prefix: "x".into(), ..Default::default() };
-    slow.delay_deny = delay(3);
-    let rules = connection(&slow.encode_to_vec(), &Path::root()).unwrap();
-    assert_eq!((rules.delay_deny, rules.rules.is_empty()), (Some(Duration::from_secs(3)), true));
+    (slow.rules, slow.delay_deny) = (Some(pb::Rbac::default()), seconds(3));
+    let denied = NetworkRbacFactory::default().build(&slow.encode_to_vec()).unwrap();
+    assert_eq!(denied.admit(&Peer::default()).unwrap_err().hold, Duration::from_secs(3));
 }
 
 #[test]
@@ -80,6 +91,7 @@ fn listeners_of_clients_have_no_authorization() {
     };
     let refused = parse(false).unwrap_err();
     assert_eq!(&*refused.path, "api_listener.api_listener.http_filters[0].typed_config");
-    assert!(refused.why.ends_with("RBAC is not supported here"), "{refused}");
-    assert!(parse(true).unwrap().filters.is_empty());
+    assert!(refused.why.ends_with("RBAC is not supported"), "{refused}");
+    let Listener::Client(listener) = parse(true).unwrap() else { panic!("it is a client's") };
+    assert!(listener.filters.is_empty());
 }

@@ -5,7 +5,7 @@ use envoy_types::pb::envoy::config::listener::v3 as lds;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
 use envoy_types::pb::google::protobuf;
 use mesh_core::cluster::Address;
-use mesh_core::filter::{ConnectionFactory, ConnectionFilter};
+use mesh_core::filter::{ConnectionFactory, ConnectionFilter, Denial};
 use mesh_core::identity::Peer;
 use mesh_core::listener::{Connection, Transport};
 use mesh_core::snapshot::{Connections, Inspection};
@@ -24,8 +24,8 @@ use crate::parse::listener::{Listener, RouteSource, ServerListener};
 struct Gate;
 
 impl ConnectionFilter for Gate {
-    fn admit(&self, _: &Peer) -> Result<(), Arc<str>> {
-        Err("gate".into())
+    fn admit(&self, _: &Peer) -> Result<(), Denial> {
+        Err(Denial::new("gate"))
     }
 }
 
