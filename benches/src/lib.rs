@@ -7,6 +7,7 @@ mod client;
 mod figures;
 pub mod growth;
 mod grpc_server;
+pub mod policies;
 mod process;
 #[path = "../shared/mod.rs"]
 pub mod shared;

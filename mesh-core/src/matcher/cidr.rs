@@ -21,6 +21,12 @@ impl Cidr {
         Ok(Self(unmapped(net).trunc()))
     }
 
+    /// How many leading bits its addresses share.
+    #[must_use]
+    pub fn prefix_len(&self) -> u8 {
+        self.0.prefix_len()
+    }
+
     /// Whether `address` is one of them.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -143,7 +143,7 @@ impl Dice {
         Policy { name, permissions, principals }
     }
 
-    /// A policy that the index files under one word.
+    /// A policy that the index files under one word or range.
     fn filed(&mut self, name: String) -> Policy {
         let exact = |text| Text { form: Form::Exact, text, any_case: false };
         let header = |name, text| Leaf::Header {
@@ -152,9 +152,11 @@ impl Dice {
             invert: false,
             missing_is_empty: false,
         };
-        let leaf = match self.below(3) {
+        let leaf = match self.below(4) {
             0 => Leaf::UrlPath(exact(self.pick(PATHS))),
             1 => header(":authority", self.pick(AUTHORITIES)),
+            2 if self.percent(50) => Leaf::SourceIp(self.net()),
+            2 => Leaf::DestinationIp(self.net()),
             _ => header("x-a", self.pick(&["1", "2", "ab", "b", "10", "-3"])),
         };
         let principals = vec![match self.percent(60) {

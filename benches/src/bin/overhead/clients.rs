@@ -14,6 +14,8 @@ pub(crate) struct Client {
     pub(crate) binary: &'static str,
     /// Which addresses it is given.
     pub(crate) target: Target,
+    /// What a server is told on its command line.
+    pub(crate) arguments: &'static [&'static str],
     /// What is measured.
     pub(crate) cases: &'static [Case],
     /// The clients it is compared with, in the cases that both have.
@@ -90,12 +92,13 @@ const STREAM: Case = Case { mode: Mode::Stream, concurrency: 1 };
 const LARGE: Case = Case { mode: Mode::Large, concurrency: 1 };
 const HTTP1: Case = Case { mode: Mode::Http1, concurrency: 1 };
 
-pub(crate) static CLIENTS: [Client; 8] = [
+pub(crate) static CLIENTS: [Client; 10] = [
     Client {
         name: "tonic",
         workspace: &PEERS,
         binary: "client",
         target: Target::Endpoint,
+        arguments: &[],
         cases: &[UNARY, UNARY_32, STREAM, LARGE],
         against: &[],
     },
@@ -104,6 +107,7 @@ pub(crate) static CLIENTS: [Client; 8] = [
         workspace: &PEERS,
         binary: "client",
         target: Target::Endpoints,
+        arguments: &[],
         cases: &[UNARY, UNARY_32],
         against: &["tonic"],
     },
@@ -112,6 +116,7 @@ pub(crate) static CLIENTS: [Client; 8] = [
         workspace: &PEERS,
         binary: "client",
         target: Target::ControlPlane,
+        arguments: &[],
         cases: &[UNARY, UNARY_32],
         against: &["tonic"],
     },
@@ -120,6 +125,7 @@ pub(crate) static CLIENTS: [Client; 8] = [
         workspace: &PEERS,
         binary: "client",
         target: Target::Http1,
+        arguments: &[],
         cases: &[HTTP1],
         against: &[],
     },
@@ -128,6 +134,7 @@ pub(crate) static CLIENTS: [Client; 8] = [
         workspace: &MESH,
         binary: "client",
         target: Target::Mesh,
+        arguments: &[],
         cases: &[UNARY, UNARY_32, STREAM, LARGE],
         against: &["tonic", "tonic-xds"],
     },
@@ -136,6 +143,7 @@ pub(crate) static CLIENTS: [Client; 8] = [
         workspace: &MESH,
         binary: "client",
         target: Target::Mesh,
+        arguments: &[],
         cases: &[HTTP1],
         against: &["hyper-util"],
     },
@@ -144,6 +152,7 @@ pub(crate) static CLIENTS: [Client; 8] = [
         workspace: &PEERS,
         binary: "grpc_server",
         target: Target::Itself,
+        arguments: &[],
         cases: &[UNARY, UNARY_32, STREAM, LARGE],
         against: &[],
     },
@@ -152,7 +161,26 @@ pub(crate) static CLIENTS: [Client; 8] = [
         workspace: &MESH,
         binary: "grpc_server",
         target: Target::Itself,
+        arguments: &[],
         cases: &[UNARY, UNARY_32, STREAM, LARGE],
         against: &["tonic-server"],
+    },
+    Client {
+        name: "server+rbac",
+        workspace: &MESH,
+        binary: "grpc_server",
+        target: Target::Itself,
+        arguments: &["100"],
+        cases: &[UNARY],
+        against: &["tonic-server", "server"],
+    },
+    Client {
+        name: "server+rbac10k",
+        workspace: &MESH,
+        binary: "grpc_server",
+        target: Target::Itself,
+        arguments: &["10000"],
+        cases: &[UNARY],
+        against: &["server+rbac"],
     },
 ];

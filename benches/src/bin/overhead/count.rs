@@ -24,8 +24,8 @@ pub(crate) struct Load<'a> {
 pub(crate) enum Who<'a> {
     /// A client that calls these addresses.
     Client(&'a [String]),
-    /// A server that this client calls.
-    Server(&'a Path),
+    /// A server with these arguments that this client calls.
+    Server(&'a [&'a str], &'a Path),
 }
 
 /// What one call allocates, reallocations included.
@@ -44,7 +44,9 @@ impl Load<'_> {
             let command = callgrind::command(binary, profile);
             match self.who {
                 Who::Client(addresses) => drop(self.run(command, calls, addresses)?),
-                Who::Server(client) => drop(self.serve(command, calls, client)?),
+                Who::Server(arguments, client) => {
+                    drop(self.serve(command, arguments, calls, client)?);
+                }
             }
             Ok([callgrind::total(profile)?])
         })
@@ -59,7 +61,9 @@ impl Load<'_> {
                 Who::Client(addresses) => {
                     String::from_utf8(self.run(command, calls, addresses)?.stdout)?
                 }
-                Who::Server(client) => self.serve(command, calls, client)?.end("counted")?,
+                Who::Server(arguments, client) => {
+                    self.serve(command, arguments, calls, client)?.end("counted")?
+                }
             };
             let (count, bytes) =
                 output.trim().split_once(' ').ok_or("the client counted nothing")?;
@@ -82,10 +86,16 @@ impl Load<'_> {
     }
 
     /// Starts a server and calls it.
-    fn serve(&self, mut server: Command, calls: u32, client: &Path) -> Result<Process, Error> {
-        let mut server = Process::start(&mut server)?;
+    fn serve(
+        &self,
+        mut server: Command,
+        arguments: &[&str],
+        calls: u32,
+        client: &Path,
+    ) -> Result<Process, Error> {
+        let mut server = Process::start(server.args(arguments))?;
         let address = server.hear("grpc")?;
-        let caller = Load { kind: "tonic", case: self.case, who: Who::Server(client) };
+        let caller = Load { kind: "tonic", case: self.case, who: Who::Server(arguments, client) };
         caller.run(Command::new(client), calls, &[address])?;
         Ok(server)
     }

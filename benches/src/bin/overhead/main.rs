@@ -3,8 +3,9 @@
 //!
 //! Both counts are exact where time on a shared machine is not, so they can carry a promise.
 //! Instructions are user space only, as callgrind counts them; the kernel's share and the other side
-//! are outside. Servers are measured in the same way, with a client of tonic's outside. Each count is the difference of two runs that differ in the number of calls alone,
-//! which leaves out start-up, connecting and warm-up.
+//! are outside. Servers are measured in the same way, with a client of tonic's outside. Each count is
+//! the difference of two runs that differ in the number of calls alone, which leaves out start-up,
+//! connecting and warm-up.
 //!
 //! ```text
 //! clients (what to measure) -> workspace (build it) -> server (start it)
@@ -32,7 +33,7 @@ use server::{Servers, Target};
 use workspace::{MESH, PEERS, WORKSPACES};
 
 /// The promises.
-const BARS: [(&str, f64); 10] = [
+const BARS: [(&str, f64); 13] = [
     ("mesh/tonic@1", 0.80),
     ("mesh/tonic@32", 0.80),
     ("mesh/tonic-xds@1", 0.64),
@@ -43,6 +44,9 @@ const BARS: [(&str, f64); 10] = [
     ("mesh-http/hyper-util@1", 1.00),
     ("server/tonic-server@1", 1.00),
     ("server/tonic-server@32", 1.00),
+    ("server+rbac/tonic-server@1", 1.10),
+    ("allocations.server+rbac-server", 2.0),
+    ("server+rbac10k/server+rbac@1", 1.30),
 ];
 
 fn main() -> Result<(), Error> {
@@ -109,7 +113,7 @@ fn measure(
         eprintln!("{label}");
         let caller = PEERS.binary(target, "client");
         let who = match client.target {
-            Target::Itself => Who::Server(&caller),
+            Target::Itself => Who::Server(client.arguments, &caller),
             Target::Endpoint
             | Target::Endpoints
             | Target::ControlPlane

@@ -32,6 +32,7 @@ impl Report {
     /// - `ir.CLIENT[.MODE]@CONCURRENCY`: instructions per call
     /// - `allocations.CLIENT[.MODE]`, `bytes.CLIENT[.MODE]`: allocations per call
     /// - `CLIENT/BASELINE[.MODE]@CONCURRENCY`: ratio of the instructions
+    /// - `allocations.CLIENT-BASELINE[.MODE]`: allocations per call that the client adds
     pub(crate) fn figures(&self) -> Figures {
         let mut figures = Figures::default();
         for row in &self.rows {
@@ -41,20 +42,25 @@ impl Report {
                 figures.insert(case.load(&format!("allocations.{}", client.name)), count);
                 figures.insert(case.load(&format!("bytes.{}", client.name)), bytes);
             }
-            for (baseline, ratio) in self.ratios(row) {
-                figures.insert(case.label(&format!("{}/{baseline}", client.name)), ratio);
+            for other in self.baselines(row) {
+                let (name, baseline) = (client.name, other.client.name);
+                let ratio = row.instructions / other.instructions;
+                figures.insert(case.label(&format!("{name}/{baseline}")), ratio);
+                if let (Some(own), Some(others)) = (row.allocations, other.allocations) {
+                    let name = case.load(&format!("allocations.{name}-{baseline}"));
+                    figures.insert(name, own.count - others.count);
+                }
             }
         }
         figures
     }
 
-    /// A row's instructions over those of its baselines, as far as these were measured.
-    fn ratios<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = (&'static str, f64)> + 'a {
+    /// The same load of those that a row is compared with, as far as these were measured.
+    fn baselines<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = &'a Row> + 'a {
         row.client.against.iter().filter_map(|baseline| {
             let comparable =
                 |other: &&Row| other.client.name == *baseline && other.case == row.case;
-            let other = self.rows.iter().find(comparable)?;
-            Some((*baseline, row.instructions / other.instructions))
+            self.rows.iter().find(comparable)
         })
     }
 }
@@ -71,8 +77,9 @@ impl fmt::Display for Report {
                 Some(Allocations { count, bytes }) => write!(f, "{count:>13.2}{bytes:>9.0}")?,
                 None => write!(f, "{:>13}{:>9}", "", "")?,
             }
-            for (baseline, ratio) in self.ratios(row) {
-                write!(f, "  {baseline} {ratio:.3}")?;
+            for other in self.baselines(row) {
+                let ratio = row.instructions / other.instructions;
+                write!(f, "  {} {ratio:.3}", other.client.name)?;
             }
             writeln!(f)?;
         }

@@ -4,14 +4,22 @@ use http::header::{CONTENT_TYPE, COOKIE, HeaderName, TE};
 use rustc_hash::FxHashMap;
 
 use crate::authz::{Condition, Expression};
-use crate::matcher::{Field, HeaderMatcher, StringMatcher, StringPattern, ValueMatcher};
+use crate::matcher::{Cidr, Field, HeaderMatcher, StringMatcher, StringPattern, ValueMatcher};
 
-/// A text that an attribute must have.
+/// What an attribute must have.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key<'p> {
-    pub(super) attribute: Attribute<'p>,
-    pub(super) form: Form,
-    pub(super) text: &'p [u8],
+pub(super) enum Key<'p> {
+    /// This text.
+    Text { attribute: Attribute<'p>, form: Form, text: &'p [u8] },
+    /// An address of this range.
+    Range(End, Cidr),
+}
+
+/// Which address of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum End {
+    Source,
+    Destination,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,7 +55,7 @@ pub(super) fn count<'p>(part: &'p Expression, counts: &mut Counts<'p>) {
             parts.iter().for_each(|part| count(part, counts));
         }
         Expression::Is(condition) => {
-            if let Some(key) = key(condition) {
+            for key in keys(condition) {
                 *counts.entry(key).or_default() += 1;
             }
         }
@@ -61,10 +69,11 @@ fn demand<'p>(part: &'p Expression, counts: &Counts<'p>) -> Option<Demand<'p>> {
             parts.iter().filter_map(|part| demand(part, counts)).min_by_key(|it| it.cost)
         }
         Expression::Any(parts) => of_any(parts, counts),
-        Expression::Is(condition) => key(condition).map(|key| {
-            let cost = counts.get(&key).copied().unwrap_or(0);
-            Demand { keys: vec![key], cost }
-        }),
+        Expression::Is(condition) => {
+            let keys = keys(condition);
+            let cost = keys.iter().map(|key| counts.get(key).copied().unwrap_or(0)).sum();
+            (!keys.is_empty()).then_some(Demand { keys, cost })
+        }
         Expression::Always | Expression::Not(_) => None,
     }
 }
@@ -79,8 +88,20 @@ pub(super) fn of_any<'p>(parts: &'p [Expression], counts: &Counts<'p>) -> Option
     })
 }
 
-/// What must be there for `condition` to be anything but false.
-fn key(condition: &Condition) -> Option<Key<'_>> {
+/// Of what something must be there for `condition` to be anything but false; nothing, if that
+/// cannot be said.
+fn keys(condition: &Condition) -> Vec<Key<'_>> {
+    let ranges = |end, ranges: &[Cidr]| ranges.iter().map(|it| Key::Range(end, *it)).collect();
+    if let Condition::SourceIp(all) = condition {
+        ranges(End::Source, all)
+    } else if let Condition::DestinationIp(all) = condition {
+        ranges(End::Destination, all)
+    } else {
+        text_of(condition).into_iter().collect()
+    }
+}
+
+fn text_of(condition: &Condition) -> Option<Key<'_>> {
     match condition {
         Condition::Path(matcher) => text_key(Attribute::Path, matcher),
         Condition::Authenticated(Some(matcher)) => text_key(Attribute::Name, matcher),
@@ -129,19 +150,19 @@ fn text_key<'p>(attribute: Attribute<'p>, matcher: &'p StringMatcher) -> Option<
             _,
         ) => return None,
     };
-    Some(Key { attribute, form, text: text.as_bytes() })
+    Some(Key::Text { attribute, form, text: text.as_bytes() })
 }
 
 /// `:path` has the query, which paths are not filed with.
 fn full_path_key(matcher: &StringMatcher) -> Option<Key<'_>> {
     let key = text_key(Attribute::Path, matcher)?;
-    match (key.text.iter().position(|byte| *byte == b'?'), key.form) {
-        (None, _) => Some(key),
-        (Some(end), Form::Exact | Form::Prefix) => {
-            Some(Key { form: Form::Exact, text: key.text.get(..end)?, ..key })
-        }
-        (Some(end), Form::Folded) => Some(Key { text: key.text.get(..end)?, ..key }),
-    }
+    let Key::Text { attribute, form, text } = key else { return Some(key) };
+    let Some(end) = text.iter().position(|byte| *byte == b'?') else { return Some(key) };
+    let form = match form {
+        Form::Exact | Form::Prefix => Form::Exact,
+        Form::Folded => Form::Folded,
+    };
+    Some(Key::Text { attribute, form, text: text.get(..end)? })
 }
 
 /// Bytes of a text at the most whose case is ignored. Host names have 253.

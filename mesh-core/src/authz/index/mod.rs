@@ -1,11 +1,13 @@
 //! Which policies a request can match at all.
 
 mod demand;
+mod ranges;
 mod texts;
 
 use http::header::HeaderName;
 
-use self::demand::{Attribute, Counts, Key};
+use self::demand::{Attribute, Counts, End, Key};
+use self::ranges::Ranges;
 use self::texts::{Reading, Search, Texts};
 use super::condition::names;
 use super::{Facts, Policy};
@@ -13,9 +15,9 @@ use super::{Facts, Policy};
 /// Finds the first of many policies to match without looking at most of them.
 ///
 /// A policy that demands, under ANDs and ORs, that an attribute of the request equals or starts
-/// with a text is filed under that text, and looked at only by requests that have it. Where a
-/// policy offers several demands, the rarest among all policies is taken. Policies without one are
-/// looked at by all requests.
+/// with a text, or that an address is in a range, is filed under that text or range, and looked at
+/// only by requests that have it. Where a policy offers several demands, the rarest among all
+/// policies is taken. Policies without one are looked at by all requests.
 ///
 /// A demand may be unknown instead of true, and a policy that denies fires then. So where an
 /// attribute has no single reading, all policies filed under it are looked at.
@@ -26,6 +28,8 @@ pub(super) struct Index {
     authority: Texts,
     name: Texts,
     headers: Vec<(HeaderName, Texts)>,
+    source: Ranges,
+    destination: Ranges,
     always: Vec<u32>,
 }
 
@@ -80,12 +84,19 @@ impl Index {
         for (name, texts) in &self.headers {
             texts.search(&mut search, |see| read_header(name, facts, see));
         }
+        self.source.search(&mut search, facts.source().map(|it| it.ip()));
+        self.destination.search(&mut search, facts.destination().map(|it| it.ip()));
         search.all(&self.always);
         search.found()
     }
 
     fn file(&mut self, key: Key<'_>, at: u32) {
-        let texts = match key.attribute {
+        let (attribute, form, text) = match key {
+            Key::Text { attribute, form, text } => (attribute, form, text),
+            Key::Range(End::Source, range) => return self.source.file(range, at),
+            Key::Range(End::Destination, range) => return self.destination.file(range, at),
+        };
+        let texts = match attribute {
             Attribute::Path => &mut self.path,
             Attribute::Method => &mut self.method,
             Attribute::Authority => &mut self.authority,
@@ -102,7 +113,7 @@ impl Index {
                 }
             }
         };
-        texts.file(key.form, key.text, at);
+        texts.file(form, text, at);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::matcher::{HeaderMatcher, ValueMatcher};
+use crate::matcher::{Cidr, HeaderMatcher, ValueMatcher};
 
 fn path(text: &str) -> Condition {
     Condition::Path(exact(text))
@@ -177,4 +177,34 @@ fn the_rarest_demand_is_filed() {
         })
     });
     assert_eq!(looked_at, 0);
+}
+
+#[test]
+fn ranges_are_found_by_their_length() {
+    let from = |network: &str, bits| {
+        let range = Cidr::new(network.parse().unwrap(), bits).unwrap();
+        policy(Expression::Always, Condition::SourceIp([range].into()))
+    };
+    let policies = [("10.0.1.0", 24), ("10.0.0.0", 8), ("fd00::", 8), ("11.0.0.0", 24)];
+    let named =
+        |(at, (network, bits)): (usize, (&str, u8))| (format!("p{at}").into(), from(network, bits));
+    let rules = Rules::new(Action::Allow, policies.into_iter().enumerate().map(named).collect());
+    let rules = rules.unwrap();
+    let looked_at = |remote: Option<&str>| {
+        let mut looked_at = String::new();
+        Request::with(|r| r.peer.as_mut().unwrap().remote = remote.map(|it| it.parse().unwrap()))
+            .judged(|facts| {
+                rules.index.first(facts, |at| {
+                    write!(looked_at, "{at}").unwrap();
+                    false
+                })
+            });
+        looked_at
+    };
+    assert_eq!(looked_at(Some("10.0.1.9:1")), "01");
+    assert_eq!(looked_at(Some("[::ffff:10.0.2.9]:1")), "1");
+    assert_eq!(looked_at(Some("[fd00::1]:1")), "2");
+    assert_eq!(looked_at(Some("12.0.0.1:1")), "");
+    // Nobody can say where a Unix domain socket comes from.
+    assert_eq!(looked_at(None), "0123");
 }

@@ -1,14 +1,14 @@
 //! An HTTP/2 client made of single frames, for what well-behaved clients never send.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
+pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
@@ -34,10 +34,10 @@ impl Frame {
     }
 }
 
-pub(super) struct Client(pub(super) DuplexStream);
+pub(super) struct Client<S>(pub(super) S);
 
-impl Client {
-    pub(super) async fn connect(mut io: DuplexStream) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(super) async fn connect(mut io: S) -> Self {
         io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
         let mut client = Self(io);
         client.send(SETTINGS, 0, 0, &[]).await;
