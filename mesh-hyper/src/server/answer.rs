@@ -46,6 +46,11 @@ pub(super) fn malformed(why: Malformed, protocol: Protocol) -> Response<Bytes> {
     }
 }
 
+/// To a request whose path cannot be brought into the form that is asked for.
+pub(super) fn malformed_path(protocol: Protocol) -> Response<Bytes> {
+    plain(protocol, StatusCode::BAD_REQUEST, INTERNAL, "the path is malformed")
+}
+
 /// To a gRPC call whose `grpc-timeout` is none.
 pub(super) fn malformed_timeout() -> Response<Bytes> {
     plain(Protocol::Grpc, StatusCode::BAD_REQUEST, INTERNAL, "grpc-timeout is malformed")

@@ -22,6 +22,7 @@ use super::connection::Connected;
 use super::filters::{self, Filtered, Progress};
 use super::head::{self, Malformed};
 use super::outgoing::{Outgoing, Tail};
+use super::path;
 use crate::error::BoxError;
 use crate::runtime;
 
@@ -89,6 +90,9 @@ impl<S: Service<Request<ServerBody>>> Call<S, S::Future> {
 /// Deadline, route and filters of a request whose head is canonical.
 fn begin(tail: &mut Tail, routes: &Routes, mut request: Request<ServerBody>) -> Begin {
     let (connected, protocol) = (tail.connected.clone(), tail.protocol);
+    if let Err(answer) = path::rewrite(&mut request, routes.paths, protocol) {
+        return Begin::Decided(answer);
+    }
     let mut limit = routes.max_stream_duration;
     if protocol == Protocol::Grpc
         && let Some(value) = request.headers().get(GRPC_TIMEOUT)

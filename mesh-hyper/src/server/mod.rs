@@ -20,6 +20,7 @@ mod drain;
 mod filters;
 mod head;
 mod outgoing;
+mod path;
 mod peer;
 mod probes;
 mod settings;

@@ -5,6 +5,7 @@ use crate::cluster::Keepalive;
 use crate::filter::{ConnectionFilter, Denial};
 use crate::identity::Peer;
 use crate::listener::{Connection, Selector};
+use crate::request::Paths;
 use crate::route::Table;
 use crate::snapshot::{Chains, HttpFilter, Stamp};
 
@@ -88,6 +89,8 @@ pub struct Routes {
     pub chains: Chains,
     /// A bound on all requests (`common_http_protocol_options.max_stream_duration`).
     pub max_stream_duration: Option<Duration>,
+    /// How paths are rewritten before routes are looked for.
+    pub paths: Paths,
 }
 
 impl FilterChain {
@@ -129,6 +132,12 @@ impl Routes {
     pub fn new(table: Arc<Table>, filters: &[HttpFilter], limit: Option<Duration>) -> Self {
         let chains = Chains::new(filters, &table);
         let max_stream_duration = limit.filter(|limit| !limit.is_zero());
-        Self { table, chains, max_stream_duration }
+        Self { table, chains, max_stream_duration, paths: Paths::default() }
+    }
+
+    /// The same for paths that are rewritten by `paths`.
+    #[must_use]
+    pub fn rewriting(self, paths: Paths) -> Self {
+        Self { paths, ..self }
     }
 }

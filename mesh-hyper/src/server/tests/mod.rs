@@ -4,5 +4,6 @@ mod filters;
 mod http1;
 mod kit;
 mod lifecycle;
+mod paths;
 mod probes;
 mod raw;

@@ -118,7 +118,7 @@ fn routing(
         }
         (Ok(table), _) => {
             let routes = Routes::new(table, &chain.filters, chain.max_stream_duration);
-            (Routing::Ready(Arc::new(routes)), false)
+            (Routing::Ready(Arc::new(routes.rewriting(chain.paths))), false)
         }
         (Err(why), Some(Routing::Broken(known))) if known == why => (Routing::Broken(why), true),
         (Err(why), _) => (Routing::Broken(why), false),

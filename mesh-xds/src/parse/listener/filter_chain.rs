@@ -8,6 +8,7 @@ use envoy_types::pb::envoy::config::listener::v3::{Filter, FilterChain as Messag
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use envoy_types::pb::google::protobuf::Any;
 use mesh_core::filter::{ConnectionFilter, Side};
+use mesh_core::request::Paths;
 use mesh_core::snapshot::{Connections, HttpFilter};
 use rustc_hash::FxHashSet;
 
@@ -32,6 +33,8 @@ pub struct ServerChain {
     pub filters: Arc<[HttpFilter]>,
     /// `common_http_protocol_options.max_stream_duration`.
     pub max_stream_duration: Option<Duration>,
+    /// How paths are rewritten.
+    pub paths: Paths,
 }
 
 pub(super) fn filter_chain(
@@ -76,6 +79,7 @@ pub(super) fn filter_chain(
         routes: manager.routes,
         filters: manager.filters,
         max_stream_duration: manager.max_stream_duration,
+        paths: manager::paths(&message_of_last, &path)?,
     })
 }
 

@@ -8,6 +8,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
     CodecType, PathWithEscapedSlashesAction, RouteSpecifier,
 };
 use mesh_core::filter::Side;
+use mesh_core::request::{EscapedSlashes, Paths};
 use mesh_core::snapshot::{Connections, HttpFilter};
 
 use super::RouteSource;
@@ -110,20 +111,8 @@ pub(super) fn connections(
 
 fn refuse_rewriting(message: &HttpConnectionManager, path: &Path<'_>) -> Result<(), Reject> {
     const HTTP3: i32 = CodecType::Http3 as i32;
-    const DEFAULT: i32 = PathWithEscapedSlashesAction::ImplementationSpecificDefault as i32;
-    const KEEP: i32 = PathWithEscapedSlashesAction::KeepUnchanged as i32;
     if message.codec_type == HTTP3 {
         return Err(path.field("codec_type").reject("HTTP3 is not supported"));
-    }
-    if message.normalize_path.is_some_and(|normalize| normalize.value) {
-        return Err(path.field("normalize_path").reject("is not supported"));
-    }
-    if message.merge_slashes {
-        return Err(path.field("merge_slashes").reject("is not supported"));
-    }
-    if ![DEFAULT, KEEP].contains(&message.path_with_escaped_slashes_action) {
-        let path = path.field("path_with_escaped_slashes_action");
-        return Err(path.reject("only KEEP_UNCHANGED is supported"));
     }
     for (name, is_set) in [
         ("early_header_mutation_extensions", !message.early_header_mutation_extensions.is_empty()),
@@ -137,4 +126,26 @@ fn refuse_rewriting(message: &HttpConnectionManager, path: &Path<'_>) -> Result<
         }
     }
     Ok(())
+}
+
+/// How a server rewrites paths. Not at all by default, as Envoy does without runtime configuration.
+pub(super) fn paths(message: &HttpConnectionManager, path: &Path<'_>) -> Result<Paths, Reject> {
+    let action = PathWithEscapedSlashesAction::try_from(message.path_with_escaped_slashes_action);
+    let escaped_slashes = match action {
+        Ok(
+            PathWithEscapedSlashesAction::ImplementationSpecificDefault
+            | PathWithEscapedSlashesAction::KeepUnchanged,
+        ) => EscapedSlashes::Keep,
+        Ok(PathWithEscapedSlashesAction::RejectRequest) => EscapedSlashes::Reject,
+        Ok(PathWithEscapedSlashesAction::UnescapeAndRedirect) => EscapedSlashes::Redirect,
+        Ok(PathWithEscapedSlashesAction::UnescapeAndForward) => EscapedSlashes::Unescape,
+        Err(_) => {
+            return Err(path.field("path_with_escaped_slashes_action").reject("is unknown"));
+        }
+    };
+    Ok(Paths {
+        escaped_slashes,
+        normalize: message.normalize_path.is_some_and(|normalize| normalize.value),
+        merge_slashes: message.merge_slashes,
+    })
 }

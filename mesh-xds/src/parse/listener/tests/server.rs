@@ -8,6 +8,7 @@ use mesh_core::cluster::Address;
 use mesh_core::filter::{ConnectionFactory, ConnectionFilter, Denial};
 use mesh_core::identity::Peer;
 use mesh_core::listener::{Connection, Transport};
+use mesh_core::request::{EscapedSlashes, Paths};
 use mesh_core::snapshot::{Connections, Inspection};
 use prost::Message;
 
@@ -77,6 +78,24 @@ fn managed(change: impl FnOnce(&mut hcm::HttpConnectionManager)) -> Result<Conne
         path.unwrap().to_owned()
     })?;
     Ok(listener.chains[0].connections.clone())
+}
+
+#[test]
+fn managers_may_rewrite_paths() {
+    let mut manager = manager(served());
+    let mut read = |change: fn(&mut hcm::HttpConnectionManager)| {
+        change(&mut manager);
+        let mut message = one();
+        message.filter_chains[0].filters = filter_chain(&manager).filters;
+        parse(&message).unwrap().chains[0].paths
+    };
+    assert_eq!(read(|_| {}), Paths::default());
+    let paths = read(|m| {
+        (m.normalize_path, m.merge_slashes) = (yes(), true);
+        m.path_with_escaped_slashes_action = 4;
+    });
+    let escaped_slashes = EscapedSlashes::Unescape;
+    assert_eq!(paths, Paths { escaped_slashes, normalize: true, merge_slashes: true });
 }
 
 fn yes() -> Option<protobuf::BoolValue> {
@@ -280,11 +299,9 @@ fn managers_set_bounds_and_may_not_rewrite() {
     assert_eq!((bounds.max_header_bytes, bounds.max_concurrent_streams), (Some(8192), Some(7)));
     assert_eq!(bounds.keepalive.unwrap().interval.as_secs(), 9);
     type Change = fn(&mut hcm::HttpConnectionManager);
-    let table: [(&str, Change); 13] = [
+    let table: [(&str, Change); 11] = [
         ("codec_type", |m| m.codec_type = 3),
-        ("normalize_path", |m| m.normalize_path = yes()),
-        ("merge_slashes", |m| m.merge_slashes = true),
-        ("path_with_escaped_slashes_action", |m| m.path_with_escaped_slashes_action = 2),
+        ("path_with_escaped_slashes_action", |m| m.path_with_escaped_slashes_action = 9),
         ("early_header_mutation_extensions", |m| {
             m.early_header_mutation_extensions = vec![Default::default()];
         }),
