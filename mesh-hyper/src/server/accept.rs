@@ -52,6 +52,9 @@ where
         settings,
         timers: context.timers.clone(),
         on_accept: server.on_accept,
+        greet: server.greet,
+        trusted: server.trusted.into(),
+        recorder: context.recorder.clone(),
         handshakes: AtomicUsize::new(0),
     });
     let mut herald = Herald { address, told: None, listener: server.on_state };

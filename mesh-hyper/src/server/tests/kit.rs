@@ -11,7 +11,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, Response, StatusCode};
 use mesh_core::cell::Cell;
-use mesh_core::identity::Peer;
+use mesh_core::identity::{Forwarded, Peer};
 use mesh_core::listener::Selector;
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Action, Route, RouteMatch, Table, VirtualHost};
@@ -85,6 +85,9 @@ impl Kit {
             settings,
             timers: Timers::start(&tokio::runtime::Handle::current()),
             on_accept: None,
+            greet: None,
+            trusted: Box::default(),
+            recorder: None,
             handshakes: AtomicUsize::new(0),
         });
         Self { root, status, shared, app }
@@ -109,6 +112,8 @@ impl Kit {
     pub(super) fn publish_with(&self, epoch: u64, inspection: Inspection, routes: Routes) {
         let chain = FilterChain {
             name: Arc::default(),
+            security: None,
+            forwarded: Forwarded::default(),
             filters: Arc::default(),
             connections: Connections::default(),
             routing: Routing::Ready(Arc::new(routes)),
