@@ -118,7 +118,7 @@ fn admit<S, B>(
     B::Error: Into<BoxError>,
 {
     if connections.len() >= shared.settings.connections {
-        return tracing::debug!(remote = ?peer.remote, "connection closed: there are too many");
+        return shared.refused(peer.remote, "there are too many connections");
     }
     connections.spawn(connection::serve(io, peer, shared.clone(), service.clone()));
 }

@@ -39,6 +39,18 @@ pub(crate) struct Secured {
     pub(crate) digest: Box<[u8]>,
     /// The URI names of the certificate that the server presents.
     pub(crate) own: Box<[Arc<str>]>,
-    /// Resolves when the client would not be accepted any more, and says why.
-    pub(crate) forbidden: Forbidden,
+    /// Judges the client anew when the listener is replaced.
+    pub(crate) judge: Box<dyn Judge>,
+    /// Resolves when the client would not be accepted any more, and says why; `None` if it has shown
+    /// nothing that could be withdrawn.
+    pub(crate) forbidden: Option<Forbidden>,
+}
+
+/// Judges a client whose handshake is over.
+pub(crate) trait Judge: Send + Sync {
+    /// Whether the client would be accepted as `tls` says.
+    ///
+    /// # Errors
+    /// Why it would not be.
+    fn judge(&self, tls: &Arc<ServerTls>) -> Result<(), String>;
 }

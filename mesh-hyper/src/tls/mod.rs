@@ -3,6 +3,9 @@
 mod client;
 mod open;
 mod server;
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests;
 
 pub(crate) use client::Handshakes;
 pub(crate) use server::Greetings;

@@ -13,6 +13,12 @@ use tokio_rustls::rustls::CommonState;
 use crate::runtime;
 use crate::transport::secure::Forbidden;
 
+/// What time it is, as certificates have it.
+pub(super) fn now() -> UnixTime {
+    let since = runtime::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixTime::since_unix_epoch(since)
+}
+
 /// A peer that has been accepted.
 pub(super) struct Open {
     check: PeerCheck,
@@ -27,8 +33,7 @@ impl Open {
     /// before the handshake.
     pub(super) fn new(check: PeerCheck, known: u64, connection: &CommonState) -> Self {
         let chain = connection.peer_certificates().unwrap_or_default().to_vec();
-        let since = runtime::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { check, chain, since: UnixTime::since_unix_epoch(since), known }
+        Self { check, chain, since: now(), known }
     }
 
     /// Resolves when authorities or revocation lists change such that it would not be accepted any

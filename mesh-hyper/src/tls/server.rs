@@ -4,17 +4,18 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use mesh_core::identity::ServerTls;
+use mesh_core::identity::{Clients, ServerTls};
 use mesh_core::listener::Hello;
 use mesh_xds::identity::Identities;
 use mesh_xds::tls::{Credentials, PeerCheck, TlsError, digest, session, why_io};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::{StartHandshake, TlsStream};
 
-use super::open::Open;
-use crate::server::secure::{Greet, Greeted, Greeting, Secured, Securing};
+use super::open::{Open, now};
+use crate::server::secure::{Greet, Greeted, Greeting, Judge, Secured, Securing};
 use crate::transport::connect::Io;
 
 /// Does handshakes of clients with the identities of a mesh.
@@ -38,6 +39,15 @@ struct Means {
 impl Greetings {
     pub(crate) fn new(identities: Arc<Identities>) -> Self {
         Self(Arc::new(Prepared { identities, known: Mutex::default() }))
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "testing")]
+impl Greetings {
+    /// How many configurations are kept.
+    pub(super) fn len(&self) -> usize {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
@@ -111,7 +121,7 @@ impl Greeted for Begun {
             let known = means.clients.as_ref().map(generation);
             let stream = self.start.into_stream(means.config.clone()).await;
             let stream = stream.map_err(|error: io::Error| why_io(&error))?;
-            settled(stream, means, known)
+            settled(stream, means, known, self.prepared)
         })
     }
 }
@@ -125,18 +135,39 @@ fn settled(
     stream: TlsStream<Box<dyn Io>>,
     means: Means,
     known: Option<u64>,
+    prepared: Arc<Prepared>,
 ) -> Result<Secured, String> {
     let (_, connection) = stream.get_ref();
     let session = session(connection, connection.server_name()).map_err(|why| why.to_string())?;
     let digest = session.certificate.as_ref().map(|shown| digest(&means.identity, &shown.der));
     let own = means.identity.own_uris().map_err(|error| error.to_string())?;
+    let chain = connection.peer_certificates().unwrap_or_default().to_vec();
+    let judge = Box::new(Shown { prepared, chain, since: now() });
     let forbidden = match (means.clients, known) {
         (Some(clients), Some(known)) if session.certificate.is_some() => {
-            Open::new(clients, known, connection).forbidden()
+            Some(Open::new(clients, known, connection).forbidden())
         }
-        // There is nobody to be refused.
-        (Some(_) | None, _) => Box::pin(std::future::pending()),
+        (Some(_) | None, _) => None,
     };
     let digest = digest.unwrap_or_default();
-    Ok(Secured { io: Box::new(stream), session, digest, own, forbidden })
+    Ok(Secured { io: Box::new(stream), session, digest, own, judge, forbidden })
+}
+
+/// What a client has shown in its handshake.
+struct Shown {
+    prepared: Arc<Prepared>,
+    chain: Vec<CertificateDer<'static>>,
+    since: UnixTime,
+}
+
+impl Judge for Shown {
+    fn judge(&self, tls: &Arc<ServerTls>) -> Result<(), String> {
+        let clients = self.prepared.means(tls).map_err(|error| error.to_string())?.clients;
+        let Some(clients) = clients else { return Ok(()) };
+        match (&tls.clients, &*self.chain) {
+            (Clients::Required(_), []) => Err("it has shown no certificate".to_owned()),
+            (Clients::Optional(_) | Clients::Anonymous, []) => Ok(()),
+            (_, chain) => clients.check(chain, self.since).map_err(|refusal| refusal.to_string()),
+        }
+    }
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::routing::get;
-use http::HeaderMap;
+use http::{HeaderMap, Response};
+use hyper_util::rt::TokioIo;
 use mesh_core::identity::{Authorities, ClientTls, Feed, Material, ServerName, Source};
 use mesh_core::record::{Event, Recorder};
 use mesh_hyper::{Mesh, Peer, Server, SpiffeId};
@@ -52,7 +54,7 @@ impl World {
             .unwrap();
         let server = Server::bind(&mesh, "127.0.0.1:0").await.unwrap();
         let server = server.trust_forwarded([SpiffeId::parse("spiffe://td/gateway").unwrap()]);
-        let app = Router::new().route("/", get(who)).with_state(());
+        let app = Router::new().route("/", get(who)).route("/upgrade", get(upgrade)).with_state(());
         let served = Served::run(mesh, server, |server| tokio::spawn(server.serve(app)));
         Self { ca, source, control, served, refused }
     }
@@ -84,6 +86,18 @@ async fn who(peer: Peer, headers: HeaderMap) -> String {
     let fields = headers.get_all("x-forwarded-client-cert").iter();
     let said: Vec<_> = fields.map(|value| value.to_str().unwrap()).collect();
     format!("{id} {}", said.join("|")).trim_end().to_owned()
+}
+
+/// Takes the connection over, and says what it hears.
+async fn upgrade(mut request: axum::extract::Request) -> Response<Body> {
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded.await.unwrap()));
+        // It ends as an error when it is cut.
+        tokio::io::copy(&mut read, &mut write).await.ok();
+    });
+    let response = Response::builder().status(101).header("connection", "upgrade");
+    response.header("upgrade", "echo").body(Body::empty()).unwrap()
 }
 
 struct Refusals(watch::Sender<Vec<String>>);

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use mesh_core::identity::Material;
+use mesh_xds::identity::DevCa;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::kit::{Caller, World, ask, feed, rest, strict};
 
@@ -55,10 +57,31 @@ async fn trust_that_is_withdrawn_ends_open_connections() {
     let mut world = World::start(&[strict()]).await;
     let mut io = world.client("/client").connect(world.served.port).await.unwrap();
     assert_eq!(ask(&mut io, "").await.unwrap(), "spiffe://td/client");
-    let successor = mesh_xds::identity::DevCa::new("td").unwrap();
+    let successor = DevCa::new("td").unwrap();
     world.source.publish(successor.material(&successor.workload("/server")).unwrap());
     assert_eq!(rest(&mut io).await, [0u8; 0]);
     assert!(world.refusal().await.starts_with("the peer is not accepted any more: "));
     let caller = Caller::new(feed(&successor, &successor.workload("/new")));
     assert_eq!(caller.get(world.served.port).await.unwrap(), "spiffe://td/new");
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_ends_with_the_trust_in_its_client() {
+    let mut world = World::start(&[strict()]).await;
+    let mut io = world.client("/client").connect(world.served.port).await.unwrap();
+    let request =
+        "GET /upgrade HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+    io.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(io.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    io.write_all(b"x").await.unwrap();
+    assert_eq!(io.read_u8().await.unwrap(), b'x');
+    let successor = DevCa::new("td").unwrap();
+    world.source.publish(successor.material(&successor.workload("/server")).unwrap());
+    let closed = tokio::time::timeout(Duration::from_secs(1), rest(&mut io)).await;
+    assert_eq!(closed.unwrap(), [0u8; 0]);
+    assert!(world.refusal().await.starts_with("the peer is not accepted any more: "));
 }

@@ -2,9 +2,11 @@
 
 mod h1;
 mod h2;
+mod leash;
 mod lifetime;
 mod shake;
 mod sniff;
+mod standing;
 mod start;
 mod stream;
 
@@ -49,7 +51,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Tells that a connection from `remote` was closed, or is.
-    fn refused(&self, remote: Option<SocketAddr>, why: &str) {
+    pub(super) fn refused(&self, remote: Option<SocketAddr>, why: &str) {
         tracing::debug!(?remote, %why, "connection closed");
         if let Some(recorder) = &self.recorder {
             recorder.record(&Event::Refused { remote, why });
@@ -116,6 +118,13 @@ pub(super) async fn serve<S, B>(
             return shared.refused(remote, &why);
         }
     };
+    let (io, forbidden) = match forbidden {
+        Some(forbidden) => {
+            let (holder, leash) = leash::leash();
+            (io.on(leash), Some((forbidden, holder)))
+        }
+        None => (io, None),
+    };
     let served = async {
         match protocol {
             Protocol::Http1 => h1::serve(io, connected, lifetime, service).await,
@@ -124,11 +133,27 @@ pub(super) async fn serve<S, B>(
             Protocol::Tls => {}
         }
     };
+    let Some((mut forbidden, holder)) = forbidden else { return served.await };
     tokio::select! {
         biased;
         () = served => {}
         // All of it ends at once: nothing that is under way may go on.
-        why = forbidden => shared.refused(remote, &why),
+        why = &mut forbidden => {
+            shared.refused(remote, &why);
+            return holder.cut();
+        }
+    }
+    // The application may have the stream, after an upgrade, for as long as its peer is accepted.
+    if holder.holds() {
+        tokio::spawn(async move {
+            tokio::select! {
+                () = holder.gone() => {}
+                why = forbidden => {
+                    shared.refused(remote, &why);
+                    holder.cut();
+                }
+            }
+        });
     }
 }
 

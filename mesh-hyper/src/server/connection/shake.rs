@@ -1,7 +1,6 @@
 //! From the first byte of a connection to the first of its protocol.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -9,12 +8,12 @@ use std::time::Duration;
 use http::Extensions;
 use mesh_core::filter::Denial;
 use mesh_core::identity;
-use mesh_core::listener::{Connection, Hello, Transport};
-use mesh_core::snapshot::{FilterChain, Inspection, ServerSnapshot};
+use mesh_core::snapshot::ServerSnapshot;
 
 use super::lifetime::Lifetime;
 use super::sniff::{Prefixed, Protocol};
-use super::start::{Settled, Start};
+use super::standing::{NO_CHAIN, Standing, chosen};
+use super::start::Start;
 use super::{Connected, Shared};
 use crate::server::head::Forwarding;
 use crate::server::peer::{Accepted, Peer};
@@ -27,8 +26,8 @@ pub(super) struct Shaken {
     pub(super) protocol: Protocol,
     pub(super) connected: Arc<Connected>,
     pub(super) lifetime: Lifetime,
-    /// Resolves when the peer would not be accepted any more, and says why.
-    pub(super) forbidden: Forbidden,
+    /// Resolves when the peer would not be accepted any more, and says why; `None` if that cannot be.
+    pub(super) forbidden: Option<Forbidden>,
 }
 
 /// A connection that is closed without a byte of its protocol.
@@ -72,24 +71,28 @@ pub(super) async fn shake(
             (io, protocol, Some(settled))
         }
     };
-    if let Some((now, same)) =
-        moved(&snapshot, &chain, shared, |now| chosen(now, &peer, transport, hello.as_ref()))
-    {
-        (snapshot, chain) = (now, same);
-    }
     let scheme = if settled.is_some() { "https" } else { "http" };
-    let (forwarding, forbidden) = match settled {
-        Some(Settled { session, digest, own, forbidden }) => {
-            peer.session = Some(session);
-            (Forwarding::new(chain.forwarded.of(&peer, &digest, &own, &shared.trusted)), forbidden)
-        }
-        None => (Forwarding::default(), Box::pin(std::future::pending()) as Forbidden),
-    };
+    let mut forbidden = None;
+    let (mut digest, mut own, mut judge) = (Box::default(), Box::default(), None);
+    if let Some(settled) = settled {
+        peer.session = Some(settled.session);
+        (digest, own, judge) = (settled.digest, settled.own, Some(settled.judge));
+        forbidden = settled.forbidden;
+    }
     if let Err(Denial { rule, hold }) = chain.admit(&peer) {
         return Err(Closed { hold, why: format!("denied by {rule}").into() });
     }
-    let mut extensions = Extensions::new();
     let peer = Peer(Arc::new(peer));
+    let standing = Standing { peer: peer.0.clone(), transport, hello, judge };
+    // A listener that has come during the handshake does not end the connection at its beginning.
+    let now = current(shared)?;
+    if !Arc::ptr_eq(&now, &snapshot)
+        && let Ok(new) = standing.admitted(&now)
+    {
+        (snapshot, chain) = (now, new);
+    }
+    let forwarding = Forwarding::new(chain.forwarded.of(&peer, &digest, &own, &shared.trusted));
+    let mut extensions = Extensions::new();
     if accepted(shared, &peer, &mut extensions) {
         return Err(Closed::because("the application refuses it"));
     }
@@ -101,46 +104,12 @@ pub(super) async fn shake(
         resets: AtomicU32::new(0),
         extensions,
     });
-    let lifetime = Lifetime::new(shared, snapshot, chain);
+    let lifetime = Lifetime::new(shared, snapshot, chain, standing);
     Ok(Shaken { io, protocol, connected, lifetime, forbidden })
 }
 
-const NO_CHAIN: &str = "no filter chain is for it";
-
 fn current(shared: &Shared) -> Result<Arc<ServerSnapshot>, Closed> {
     shared.status.snapshot().ok_or_else(|| Closed::because("nothing is served"))
-}
-
-/// The configuration of now, if it has another than `before` and its chain for the connection, which
-/// `choose` finds, is secured as `chain` is. So a listener that has come during a handshake does not
-/// end the connection at its beginning.
-fn moved(
-    before: &Arc<ServerSnapshot>,
-    chain: &Arc<FilterChain>,
-    shared: &Shared,
-    choose: impl FnOnce(&ServerSnapshot) -> Option<Arc<FilterChain>>,
-) -> Option<(Arc<ServerSnapshot>, Arc<FilterChain>)> {
-    let now = shared.status.snapshot().filter(|now| !Arc::ptr_eq(now, before))?;
-    let same = choose(&now).filter(|same| same.security == chain.security)?;
-    Some((now, same))
-}
-
-/// The chain of a connection by what is known of it.
-fn chosen(
-    snapshot: &ServerSnapshot,
-    peer: &identity::Peer,
-    transport: Transport,
-    hello: Option<&Hello>,
-) -> Option<Arc<FilterChain>> {
-    let ip = |address: SocketAddr| -> IpAddr { address.ip() };
-    let is_seen = snapshot.inspection != Inspection::Addresses;
-    let connection = Connection {
-        local: peer.local.map(ip),
-        remote: peer.remote.map(|remote| (remote.ip(), remote.port())),
-        transport: if is_seen { transport } else { Transport::Plain },
-        hello: hello.filter(|_| snapshot.inspection == Inspection::ClientHello),
-    };
-    snapshot.chain(&connection).cloned()
 }
 
 /// Fills in what requests say of their connection; whether the application refuses it.

@@ -9,7 +9,8 @@ use mesh_core::snapshot::Inspection;
 use super::Shared;
 use super::shake::Closed;
 use super::sniff::{Prefixed, Protocol};
-use crate::server::secure::{Greeted, Secured};
+use super::standing::PLAIN_TEXT;
+use crate::server::secure::{Greeted, Judge, Secured};
 use crate::transport::secure::Forbidden;
 
 /// What a connection begins with, as far as it was looked at.
@@ -86,12 +87,12 @@ impl Start {
         let greeted = match self.look(Inspection::ClientHello, shared).await? {
             Self::Greeted(greeted) => greeted,
             Self::Unseen(_) | Self::Plain(_) | Self::Tls(_) => {
-                return Err(Closed::because("it is in plain text, where TLS is required"));
+                return Err(Closed::because(PLAIN_TEXT));
             }
         };
         let secured = greeted.secure(tls).await;
         let secured = secured.map_err(|why| Closed::because(format!("TLS: {why}")))?;
-        let Secured { io, session, digest, own, forbidden } = secured;
+        let Secured { io, session, digest, own, judge, forbidden } = secured;
         let mut io = Prefixed::new(io);
         let spoken = session.protocol.as_deref().and_then(Spoken::by);
         let protocol = match spoken {
@@ -99,7 +100,7 @@ impl Start {
             Some(Spoken::Http2) => Protocol::Http2,
             Some(_) | None => speaks(&mut io).await?,
         };
-        Ok((io, protocol, Settled { session, digest, own, forbidden }))
+        Ok((io, protocol, Settled { session, digest, own, judge, forbidden }))
     }
 }
 
@@ -108,7 +109,8 @@ pub(super) struct Settled {
     pub(super) session: Session,
     pub(super) digest: Box<[u8]>,
     pub(super) own: Box<[Arc<str>]>,
-    pub(super) forbidden: Forbidden,
+    pub(super) judge: Box<dyn Judge>,
+    pub(super) forbidden: Option<Forbidden>,
 }
 
 const NO_TLS: &str = "it begins with a TLS handshake, where plain text is served";
