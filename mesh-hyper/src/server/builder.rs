@@ -32,6 +32,13 @@ use crate::error::BoxError;
 /// HTTP/1.1, HTTP/2 and gRPC. Until there is configuration, connections are closed without a byte,
 /// and the log says within a second what is waited for.
 ///
+/// How connections are secured is what the listener says for each filter chain, with the certificate
+/// providers of the mesh (feature `tls`). Where it wants TLS, a connection in plain text gets not a
+/// byte, also while there is no certificate to present. A client whose certificate is revoked, or
+/// whose authorities are not trusted any more, loses its open connections at once. A listener that
+/// replaces another drains the connections of before, and decides what they still ask; what it would
+/// not let in is refused.
+///
 /// # Examples
 ///
 /// ```no_run

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::{Duration, Instant};
 
-use mesh_core::snapshot::{FilterChain, Routing, ServerSnapshot};
+use mesh_core::snapshot::{Routing, ServerSnapshot};
 use tokio::time::Sleep;
 
 use super::standing::Standing;
@@ -48,17 +48,12 @@ pub(super) enum Verdict {
 }
 
 impl Lifetime {
-    pub(super) fn new(
-        shared: &Shared,
-        snapshot: Arc<ServerSnapshot>,
-        chain: Arc<FilterChain>,
-        standing: Standing,
-    ) -> Self {
-        let settings = shared.settings.under(&chain.connections);
+    pub(super) fn new(shared: &Shared, assigned: Assigned, standing: Standing) -> Self {
+        let settings = shared.settings.under(&assigned.chain.connections);
         let mut lifetime = Self {
             status: shared.status.clone(),
             watch: shared.status.watch(),
-            assigned: Assigned { snapshot, chain },
+            assigned,
             standing,
             barred: None,
             is_draining: false,

@@ -13,8 +13,8 @@ use mesh_core::snapshot::ServerSnapshot;
 use super::lifetime::Lifetime;
 use super::sniff::{Prefixed, Protocol};
 use super::standing::{NO_CHAIN, Standing, chosen};
-use super::start::Start;
-use super::{Connected, Shared};
+use super::start::{Settled, Start};
+use super::{Assigned, Connected, Shared};
 use crate::server::head::Forwarding;
 use crate::server::peer::{Accepted, Peer};
 use crate::transport::connect::Io;
@@ -49,19 +49,8 @@ pub(super) async fn shake(
     mut peer: identity::Peer,
     shared: &Arc<Shared>,
 ) -> Result<Shaken, Closed> {
-    let mut start = Start::Unseen(Prefixed::new(io));
-    let (mut snapshot, mut chain) = loop {
-        let inspection = current(shared)?.inspection;
-        start = start.look(inspection, shared).await?;
-        // It may have taken a while.
-        let snapshot = current(shared)?;
-        if snapshot.inspection == inspection {
-            let chain = chosen(&snapshot, &peer, start.transport(), start.hello());
-            break (snapshot.clone(), chain.ok_or_else(|| Closed::because(NO_CHAIN))?);
-        }
-    };
-    let (transport, hello) = (start.transport(), start.hello().cloned());
-    let (io, protocol, settled) = match chain.security.clone() {
+    let (start, mut assigned) = assign(io, &peer, shared).await?;
+    let (io, protocol, mut settled) = match assigned.chain.security.clone() {
         None => {
             let (io, protocol) = start.plain().await?;
             (io, protocol, None)
@@ -71,27 +60,20 @@ pub(super) async fn shake(
             (io, protocol, Some(settled))
         }
     };
-    let scheme = if settled.is_some() { "https" } else { "http" };
-    let mut forbidden = None;
-    let (mut digest, mut own, mut judge) = (Box::default(), Box::default(), None);
-    if let Some(settled) = settled {
-        peer.session = Some(settled.session);
-        (digest, own, judge) = (settled.digest, settled.own, Some(settled.judge));
-        forbidden = settled.forbidden;
-    }
-    if let Err(Denial { rule, hold }) = chain.admit(&peer) {
+    peer.session = settled.as_mut().map(|settled| std::mem::take(&mut settled.session));
+    if let Err(Denial { rule, hold }) = assigned.chain.admit(&peer) {
         return Err(Closed { hold, why: format!("denied by {rule}").into() });
     }
     let peer = Peer(Arc::new(peer));
-    let standing = Standing { peer: peer.0.clone(), transport, hello, judge };
+    let Parts { forbidden, digest, own, scheme, standing } = parts(settled, &peer);
     // A listener that has come during the handshake does not end the connection at its beginning.
     let now = current(shared)?;
-    if !Arc::ptr_eq(&now, &snapshot)
-        && let Ok(new) = standing.admitted(&now)
+    if !Arc::ptr_eq(&now, &assigned.snapshot)
+        && let Ok(chain) = standing.admitted(&now)
     {
-        (snapshot, chain) = (now, new);
+        assigned = Assigned { snapshot: now, chain };
     }
-    let forwarding = Forwarding::new(chain.forwarded.of(&peer, &digest, &own, &shared.trusted));
+    let forwarding = assigned.chain.forwarded.of(&peer, &digest, &own, &shared.trusted);
     let mut extensions = Extensions::new();
     if accepted(shared, &peer, &mut extensions) {
         return Err(Closed::because("the application refuses it"));
@@ -99,13 +81,62 @@ pub(super) async fn shake(
     let connected = Arc::new(Connected {
         peer,
         scheme,
-        forwarding,
+        forwarding: Forwarding::new(forwarding),
         timers: shared.timers.clone(),
         resets: AtomicU32::new(0),
         extensions,
     });
-    let lifetime = Lifetime::new(shared, snapshot, chain, standing);
+    let lifetime = Lifetime::new(shared, assigned, standing);
     Ok(Shaken { io, protocol, connected, lifetime, forbidden })
+}
+
+/// Looks at a connection until its chain can be chosen, and chooses it.
+async fn assign(
+    io: Box<dyn Io>,
+    peer: &identity::Peer,
+    shared: &Shared,
+) -> Result<(Start, Assigned), Closed> {
+    let mut start = Start::Unseen(Prefixed::new(io));
+    loop {
+        let inspection = current(shared)?.inspection;
+        start = start.look(inspection, shared).await?;
+        // It may have taken a while.
+        let snapshot = current(shared)?;
+        if snapshot.inspection == inspection {
+            let chain = chosen(&snapshot, peer, start.transport(), start.hello());
+            let chain = chain.ok_or_else(|| Closed::because(NO_CHAIN))?;
+            return Ok((start, Assigned { snapshot, chain }));
+        }
+    }
+}
+
+/// What a connection is made of after its handshake, if there was one.
+struct Parts {
+    forbidden: Option<Forbidden>,
+    digest: Box<[u8]>,
+    own: Box<[Arc<str>]>,
+    scheme: &'static str,
+    standing: Standing,
+}
+
+fn parts(settled: Option<Settled>, peer: &Peer) -> Parts {
+    let peer = peer.0.clone();
+    match settled {
+        None => Parts {
+            forbidden: None,
+            digest: Box::default(),
+            own: Box::default(),
+            scheme: "http",
+            standing: Standing { peer, secured: None },
+        },
+        Some(Settled { hello, digest, own, judge, forbidden, session: _ }) => Parts {
+            forbidden,
+            digest,
+            own,
+            scheme: "https",
+            standing: Standing { peer, secured: Some((hello, judge)) },
+        },
+    }
 }
 
 fn current(shared: &Shared) -> Result<Arc<ServerSnapshot>, Closed> {

@@ -13,10 +13,8 @@ use crate::server::secure::Judge;
 /// What decides which chain a connection is under, and whether it may be.
 pub(super) struct Standing {
     pub(super) peer: Arc<Peer>,
-    pub(super) transport: Transport,
-    pub(super) hello: Option<Hello>,
-    /// Judges the peer anew; `None` in plain text.
-    pub(super) judge: Option<Box<dyn Judge>>,
+    /// What its handshake began with, and who judges the peer anew; `None` in plain text.
+    pub(super) secured: Option<(Hello, Box<dyn Judge>)>,
 }
 
 /// Why a connection is closed.
@@ -29,10 +27,13 @@ impl Standing {
     /// # Errors
     /// Why it would not be.
     pub(super) fn admitted(&self, snapshot: &ServerSnapshot) -> Result<Arc<FilterChain>, String> {
-        let (transport, hello) = (self.transport, self.hello.as_ref());
+        let (transport, hello) = match &self.secured {
+            Some((hello, _)) => (Transport::Tls, Some(hello)),
+            None => (Transport::Plain, None),
+        };
         let chain = chosen(snapshot, &self.peer, transport, hello).ok_or(NO_CHAIN)?;
-        match (&self.judge, &chain.security) {
-            (Some(judge), Some(tls)) => judge.judge(tls)?,
+        match (&self.secured, &chain.security) {
+            (Some((_, judge)), Some(tls)) => judge.judge(tls)?,
             (None, Some(_)) => return Err(PLAIN_TEXT.to_owned()),
             (_, None) => {}
         }

@@ -90,6 +90,7 @@ impl Start {
                 return Err(Closed::because(PLAIN_TEXT));
             }
         };
+        let hello = greeted.hello().clone();
         let secured = greeted.secure(tls).await;
         let secured = secured.map_err(|why| Closed::because(format!("TLS: {why}")))?;
         let Secured { io, session, digest, own, judge, forbidden } = secured;
@@ -100,12 +101,13 @@ impl Start {
             Some(Spoken::Http2) => Protocol::Http2,
             Some(_) | None => speaks(&mut io).await?,
         };
-        Ok((io, protocol, Settled { session, digest, own, judge, forbidden }))
+        Ok((io, protocol, Settled { hello, session, digest, own, judge, forbidden }))
     }
 }
 
 /// What a handshake has settled.
 pub(super) struct Settled {
+    pub(super) hello: Hello,
     pub(super) session: Session,
     pub(super) digest: Box<[u8]>,
     pub(super) own: Box<[Arc<str>]>,

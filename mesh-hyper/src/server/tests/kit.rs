@@ -11,8 +11,8 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, Response, StatusCode};
 use mesh_core::cell::Cell;
-use mesh_core::identity::{Clients, Forwarded, Peer, ServerTls};
-use mesh_core::listener::Selector;
+use mesh_core::identity::{Forwarded, Peer, ServerTls};
+use mesh_core::listener::{ChainMatch, Selector};
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Action, Route, RouteMatch, Table, VirtualHost};
 use mesh_core::snapshot::{
@@ -22,6 +22,8 @@ use mesh_core::snapshot::{
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 use tower_service::Service;
+
+use super::pretence::Pretence;
 
 use crate::body::Body;
 use crate::server::body::ServerBody;
@@ -85,7 +87,7 @@ impl Kit {
             settings,
             timers: Timers::start(&tokio::runtime::Handle::current()),
             on_accept: None,
-            greet: None,
+            greet: Some(Arc::new(Pretence)),
             trusted: Box::default(),
             recorder: None,
             handshakes: AtomicUsize::new(0),
@@ -110,40 +112,35 @@ impl Kit {
     }
 
     pub(super) fn publish_with(&self, epoch: u64, inspection: Inspection, routes: Routes) {
-        self.publish_chain(epoch, inspection, None, routes);
+        self.publish_chains(epoch, inspection, vec![(ChainMatch::default(), None, routes)]);
     }
 
-    /// Everything needs TLS.
-    pub(super) fn publish_secured(&self, epoch: u64) {
-        let (identity, protocols) = ("default".into(), Box::default());
-        let tls = ServerTls { identity, clients: Clients::Anonymous, protocols };
-        let routes = routes(&[("", Action::NonForwarding)], &[]);
-        self.publish_chain(epoch, Inspection::Addresses, Some(Arc::new(tls)), routes);
-    }
-
-    fn publish_chain(
+    /// Chains, how they are secured, and what they serve.
+    pub(super) fn publish_chains(
         &self,
         epoch: u64,
         inspection: Inspection,
-        security: Option<Arc<ServerTls>>,
-        routes: Routes,
+        chains: Vec<(ChainMatch, Option<Arc<ServerTls>>, Routes)>,
     ) {
-        let chain = FilterChain {
-            name: Arc::default(),
-            security,
-            forwarded: Forwarded::default(),
-            filters: Arc::default(),
-            connections: Connections::default(),
-            routing: Routing::Ready(Arc::new(routes)),
+        let matches: Vec<_> = chains.iter().map(|(matched, ..)| matched.clone()).collect();
+        let chain = |(_, security, routes)| {
+            Arc::new(FilterChain {
+                name: Arc::default(),
+                security,
+                forwarded: Forwarded::default(),
+                filters: Arc::default(),
+                connections: Connections::default(),
+                routing: Routing::Ready(Arc::new(routes)),
+            })
         };
         let snapshot = ServerSnapshot {
             listener: "l".into(),
             stamp: Stamp::default(),
             epoch,
             inspection,
-            selector: Arc::new(Selector::default()),
-            chains: Arc::default(),
-            default: Some(Arc::new(chain)),
+            selector: Arc::new(Selector::new(&matches).unwrap()),
+            chains: chains.into_iter().map(chain).collect(),
+            default: None,
         };
         self.root.publish(Arc::new(ServerRoot::Serving(Arc::new(snapshot))));
     }

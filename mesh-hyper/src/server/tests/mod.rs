@@ -4,5 +4,7 @@ mod filters;
 mod http1;
 mod kit;
 mod lifecycle;
+mod listeners;
+mod pretence;
 mod probes;
 mod raw;
