@@ -1,11 +1,6 @@
 //! How connections are secured: by what they begin with, what they ask for, what they offer.
 
-use mesh_tests::{EchoClient, Message, service};
-use mesh_tonic::{Channel, Mesh};
-use mesh_xds::identity::DevCa;
-
-use super::kit::{Caller, World, ask, chain, feed, mutual, of, plain, rest, socket, strict};
-use crate::kit::{Served, bootstrap};
+use super::kit::{Caller, World, ask, chain, mutual, of, plain, rest, socket, strict};
 
 fn permissive() -> [String; 2] {
     let tls = of("transport_protocol: tls", &mutual(""));
@@ -81,39 +76,4 @@ async fn protocols_are_those_of_the_resource() {
     // What was agreed on is what is spoken.
     let mut io = Caller::anonymous(&world.ca).offering(&["h2"]).connect(port).await.unwrap();
     assert!(ask(&mut io, "").await.is_err());
-}
-
-#[tokio::test]
-async fn grpc_between_workloads_of_the_mesh() {
-    let ca = DevCa::new("td").unwrap();
-    let control = mesh_tests::Control::start().await.unwrap();
-    let mesh = Mesh::builder()
-        .bootstrap(bootstrap(&control))
-        .identity("default", feed(&ca, &ca.workload("/server")))
-        .build()
-        .unwrap();
-    let server = mesh_tonic::Server::bind(&mesh, "127.0.0.1:0").await.unwrap();
-    let mut served = Served::run(mesh, server, |server| tokio::spawn(server.serve(service("one"))));
-    let port = served.port;
-    control.push(&super::kit::listener(port, &[strict()])).unwrap();
-    served.serving().await;
-    let directory = tempfile::tempdir().unwrap();
-    let to_a = "{ match: { prefix: \"\" }, route: { cluster: a } }";
-    let routes = mesh_tests::yaml::routes(&[to_a]);
-    let cluster = format!(
-        r#"---
-"@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
-name: a
-type: STATIC
-load_assignment: {{ cluster_name: a, endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }} }} }}] }}] }}
-transport_socket: {{ name: envoy.transport_sockets.tls, typed_config: {{ "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, common_tls_context: {{ tls_certificate_provider_instance: {{ instance_name: default }}, validation_context: {{ ca_certificate_provider_instance: {{ instance_name: default }}, match_typed_subject_alt_names: [{{ san_type: URI, matcher: {{ exact: 'spiffe://td/server' }} }}] }} }} }} }}
-"#
-    );
-    let all = [mesh_tests::yaml::LISTENER, &routes, &cluster].concat();
-    std::fs::write(directory.path().join("all.yaml"), all).unwrap();
-    let client = mesh_xds::Mesh::builder().files(directory.path());
-    let client = client.identity("default", feed(&ca, &ca.workload("/client"))).build().unwrap();
-    let mut client = EchoClient::new(Channel::new(&client, "xds:///greeter").unwrap());
-    let answer = client.call("/test.Echo/Say", Message::default()).await.unwrap();
-    assert_eq!(answer.into_inner().text, "one");
 }

@@ -3,7 +3,7 @@
 use super::kit::{World, ask, chain, mutual};
 
 /// A filter that does `action` for the workload `path`.
-fn rbac(action: &str, path: &str) -> String {
+pub(super) fn rbac(action: &str, path: &str) -> String {
     format!(
         "{{ name: rbac, typed_config: {{ \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC, rules: {{ action: {action}, policies: {{ one: {{ permissions: [{{ any: true }}], principals: [{{ authenticated: {{ principal_name: {{ exact: 'spiffe://td{path}' }} }} }}] }} }} }} }} }},"
     )
