@@ -1,8 +1,8 @@
 //! Serving: connections and requests go the way that the control plane says (gRFC A36).
 //!
 //! ```text
-//! accept ─► filter chain ─► protocol ─► deadline ─► route ─► filters ─► the user's service
-//!    │         (addresses)   (HTTP/1.1 or HTTP/2, by the first bytes)
+//! accept ─► filter chain ─► TLS ─► protocol ─► deadline ─► route ─► filters ─► the user's service
+//!    │     (addresses, hello)    (HTTP/1.1 or HTTP/2: ALPN, or the first bytes)
 //!    └─ nothing is served without configuration; a new listener drains old connections
 //! ```
 //!
@@ -23,6 +23,7 @@ mod outgoing;
 mod path;
 mod peer;
 mod probes;
+pub(crate) mod secure;
 mod settings;
 pub mod signal;
 mod socket;

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, Response, StatusCode};
 use mesh_core::cell::Cell;
-use mesh_core::identity::Peer;
-use mesh_core::listener::Selector;
+use mesh_core::identity::{Forwarded, Peer, ServerTls};
+use mesh_core::listener::{ChainMatch, Selector};
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Action, Route, RouteMatch, Table, VirtualHost};
 use mesh_core::snapshot::{
@@ -22,6 +22,8 @@ use mesh_core::snapshot::{
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 use tower_service::Service;
+
+use super::pretence::Pretence;
 
 use crate::body::Body;
 use crate::server::body::ServerBody;
@@ -85,6 +87,9 @@ impl Kit {
             settings,
             timers: Timers::start(&tokio::runtime::Handle::current()),
             on_accept: None,
+            greet: Some(Arc::new(Pretence)),
+            trusted: Box::default(),
+            recorder: None,
             handshakes: AtomicUsize::new(0),
         });
         Self { root, status, shared, app }
@@ -107,20 +112,35 @@ impl Kit {
     }
 
     pub(super) fn publish_with(&self, epoch: u64, inspection: Inspection, routes: Routes) {
-        let chain = FilterChain {
-            name: Arc::default(),
-            filters: Arc::default(),
-            connections: Connections::default(),
-            routing: Routing::Ready(Arc::new(routes)),
+        self.publish_chains(epoch, inspection, vec![(ChainMatch::default(), None, routes)]);
+    }
+
+    /// Chains, how they are secured, and what they serve.
+    pub(super) fn publish_chains(
+        &self,
+        epoch: u64,
+        inspection: Inspection,
+        chains: Vec<(ChainMatch, Option<Arc<ServerTls>>, Routes)>,
+    ) {
+        let matches: Vec<_> = chains.iter().map(|(matched, ..)| matched.clone()).collect();
+        let chain = |(_, security, routes)| {
+            Arc::new(FilterChain {
+                name: Arc::default(),
+                security,
+                forwarded: Forwarded::default(),
+                filters: Arc::default(),
+                connections: Connections::default(),
+                routing: Routing::Ready(Arc::new(routes)),
+            })
         };
         let snapshot = ServerSnapshot {
             listener: "l".into(),
             stamp: Stamp::default(),
             epoch,
             inspection,
-            selector: Arc::new(Selector::default()),
-            chains: Arc::default(),
-            default: Some(Arc::new(chain)),
+            selector: Arc::new(Selector::new(&matches).unwrap()),
+            chains: chains.into_iter().map(chain).collect(),
+            default: None,
         };
         self.root.publish(Arc::new(ServerRoot::Serving(Arc::new(snapshot))));
     }

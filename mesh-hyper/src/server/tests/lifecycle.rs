@@ -149,3 +149,17 @@ async fn draining_ends_connections_when_their_requests_have_ended() {
     io.read_to_end(&mut bytes).await.unwrap();
     task.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_frozen_client_does_not_outlast_the_drain() {
+    let settings = Settings { keepalive: None, ..Settings::default() };
+    let kit = Kit::bounded(App::text("served"), settings);
+    let (mut io, task) = kit.connect();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    io.write_all(preface).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    kit.withdraw();
+    let start = tokio::time::Instant::now();
+    task.await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 600);
+}

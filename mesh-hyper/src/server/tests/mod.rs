@@ -4,6 +4,8 @@ mod filters;
 mod http1;
 mod kit;
 mod lifecycle;
+mod listeners;
 mod paths;
+mod pretence;
 mod probes;
 mod raw;
