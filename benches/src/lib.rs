@@ -7,10 +7,11 @@ mod client;
 mod figures;
 pub mod growth;
 mod grpc_server;
-pub mod policies;
+mod listener;
 mod process;
 #[path = "../shared/mod.rs"]
 pub mod shared;
+pub mod tls;
 
 pub use cargo::target_directory;
 pub use client::{bootstrap, client};

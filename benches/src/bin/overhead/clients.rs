@@ -92,7 +92,7 @@ const STREAM: Case = Case { mode: Mode::Stream, concurrency: 1 };
 const LARGE: Case = Case { mode: Mode::Large, concurrency: 1 };
 const HTTP1: Case = Case { mode: Mode::Http1, concurrency: 1 };
 
-pub(crate) static CLIENTS: [Client; 10] = [
+pub(crate) static CLIENTS: [Client; 13] = [
     Client {
         name: "tonic",
         workspace: &PEERS,
@@ -182,5 +182,32 @@ pub(crate) static CLIENTS: [Client; 10] = [
         arguments: &["10000"],
         cases: &[UNARY],
         against: &["server+rbac"],
+    },
+    Client {
+        name: "server+mtls",
+        workspace: &MESH,
+        binary: "grpc_server",
+        target: Target::ItselfSecured,
+        arguments: &["tls"],
+        cases: &[UNARY],
+        against: &["server"],
+    },
+    Client {
+        name: "mesh-one",
+        workspace: &MESH,
+        binary: "client",
+        target: Target::Plain,
+        arguments: &[],
+        cases: &[UNARY],
+        against: &[],
+    },
+    Client {
+        name: "mesh+mtls",
+        workspace: &MESH,
+        binary: "client",
+        target: Target::Secured,
+        arguments: &[],
+        cases: &[UNARY],
+        against: &["mesh-one"],
     },
 ];

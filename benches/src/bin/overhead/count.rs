@@ -1,6 +1,6 @@
 //! Runs a client twice and takes the difference.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use mesh_benches::shared::Error;
@@ -24,8 +24,15 @@ pub(crate) struct Load<'a> {
 pub(crate) enum Who<'a> {
     /// A client that calls these addresses.
     Client(&'a [String]),
-    /// A server with these arguments that this client calls.
-    Server(&'a [&'a str], &'a Path),
+    /// A server with these arguments.
+    Server(&'a [&'a str], &'a Caller),
+}
+
+/// A client that calls the server under measurement.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) binary: PathBuf,
+    pub(crate) kind: &'static str,
 }
 
 /// What one call allocates, reallocations included.
@@ -91,12 +98,13 @@ impl Load<'_> {
         mut server: Command,
         arguments: &[&str],
         calls: u32,
-        client: &Path,
+        client: &Caller,
     ) -> Result<Process, Error> {
         let mut server = Process::start(server.args(arguments))?;
         let address = server.hear("grpc")?;
-        let caller = Load { kind: "tonic", case: self.case, who: Who::Server(arguments, client) };
-        caller.run(Command::new(client), calls, &[address])?;
+        let caller =
+            Load { kind: client.kind, case: self.case, who: Who::Server(arguments, client) };
+        caller.run(Command::new(&client.binary), calls, &[address])?;
         Ok(server)
     }
 

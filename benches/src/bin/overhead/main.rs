@@ -25,7 +25,7 @@ mod workspace;
 use std::path::Path;
 
 use clients::{CLIENTS, Client};
-use count::{Load, Who};
+use count::{Caller, Load, Who};
 use mesh_benches::Bar;
 use mesh_benches::shared::Error;
 use report::{Report, Row};
@@ -33,7 +33,7 @@ use server::{Servers, Target};
 use workspace::{MESH, PEERS, WORKSPACES};
 
 /// The promises.
-const BARS: [(&str, f64); 13] = [
+const BARS: [(&str, f64); 15] = [
     ("mesh/tonic@1", 0.80),
     ("mesh/tonic@32", 0.80),
     ("mesh/tonic-xds@1", 0.64),
@@ -47,6 +47,8 @@ const BARS: [(&str, f64); 13] = [
     ("server+rbac/tonic-server@1", 1.10),
     ("allocations.server+rbac-server", 2.0),
     ("server+rbac10k/server+rbac@1", 1.30),
+    ("ir.mesh+mtls-mesh-one@1", 9_000.0),
+    ("ir.server+mtls-server@1", 9_000.0),
 ];
 
 fn main() -> Result<(), Error> {
@@ -59,7 +61,9 @@ fn main() -> Result<(), Error> {
     }
 
     let plane = MESH.binary(&target, "control_plane");
-    let servers = Servers::start(&PEERS.binary(&target, "server"), &plane)?;
+    mesh_benches::tls::mint()?;
+    let server = MESH.binary(&target, "grpc_server");
+    let servers = Servers::start(&PEERS.binary(&target, "server"), &plane, &server)?;
     let mut report = Report::default();
     for client in clients {
         measure(client, &servers, &target, &mut report)?;
@@ -111,13 +115,17 @@ fn measure(
     for &case in client.cases {
         let label = case.label(client.name);
         eprintln!("{label}");
-        let caller = PEERS.binary(target, "client");
+        let tonic = Caller { binary: PEERS.binary(target, "client"), kind: "tonic" };
+        let mesh = Caller { binary: MESH.binary(target, "client"), kind: "mesh+mtls" };
         let who = match client.target {
-            Target::Itself => Who::Server(client.arguments, &caller),
+            Target::Itself => Who::Server(client.arguments, &tonic),
+            Target::ItselfSecured => Who::Server(client.arguments, &mesh),
             Target::Endpoint
             | Target::Endpoints
             | Target::ControlPlane
             | Target::Mesh
+            | Target::Plain
+            | Target::Secured
             | Target::Http1 => Who::Client(servers.addresses(client.target)),
         };
         let load = Load { kind: client.name, case, who };

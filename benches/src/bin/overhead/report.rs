@@ -32,7 +32,8 @@ impl Report {
     /// - `ir.CLIENT[.MODE]@CONCURRENCY`: instructions per call
     /// - `allocations.CLIENT[.MODE]`, `bytes.CLIENT[.MODE]`: allocations per call
     /// - `CLIENT/BASELINE[.MODE]@CONCURRENCY`: ratio of the instructions
-    /// - `allocations.CLIENT-BASELINE[.MODE]`: allocations per call that the client adds
+    /// - `ir.CLIENT-BASELINE[.MODE]@CONCURRENCY`, `allocations.CLIENT-BASELINE[.MODE]`: what a call
+    ///   of the client has more
     pub(crate) fn figures(&self) -> Figures {
         let mut figures = Figures::default();
         for row in &self.rows {
@@ -46,6 +47,8 @@ impl Report {
                 let (name, baseline) = (client.name, other.client.name);
                 let ratio = row.instructions / other.instructions;
                 figures.insert(case.label(&format!("{name}/{baseline}")), ratio);
+                let more = row.instructions - other.instructions;
+                figures.insert(case.label(&format!("ir.{name}-{baseline}")), more);
                 if let (Some(own), Some(others)) = (row.allocations, other.allocations) {
                     let name = case.load(&format!("allocations.{name}-{baseline}"));
                     figures.insert(name, own.count - others.count);

@@ -19,8 +19,14 @@ pub(crate) enum Target {
     Mesh,
     /// The HTTP/1.1 endpoint.
     Http1,
+    /// The mesh's own server.
+    Plain,
+    /// The same with TLS.
+    Secured,
     /// None: it is a server itself, and called by tonic's client.
     Itself,
+    /// The same, called by the mesh's client with TLS.
+    ItselfSecured,
 }
 
 /// Ends with this value.
@@ -30,12 +36,18 @@ pub(crate) struct Servers {
     http1: Vec<String>,
     control_plane: Vec<String>,
     mesh: Vec<String>,
-    _processes: [Process; 2],
+    plain: Vec<String>,
+    secured: Vec<String>,
+    _processes: [Process; 4],
 }
 
 impl Servers {
     /// Starts the peers' servers, and the control plane that tells the mesh of them.
-    pub(crate) fn start(servers: &Path, control_plane: &Path) -> Result<Self, Error> {
+    pub(crate) fn start(
+        servers: &Path,
+        control_plane: &Path,
+        server: &Path,
+    ) -> Result<Self, Error> {
         let words = |line: String| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let mut peers = Process::start(&mut Command::new(servers))?;
         let grpc = words(peers.hear("grpc")?);
@@ -46,7 +58,12 @@ impl Servers {
         let mut mesh =
             Process::start(Command::new(control_plane).arg(fixture).args(&grpc).args(&http1))?;
         let address = words(mesh.hear("ads")?);
-        Ok(Self { grpc, http1, control_plane: ads, mesh: address, _processes: [peers, mesh] })
+        let mut first = Process::start(&mut Command::new(server))?;
+        let plain = words(first.hear("grpc")?);
+        let mut second = Process::start(Command::new(server).arg("tls"))?;
+        let secured = words(second.hear("grpc")?);
+        let _processes = [peers, mesh, first, second];
+        Ok(Self { grpc, http1, control_plane: ads, mesh: address, plain, secured, _processes })
     }
 
     pub(crate) fn addresses(&self, target: Target) -> &[String] {
@@ -56,7 +73,9 @@ impl Servers {
             Target::ControlPlane => &self.control_plane,
             Target::Mesh => &self.mesh,
             Target::Http1 => &self.http1,
-            Target::Itself => &[],
+            Target::Plain => &self.plain,
+            Target::Secured => &self.secured,
+            Target::Itself | Target::ItselfSecured => &[],
         }
     }
 }

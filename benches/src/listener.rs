@@ -1,11 +1,10 @@
-//! A server that many policies guard.
+//! The listener of a server: guarded by many policies, or by TLS.
 
 use std::fmt::Write;
 
 /// A listener of a server on loopback whose calls `count` policies allow: of several kinds, and
 /// only the last one the calls that are made.
-#[must_use]
-pub fn listener(port: u16, count: usize) -> String {
+pub(crate) fn guarded(port: u16, count: usize) -> String {
     let mut policies = String::new();
     for at in 1..count {
         let (permission, principal) = never(at);
@@ -17,6 +16,26 @@ pub fn listener(port: u16, count: usize) -> String {
         "and_rules: { rules: [{ url_path: { path: { prefix: /bench.Echo/ } } }, { header: { name: content-type, string_match: { exact: application/grpc } } }] }",
         "direct_remote_ip: { address_prefix: 127.0.0.0, prefix_len: 8 }",
     );
+    let rbac = format!(
+        r#"
+      - name: rbac
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC
+          rules:
+            action: ALLOW
+            policies:
+{policies}"#
+    );
+    resource(port, "", &rbac)
+}
+
+/// A listener of a server on loopback that speaks TLS with clients that prove who they are.
+pub(crate) fn secured(port: u16) -> String {
+    let socket = crate::tls::transport_socket("DownstreamTlsContext");
+    resource(port, &format!("  transport_socket: {socket}"), "")
+}
+
+fn resource(port: u16, more: &str, filters: &str) -> String {
     format!(
         r#"
 "@type": type.googleapis.com/envoy.config.listener.v3.Listener
@@ -29,16 +48,11 @@ filter_chains:
       "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
       stat_prefix: bench
       route_config: {{ virtual_hosts: [{{ name: v, domains: ['*'], routes: [{{ match: {{ prefix: '' }}, non_forwarding_action: {{}} }}] }}] }}
-      http_filters:
-      - name: rbac
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC
-          rules:
-            action: ALLOW
-            policies:
-{policies}      - name: router
+      http_filters:{filters}
+      - name: router
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+{more}
 "#
     )
 }
