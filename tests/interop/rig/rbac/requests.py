@@ -1,0 +1,24 @@
+"""Sending requests exactly as they are."""
+
+import socket
+
+from rig.rbac.scene import Ask
+
+# What is said instead of a status where a connection is closed without one.
+CLOSED = 0
+
+
+def status(address: tuple[str, int], ask: Ask) -> int:
+    """What a server answers to a request on a connection of its own."""
+    lines = [f"{ask.method} {ask.path} HTTP/1.1", f"host: {ask.host}", "connection: close"]
+    lines += [f"{name}: {value}" for name, value in ask.headers]
+    request = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    with socket.create_connection(address, 10, (ask.source, 0)) as io:
+        answer = b""
+        try:
+            io.sendall(request)
+            while b"\r\n" not in answer and (more := io.recv(4096)):
+                answer += more
+        except (ConnectionResetError, BrokenPipeError):
+            return CLOSED
+    return int(answer.split(b" ", 2)[1]) if answer else CLOSED
