@@ -22,7 +22,7 @@ from rig.place import HERE, WORK
 from rig.rbac import leaves, random_rules, table
 from rig.rbac.requests import CLOSED, status
 from rig.rbac.scene import Ask, Question, Scene
-from rig.rbac.servers import Envoy, Mesh
+from rig.rbac.servers import Envoy, Mesh, refusal
 
 SEED = 20_240_611
 
@@ -85,10 +85,14 @@ def run(scenes: list[Scene], turned: list[Scene]) -> tuple[Tally, list[str]]:
     envoy = Envoy([scene for scene in scenes if not scene.refused], work)
     try:
         for scene in scenes:
-            why = mesh.refused.get(scene.name, "")
-            if bool(why) != bool(scene.refused) or scene.refused not in why:
-                broken.append(f"{scene.name}: refused {why!r}; expected {scene.refused!r}")
-            if why:
+            came = {"mesh": mesh.refused.get(scene.name, "")}
+            if scene.refused:
+                came["envoy"] = refusal(scene, work)
+            for side, why in came.items():
+                wanted = scene.refused.get(side, "")
+                if bool(why) != bool(wanted) or wanted not in why:
+                    broken.append(f"{scene.name}: {side} says {why!r}; expected {wanted!r}")
+            if any(came.values()):
                 continue
             for question in scene.questions:
                 ports = {"envoy": envoy.ports[scene.name], "mesh": mesh.ports[scene.name]}

@@ -182,7 +182,8 @@ impl Judge<'_> {
                     false => self.request.metadata.as_ref(),
                 };
                 let found = root.and_then(|root| dig(root, path));
-                is(found.is_some_and(|value| content_matches(ask, value)) != *invert)
+                let answer = found.map_or(is(false), |value| content_matches(ask, value));
+                if *invert { not(answer) } else { answer }
             }
         }
     }

@@ -67,5 +67,5 @@ class Scene:
     network: list[Message] = field(default_factory=list)
     # Where it listens.
     address: str = "127.0.0.1"
-    # What the mesh says where it refuses the listener; Envoy takes it.
-    refused: str = ""
+    # What either side says where it refuses the listener.
+    refused: dict[str, str] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from rig.place import ENVOY, binary
 from rig.process import Child
 from rig.rbac.messages import listener
-from rig.rbac.scene import Scene
+from rig.rbac.scene import Message, Scene
 
 SECONDS = 20.0
 
@@ -39,6 +40,31 @@ class Mesh:
         self._child.stop()
 
 
+def refusal(scene: Scene, work: Path) -> str:
+    """What Envoy says of the listener of a scene; empty if it takes it."""
+    config = work / "refused.json"
+    config.write_text(bootstrap([filled(scene, 1)]))
+    command = [str(ENVOY), "--mode", "validate", "-c", str(config), "--log-level", "warn"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stderr if done.returncode else ""
+
+
+def bootstrap(listeners: list[Message]) -> str:
+    """Envoy's configuration."""
+    admin = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}}
+    return json.dumps({"admin": admin, "static_resources": {"listeners": listeners}})
+
+
+def filled(scene: Scene, port: int) -> Message:
+    """The listener of a scene at a port."""
+    content = listener(scene)
+    # It is no resource there, but a field.
+    del content["@type"]
+    text = json.dumps(content).replace("$NAME", scene.name)
+    made: Message = json.loads(text.replace("$PORT", str(port)).replace("$NEXT", str(port + 1)))
+    return made
+
+
 class Envoy:
     """A process with a listener for each scene."""
 
@@ -46,11 +72,8 @@ class Envoy:
         # A port that is bound is nobody else's, and Envoy may still share it.
         self._held: list[socket.socket] = []
         self.ports = {it.name: self._port(it.address) for it in scenes}
-        listeners = [json.loads(self._filled(it)) for it in scenes]
         config, address = work / "envoy.json", work / "envoy.address"
-        admin = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}}
-        content = {"admin": admin, "static_resources": {"listeners": listeners}}
-        config.write_text(json.dumps(content))
+        config.write_text(bootstrap([filled(it, self.ports[it.name]) for it in scenes]))
         command = [str(ENVOY), "-c", str(config), "--admin-address-path", str(address)]
         command += ["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warn"]
         self._child = Child(command, work / "envoy.log")
@@ -72,14 +95,6 @@ class Envoy:
         held.bind((address, 0))
         self._held.append(held)
         return int(held.getsockname()[1])
-
-    def _filled(self, scene: Scene) -> str:
-        port = self.ports[scene.name]
-        content = listener(scene)
-        # It is no resource there, but a field.
-        del content["@type"]
-        text = json.dumps(content).replace("$NAME", scene.name)
-        return text.replace("$PORT", str(port)).replace("$NEXT", str(port + 1))
 
     def _is_ready(self, address: Path) -> bool:
         connection = http.client.HTTPConnection(address.read_text().strip(), timeout=5)

@@ -28,7 +28,7 @@ def scene(name: str, row: Message) -> Scene:
         config = {"@type": NETWORK_RBAC, "stat_prefix": "network", **row["network"]}
         network.append({"name": "network-rbac", "typed_config": config})
     routes = [route(it["match"], it.get("rbac")) for it in row.get("routes", ())] + [PLAIN]
-    refused = row.get("refused", "")
+    refused = row.get("refused", {})
     return Scene(name, filters, routes, list(questions(row)), network, refused=refused)
 
 
