@@ -2,37 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not there ends the test")]
 
-use std::{fs, path::Path, process::Stdio, time::Duration};
+mod process;
+
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
-    time::timeout,
-};
+use tokio::{process::Command, time::timeout};
 
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A process and what it prints. Killed when it is dropped.
-struct Process {
-    _child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Process {
-    fn start(program: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(program);
-        command.args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { _child: child, lines }
-    }
-
-    async fn line(&mut self) -> String {
-        timeout(PATIENCE, self.lines.next_line()).await.unwrap().unwrap().unwrap()
-    }
-}
+use process::{PATIENCE, Process, meshcurl};
 
 /// A control plane with the sample resources, for a backend at `address`.
 struct Plane {
@@ -75,14 +52,6 @@ impl Plane {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
-}
-
-async fn meshcurl(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_meshcurl"));
-    command.args(arguments).kill_on_drop(true);
-    let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! Decisions return their reasons; the shell hands them to one [`Recorder`]. The default does
 //! nothing, and sinks for metrics, traces and logs implement it.
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 /// How a call or an attempt ended.
@@ -87,6 +88,14 @@ pub enum Event<'a> {
         address: &'a str,
         /// What happened.
         change: Connection<'a>,
+    },
+    /// A server has closed a connection: before its first request, or because its peer is not
+    /// accepted any more.
+    Refused {
+        /// Where it came from; `None` on a Unix domain socket.
+        remote: Option<SocketAddr>,
+        /// Why. Never has key material in it.
+        why: &'a str,
     },
     /// What handshakes present or trust changed, or should have.
     Identity {

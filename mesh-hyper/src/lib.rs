@@ -49,6 +49,7 @@ pub use body::{Body, Collected, ResponseBody, empty, full};
 pub use client::{Client, Options, OutboundPolicy, Response, ResponseFuture, Target};
 pub use error::{BoxError, Error, Kind};
 pub use mesh_core::cluster::Address;
+pub use mesh_core::identity::SpiffeId;
 pub use mesh_core::route::Explanation;
 #[cfg(feature = "reqwest-middleware")]
 pub use middleware::MeshMiddleware;

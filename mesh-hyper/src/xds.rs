@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, ToSocketAddrs, UnixListener};
 use crate::client::{Client, DemandCluster, Open, Source, Target};
 use crate::context::Context;
 use crate::error::{Error, Kind};
+use crate::server::secure::Greet;
 use crate::server::{self, Server, Socket};
 use crate::transport::connect::{Connect, Dialer, Sockets};
 use crate::transport::secure::Secure;
@@ -91,7 +92,8 @@ impl Server {
         let ServerHandle { cell, subscription } = mesh.server(address.clone());
         let keep = (subscription, mesh.clone());
         let source = server::Source::new(cell, Some(Box::new(keep)));
-        Ok(Self::new(socket, address, source, context(mesh).map_err(io::Error::other)?))
+        let context = context(mesh).map_err(io::Error::other)?;
+        Ok(Self::new(socket, address, source, context, greet(mesh)))
     }
 }
 
@@ -136,6 +138,16 @@ fn secure(mesh: &Mesh) -> Option<Arc<dyn Secure>> {
 
 #[cfg(not(feature = "tls"))]
 fn secure(_mesh: &Mesh) -> Option<Arc<dyn Secure>> {
+    None
+}
+
+#[cfg(feature = "tls")]
+fn greet(mesh: &Mesh) -> Option<Arc<dyn Greet>> {
+    Some(Arc::new(crate::tls::Greetings::new(mesh.identities().clone())))
+}
+
+#[cfg(not(feature = "tls"))]
+fn greet(_mesh: &Mesh) -> Option<Arc<dyn Greet>> {
     None
 }
 

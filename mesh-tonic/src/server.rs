@@ -11,7 +11,9 @@ use tonic::transport::server::TcpConnectInfo;
 ///
 /// They are [`mesh_hyper::Server`]s, with all of its settings, and take tonic's `Routes`, whose
 /// services see the addresses of a connection where they expect them
-/// (`tonic::Request::remote_addr`).
+/// (`tonic::Request::remote_addr`). Who the other side has proved to be is
+/// [`Peer`](crate::Peer), in the extensions of each request; `tonic::Request::peer_certs` finds
+/// nothing, as only tonic can make what it looks for.
 ///
 /// # Examples
 ///

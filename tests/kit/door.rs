@@ -44,7 +44,7 @@ impl Door {
     pub async fn start(name: &str, source: Arc<dyn Source>, clients: Clients) -> io::Result<Self> {
         let identities = Identities::default();
         identities.insert("default", source);
-        let tls = ServerTls { identity: "default".into(), clients };
+        let tls = ServerTls { identity: "default".into(), clients, protocols: Box::default() };
         let protocols = vec![b"h2".to_vec()];
         let (config, _) = identities.server(&tls, protocols).map_err(io::Error::other)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;

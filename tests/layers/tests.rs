@@ -157,12 +157,12 @@ fn the_sans_io_part_stays_without_io() {
 }
 
 #[test]
-fn only_two_files_of_the_data_plane_name_the_control_side() {
+fn only_some_files_of_the_data_plane_name_the_control_side() {
     let why = "the data plane does not depend on where a snapshot came from";
     check(
         &[
             ("mesh-hyper/src/client/mod.rs", "extern crate mesh_xds;"),
-            ("mesh-hyper/src/tls.rs", "use mesh_xds::tls::Reload;"),
+            ("mesh-hyper/src/tls/client.rs", "use mesh_xds::tls::Reload;"),
             ("mesh-hyper/src/transport/tls.rs", "use {mesh_xds::tls, std::io};"),
         ],
         &[

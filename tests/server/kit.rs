@@ -23,9 +23,17 @@ pub(crate) struct Served {
 impl Served {
     /// Starts a server that serves `routes`.
     pub(crate) async fn start(control: &Control, routes: Routes) -> Self {
-        let bootstrap = bootstrap(control);
-        let mesh = Mesh::builder().bootstrap(bootstrap).build().unwrap();
+        let mesh = Mesh::builder().bootstrap(bootstrap(control)).build().unwrap();
         let server = Server::bind(&mesh, "127.0.0.1:0").await.unwrap();
+        Self::run(mesh, server, |server| tokio::spawn(server.serve(routes)))
+    }
+
+    /// Serves on `server` what `serve` does.
+    pub(crate) fn run(
+        mesh: Mesh,
+        server: mesh_hyper::Server,
+        serve: impl FnOnce(mesh_hyper::Server) -> JoinHandle<std::io::Result<()>>,
+    ) -> Self {
         let Address::Socket(address) = server.local_addr().clone() else { panic!("not TCP") };
         let (tell, states) = watch::channel(None);
         let tell = Arc::new(tell);
@@ -34,7 +42,7 @@ impl Served {
             .on_state(move |state| drop(tell.send_replace(Some(state.clone()))))
             .drain_delay(std::time::Duration::ZERO)
             .shutdown(async { drop(stopped.await) });
-        let running = tokio::spawn(server.serve(routes));
+        let running = serve(server);
         Self { mesh, port: address.port(), states, stop: Some(stop), running }
     }
 
@@ -66,7 +74,7 @@ impl Served {
     }
 }
 
-fn bootstrap(control: &Control) -> Bootstrap {
+pub(crate) fn bootstrap(control: &Control) -> Bootstrap {
     // So that a listener that is deleted is gone (gRFC A88).
     let json = control.bootstrap_json(&["fail_on_data_errors"]);
     let template = r#"{"server_listener_resource_name_template": "server/%s", "#;

@@ -12,6 +12,7 @@
 //! <https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md>,
 //! <https://github.com/spiffe/spiffe/blob/main/standards/X509-SVID.md>
 
+mod forwarded;
 mod leaf;
 mod names;
 mod peer;
@@ -22,6 +23,7 @@ mod spiffe_id;
 mod tls;
 mod trust_domain;
 
+pub use forwarded::{ForwardMode, Forwarded, Forwarding};
 pub use leaf::{Identification, KeyUsage, Leaf};
 pub use names::SubjectNames;
 pub use peer::{Certificate, Peer, Session};

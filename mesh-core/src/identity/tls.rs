@@ -54,6 +54,9 @@ pub struct ServerTls {
     pub identity: Arc<str>,
     /// What is asked of clients.
     pub clients: Clients,
+    /// The protocols that it speaks (`alpn_protocols`), the best one first. Empty: HTTP/2 and
+    /// HTTP/1.1.
+    pub protocols: Box<[Arc<str>]>,
 }
 
 /// What is asked of clients.

@@ -17,9 +17,9 @@ fn prefixes(list: &[&str]) -> Vec<Prefix> {
     list.iter().map(|text| prefix(text)).collect()
 }
 
-fn connection(local: &str, remote: &str, port: u16) -> Connection {
+fn connection(local: &str, remote: &str, port: u16) -> Connection<'static> {
     let remote = Some((ip(remote), port));
-    Connection { local: Some(ip(local)), remote, transport: Transport::Plain }
+    Connection { local: Some(ip(local)), remote, transport: Transport::Plain, hello: None }
 }
 
 fn any() -> ChainMatch {
@@ -51,8 +51,8 @@ fn the_most_specific_chain_is_selected() {
     use SourceType::{External, SameHost};
     let outside = connection("192.168.1.1", "10.1.1.1", 1);
     let tls = Connection { transport: Transport::Tls, ..outside };
-    let unix = Connection { local: None, remote: None, transport: Transport::Plain };
-    let table: Vec<(&str, Vec<ChainMatch>, Connection, Option<usize>)> = vec![
+    let unix = Connection { local: None, remote: None, ..outside };
+    let table: Vec<(&str, Vec<ChainMatch>, Connection<'_>, Option<usize>)> = vec![
         ("nothing", vec![], outside, None),
         ("anything", vec![any()], outside, Some(0)),
         (
@@ -169,4 +169,93 @@ fn only_fast_batches_of_resets_are_an_attack() {
     assert_eq!(run(6, 19), Some(Resets::BATCH));
     assert_eq!(run(10, 20), None, "long polls that are given up");
     assert_eq!(run(5, 1), None, "every second call is hedged");
+}
+
+fn named(list: &[&str]) -> ChainMatch {
+    let server_names = list.iter().map(|name| NamePattern::parse(name).unwrap()).collect();
+    ChainMatch { server_names, ..any() }
+}
+
+fn offered(list: &[&str]) -> ChainMatch {
+    ChainMatch { protocols: list.iter().map(|name| (*name).into()).collect(), ..any() }
+}
+
+#[test]
+fn names_and_protocols_of_handshakes_select_chains() {
+    let hello = |name: Option<&str>, protocols: &[&str]| Hello {
+        server_name: name.map(Into::into),
+        protocols: protocols.iter().map(|name| name.as_bytes().into()).collect(),
+    };
+    let cart = hello(Some("cart.shop.example"), &["h2", "http/1.1"]);
+    let silent = hello(None, &[]);
+    let of_both = ChainMatch { protocols: vec!["h2".into()], ..named(&["*.example"]) };
+    for (what, chains, hello, expect) in [
+        ("exact", vec![any(), named(&["cart.shop.example"])], Some(&cart), Some(1)),
+        (
+            "exact before below",
+            vec![named(&["*.shop.example"]), named(&["CART.shop.example"])],
+            Some(&cart),
+            Some(1),
+        ),
+        (
+            "longest suffix",
+            vec![named(&["*.example"]), named(&["*.shop.example"])],
+            Some(&cart),
+            Some(1),
+        ),
+        ("not itself", vec![named(&["*.cart.shop.example"])], Some(&cart), None),
+        ("no name", vec![any(), named(&["cart.shop.example"])], Some(&silent), Some(0)),
+        ("no handshake", vec![any(), named(&["cart.shop.example"])], None, Some(0)),
+        ("other protocol", vec![offered(&["istio"])], Some(&cart), None),
+        (
+            "the client's favourite",
+            vec![offered(&["http/1.1"]), offered(&["h2"]), any()],
+            Some(&cart),
+            Some(1),
+        ),
+        ("one of two", vec![any(), offered(&["istio", "http/1.1"])], Some(&cart), Some(1)),
+        ("no way back", vec![of_both, named(&["*.shop.example"])], Some(&cart), Some(1)),
+        (
+            "a name is more than a protocol",
+            vec![offered(&["h2"]), named(&["*.example"])],
+            Some(&cart),
+            Some(1),
+        ),
+    ] {
+        let transport = if hello.is_some() { Transport::Tls } else { Transport::Plain };
+        let connection = Connection { transport, hello, ..connection("10.0.0.1", "10.0.0.2", 1) };
+        assert_eq!(Selector::new(&chains).unwrap().select(&connection), expect, "{what}");
+    }
+    let twice = [named(&["a", "b"]), named(&["b"])];
+    let error = Selector::new(&twice).unwrap_err();
+    assert_eq!(error, SelectorError::Overlap { first: 0, second: 1 });
+}
+
+#[test]
+fn stars_stand_for_first_labels_only() {
+    for (text, expect) in [
+        ("a.Example", Some(NamePattern::Exact("a.example".into()))),
+        ("*.example", Some(NamePattern::Below(".example".into()))),
+        ("*", None),
+        ("*.", None),
+        ("", None),
+        ("a*.example", None),
+        ("*.*.example", None),
+        ("*example", None),
+    ] {
+        assert_eq!(NamePattern::parse(text), expect, "{text}");
+    }
+}
+
+#[test]
+fn protocols_say_what_is_spoken() {
+    for (name, expect) in [
+        ("h2", Some(Spoken::Http2)),
+        ("istio-http/1.1", Some(Spoken::Http1)),
+        ("istio", Some(Spoken::Either)),
+        ("istio-peer-exchange", None),
+        ("", None),
+    ] {
+        assert_eq!(Spoken::by(name.as_bytes()), expect, "{name}");
+    }
 }

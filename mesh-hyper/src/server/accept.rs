@@ -52,6 +52,9 @@ where
         settings,
         timers: context.timers.clone(),
         on_accept: server.on_accept,
+        greet: server.greet,
+        trusted: server.trusted.into(),
+        recorder: context.recorder.clone(),
         handshakes: AtomicUsize::new(0),
     });
     let mut herald = Herald { address, told: None, listener: server.on_state };
@@ -115,7 +118,7 @@ fn admit<S, B>(
     B::Error: Into<BoxError>,
 {
     if connections.len() >= shared.settings.connections {
-        return tracing::debug!(remote = ?peer.remote, "connection closed: there are too many");
+        return shared.refused(peer.remote, "there are too many connections");
     }
     connections.spawn(connection::serve(io, peer, shared.clone(), service.clone()));
 }

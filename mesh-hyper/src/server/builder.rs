@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use mesh_core::cluster::{Address, Keepalive};
+use mesh_core::identity::SpiffeId;
 use tokio::net::TcpListener;
 use tower_service::Service;
 
@@ -18,6 +19,7 @@ use super::accept;
 use super::body::ServerBody;
 use super::peer::{Accepted, OnAccept};
 use super::probes::Metrics;
+use super::secure::Greet;
 use super::settings::Settings;
 use super::socket::Socket;
 use super::state::{ServingState, Source};
@@ -64,6 +66,8 @@ pub struct Server {
     pub(super) metrics: Option<Metrics>,
     pub(super) shutdown: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pub(super) on_accept: Option<OnAccept>,
+    pub(super) greet: Option<Arc<dyn Greet>>,
+    pub(super) trusted: Vec<SpiffeId>,
     pub(super) on_state: Option<OnState>,
 }
 
@@ -91,6 +95,7 @@ impl Server {
         address: Address,
         source: Source,
         context: Arc<Context>,
+        greet: Option<Arc<dyn Greet>>,
     ) -> Self {
         Self {
             socket,
@@ -103,6 +108,8 @@ impl Server {
             metrics: None,
             shutdown: None,
             on_accept: None,
+            greet,
+            trusted: Vec::new(),
             on_state: None,
         }
     }
@@ -178,6 +185,17 @@ impl Server {
             }
             look(accepted);
         }));
+        self
+    }
+
+    /// Believes these peers, gateways for instance, when they say in `x-forwarded-client-cert` for
+    /// whom they speak, where the control plane lets that field be kept
+    /// (`forward_client_cert_details`). Default: nobody; then the field is removed from all requests,
+    /// or says who is connected.
+    ///
+    /// Only peers that have proved their SPIFFE ID are believed.
+    pub fn trust_forwarded(mut self, peers: impl IntoIterator<Item = SpiffeId>) -> Self {
+        self.trusted.extend(peers);
         self
     }
 

@@ -74,7 +74,7 @@ impl<S: Service<Request<ServerBody>>> Call<S, S::Future> {
         service: S,
         mut request: Request<ServerBody>,
     ) -> Self {
-        let canonical = head::canonicalise(&mut request);
+        let canonical = head::canonicalise(&mut request, &connected.forwarding);
         let protocol = head::view(&request, connected.scheme).protocol;
         let mut tail = Tail::new(connected.clone(), protocol);
         let begin = match (canonical, routing) {

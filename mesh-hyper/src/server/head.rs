@@ -2,7 +2,8 @@
 
 use http::header::{HOST, HeaderName};
 use http::uri::Authority;
-use http::{HeaderMap, Request, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, Uri, Version};
+use mesh_core::identity;
 use mesh_core::request::RequestHead;
 
 /// Says who the client of a proxy is; only proxies that are trusted may say it.
@@ -17,9 +18,53 @@ pub(super) enum Malformed {
     GrpcPath,
 }
 
-/// Makes a request say one thing only about whom it is for (gRFC A41), and nothing about others.
-pub(super) fn canonicalise<B>(request: &mut Request<B>) -> Result<(), Malformed> {
-    request.headers_mut().remove(CLIENT_CERTIFICATE);
+/// What is done with what requests of a connection say of others' certificates.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Forwarding {
+    #[default]
+    Remove,
+    Keep,
+    Append(HeaderValue),
+    Replace(HeaderValue),
+}
+
+impl Forwarding {
+    /// As decided. What cannot be in a header field is not said.
+    pub(super) fn new(decided: identity::Forwarding) -> Self {
+        let value = |text: String| HeaderValue::try_from(text).ok();
+        match decided {
+            identity::Forwarding::Remove => Self::Remove,
+            identity::Forwarding::Keep => Self::Keep,
+            identity::Forwarding::Append(text) => value(text).map_or(Self::Remove, Self::Append),
+            identity::Forwarding::Replace(text) => value(text).map_or(Self::Remove, Self::Replace),
+        }
+    }
+
+    fn apply(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Keep => {}
+            Self::Remove => drop(headers.remove(CLIENT_CERTIFICATE)),
+            Self::Replace(value) => drop(headers.insert(CLIENT_CERTIFICATE, value.clone())),
+            Self::Append(value) => {
+                let before = headers.get_all(CLIENT_CERTIFICATE).iter().map(HeaderValue::as_bytes);
+                let all: Vec<_> = before.chain([value.as_bytes()]).collect();
+                // Values that are valid one by one are so together.
+                match HeaderValue::from_bytes(&all.join(&b',')) {
+                    Ok(all) => drop(headers.insert(CLIENT_CERTIFICATE, all)),
+                    Err(_) => drop(headers.remove(CLIENT_CERTIFICATE)),
+                }
+            }
+        }
+    }
+}
+
+/// Makes a request say one thing only about whom it is for (gRFC A41), and of others only what
+/// `forwarding` lets it.
+pub(super) fn canonicalise<B>(
+    request: &mut Request<B>,
+    forwarding: &Forwarding,
+) -> Result<(), Malformed> {
+    forwarding.apply(request.headers_mut());
     let version = request.version();
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();

@@ -22,6 +22,7 @@ mod head;
 mod outgoing;
 mod peer;
 mod probes;
+pub(crate) mod secure;
 mod settings;
 pub mod signal;
 mod socket;

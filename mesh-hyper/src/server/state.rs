@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Context as Task;
 
 use mesh_core::cell::{Cell, Listen};
+use mesh_core::identity::Forwarded;
 use mesh_core::listener::Selector;
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Action, Route, RouteMatch, Table, VirtualHost};
@@ -209,6 +210,8 @@ pub(super) fn open() -> Option<Arc<ServerSnapshot>> {
     let routes = Routes::new(Arc::new(table.build().ok()?), &[], None);
     let chain = FilterChain {
         name: "unconfigured".into(),
+        security: None,
+        forwarded: Forwarded::default(),
         filters: Arc::default(),
         connections: Connections::default(),
         routing: Routing::Ready(Arc::new(routes)),

@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use webpki::{CertRevocationList, OwnedCertRevocationList, anchor_from_trusted_cert};
 
 use super::TlsError;
+use super::leaf::leaf;
 
 /// A certificate provider as handshakes use it: a [`Source`], and its material made ready once for
 /// each change.
@@ -80,6 +81,16 @@ impl Credentials {
             Some(Err(why)) => Err(self.unusable(why)),
             None => Err(self.unusable("it gives no certificate of our own")),
         }
+    }
+
+    /// The URI names of the certificate that a handshake presents now.
+    ///
+    /// # Errors
+    /// [`TlsError`] says why there is none, or what is wrong with it.
+    pub fn own_uris(&self) -> Result<Box<[Arc<str>]>, TlsError> {
+        let key = self.key()?;
+        let own = key.cert.first().ok_or_else(|| self.unusable("it has no certificate"))?;
+        Ok(leaf(own).map_err(|why| self.unusable(&why.to_string()))?.names.uris)
     }
 
     pub(super) fn crypto(&self) -> &Arc<CryptoProvider> {

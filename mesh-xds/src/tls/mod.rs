@@ -35,4 +35,4 @@ pub use credentials::Credentials;
 pub(crate) use credentials::load;
 pub use error::{TlsError, why, why_io};
 pub(crate) use leaf::{is_certificate, leaf};
-pub use session::session;
+pub use session::{digest, session};

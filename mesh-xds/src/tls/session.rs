@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use mesh_core::identity::{Certificate, Identification, Refusal, Session};
-use rustls::CommonState;
+use rustls::crypto::hash::HashAlgorithm;
+use rustls::{CommonState, SupportedCipherSuite};
 
+use super::Credentials;
 use super::leaf::{leaf, parse};
 use super::subject::rfc2253;
 
@@ -20,6 +22,18 @@ pub fn session(connection: &CommonState, server_name: Option<&str>) -> Result<Se
         protocol: connection.alpn_protocol().map(Arc::from),
         certificate: shown.map(|der| certificate(der)).transpose()?,
     })
+}
+
+/// The SHA-256 of a certificate (DER), by the cryptography of `credentials`.
+#[must_use]
+pub fn digest(credentials: &Credentials, der: &[u8]) -> Box<[u8]> {
+    let suites = credentials.crypto().cipher_suites.iter();
+    let mut hashes = suites.map(|suite| match suite {
+        SupportedCipherSuite::Tls13(suite) => suite.common.hash_provider,
+        SupportedCipherSuite::Tls12(suite) => suite.common.hash_provider,
+    });
+    let sha256 = hashes.find(|hash| hash.algorithm() == HashAlgorithm::SHA256);
+    sha256.map(|hash| hash.hash(der).as_ref().into()).unwrap_or_default()
 }
 
 fn certificate(der: &[u8]) -> Result<Certificate, Refusal> {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::cluster::Keepalive;
 use crate::filter::{ConnectionFilter, Denial};
-use crate::identity::Peer;
+use crate::identity::{Forwarded, Peer, ServerTls};
 use crate::listener::{Connection, Selector};
 use crate::route::Table;
 use crate::snapshot::{Chains, HttpFilter, Stamp};
@@ -36,6 +36,8 @@ pub enum Inspection {
     Addresses,
     /// Whether it begins with a TLS handshake, too (`tls_inspector`).
     FirstByte,
+    /// The name that it asks for and the protocols that it offers, too.
+    ClientHello,
 }
 
 /// What becomes of the connections of a filter chain.
@@ -43,6 +45,10 @@ pub enum Inspection {
 pub struct FilterChain {
     /// Its name, for people; may be empty.
     pub name: Arc<str>,
+    /// How its connections are secured (`transport_socket`, gRFC A29); `None` is plain text.
+    pub security: Option<Arc<ServerTls>>,
+    /// What requests say of who has connected.
+    pub forwarded: Forwarded,
     /// Who may connect: all of these must admit the peer.
     pub filters: Arc<[Arc<dyn ConnectionFilter>]>,
     /// Bounds of its connections.
@@ -103,7 +109,7 @@ impl FilterChain {
 impl ServerSnapshot {
     /// The chain for `connection`; `None` if it is to be closed without a byte.
     #[must_use]
-    pub fn chain(&self, connection: &Connection) -> Option<&Arc<FilterChain>> {
+    pub fn chain(&self, connection: &Connection<'_>) -> Option<&Arc<FilterChain>> {
         match self.selector.select(connection) {
             Some(at) => self.chains.get(at),
             None => self.default.as_ref(),

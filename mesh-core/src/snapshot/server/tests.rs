@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::*;
 use crate::filter::{ConnectionFilter, Denial};
-use crate::identity::Peer;
+use crate::identity::{Forwarded, Peer};
 use crate::listener::{ChainMatch, Connection, Prefix, Selector, Transport};
 use crate::matcher::PathMatcher;
 use crate::request::RequestHead;
@@ -32,6 +32,8 @@ fn routes() -> Arc<Routes> {
 fn chain(name: &str) -> Arc<FilterChain> {
     Arc::new(FilterChain {
         name: name.into(),
+        security: None,
+        forwarded: Forwarded::default(),
         filters: [Arc::new(Nobody) as Arc<dyn ConnectionFilter>].into(),
         connections: Connections::default(),
         routing: Routing::Broken("none".into()),
@@ -61,9 +63,9 @@ fn snapshot(epoch: u64, default: Option<&str>) -> ServerSnapshot {
     }
 }
 
-fn to(address: [u8; 4]) -> Connection {
+fn to(address: [u8; 4]) -> Connection<'static> {
     let remote = Some(([127, 0, 0, 1].into(), 1));
-    Connection { local: Some(address.into()), remote, transport: Transport::Plain }
+    Connection { local: Some(address.into()), remote, transport: Transport::Plain, hello: None }
 }
 
 #[test]

@@ -106,13 +106,14 @@ where
     B::Error: Into<BoxError>,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let wire = &self.wire;
-        match self.lifetime.poll(cx, self.requests, || wire.has_streams()) {
-            Verdict::GoOn => {}
-            Verdict::Drain => self.wire.graceful_shutdown(),
-            Verdict::Close => return Poll::Ready(()),
-        }
         for _ in 0..BURST {
+            // Before each stream: what is published is in force for all that come after it.
+            let wire = &self.wire;
+            match self.lifetime.poll(cx, self.requests, || wire.has_streams()) {
+                Verdict::GoOn => {}
+                Verdict::Drain => self.wire.graceful_shutdown(),
+                Verdict::Close => return Poll::Ready(()),
+            }
             let accepted = std::pin::pin!(self.wire.accept()).poll(cx);
             match accepted {
                 Poll::Pending => return Poll::Pending,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use mesh_core::snapshot::{FilterChain, Routing, ServerSnapshot};
 use tokio::time::Sleep;
 
+use super::standing::Standing;
 use super::{Assigned, Shared};
 use crate::runtime;
 use crate::server::settings::Settings;
@@ -19,6 +20,9 @@ pub(super) struct Lifetime {
     status: Arc<Status>,
     watch: Watch,
     assigned: Assigned,
+    standing: Standing,
+    /// What its requests get once it would not be let in any more.
+    barred: Option<Routing>,
     settings: Settings,
     is_draining: bool,
     /// When a drained connection is closed.
@@ -48,12 +52,15 @@ impl Lifetime {
         shared: &Shared,
         snapshot: Arc<ServerSnapshot>,
         chain: Arc<FilterChain>,
+        standing: Standing,
     ) -> Self {
         let settings = shared.settings.under(&chain.connections);
         let mut lifetime = Self {
             status: shared.status.clone(),
             watch: shared.status.watch(),
             assigned: Assigned { snapshot, chain },
+            standing,
+            barred: None,
             is_draining: false,
             end: None,
             old: settings.max_age.map(runtime::after),
@@ -74,7 +81,7 @@ impl Lifetime {
 
     /// What its requests are decided by.
     pub(super) fn routing(&self) -> &Routing {
-        &self.assigned.chain.routing
+        self.barred.as_ref().unwrap_or(&self.assigned.chain.routing)
     }
 
     /// Has a look at everything. The task is woken when there is something new.
@@ -86,16 +93,22 @@ impl Lifetime {
         requests: u64,
         is_busy: impl FnOnce() -> bool,
     ) -> Verdict {
+        let mut verdict = Verdict::GoOn;
         if self.watch.poll(cx) && !self.stays() {
-            return self.drain();
+            verdict = self.drain();
         }
-        let Some(alarm) = &mut self.alarm else { return Verdict::GoOn };
+        let Some(alarm) = &mut self.alarm else { return verdict };
         if self.is_registered && !alarm.is_elapsed() {
-            return Verdict::GoOn;
+            return verdict;
         }
         self.is_registered = true;
         if alarm.as_mut().poll(cx).is_pending() {
-            return Verdict::GoOn;
+            return verdict;
+        }
+        if verdict != Verdict::GoOn {
+            // The alarm has its turn next.
+            cx.waker().wake_by_ref();
+            return verdict;
         }
         let verdict = self.alarmed(requests, is_busy);
         self.arm();
@@ -110,20 +123,35 @@ impl Lifetime {
 
     /// Whether the connection may go on under the configuration as it is now.
     fn stays(&mut self) -> bool {
-        if self.status.is_draining() {
-            return false;
-        }
         let Some(now) = self.status.snapshot() else { return false };
-        if Arc::ptr_eq(&now, &self.assigned.snapshot) {
-            return true;
-        }
-        let Assigned { snapshot, chain } = &self.assigned;
-        match now.same_chain(snapshot, chain).cloned() {
-            Some(chain) => {
-                self.assigned = Assigned { snapshot: now, chain };
-                true
+        if !Arc::ptr_eq(&now, &self.assigned.snapshot) {
+            let Assigned { snapshot, chain } = &self.assigned;
+            match now.same_chain(snapshot, chain).cloned() {
+                Some(chain) if self.barred.is_none() => {
+                    self.assigned = Assigned { snapshot: now, chain };
+                }
+                Some(_) | None => {
+                    self.pass(now);
+                    return false;
+                }
             }
-            None => false,
+        }
+        !self.status.is_draining()
+    }
+
+    /// The listener was replaced, and the connection drains (gRFC A36). What is asked until its
+    /// client knows is decided by the new one: nothing is let in by rules of before.
+    fn pass(&mut self, now: Arc<ServerSnapshot>) {
+        match self.standing.admitted(&now) {
+            Ok(chain) => {
+                self.assigned = Assigned { snapshot: now, chain };
+                self.barred = None;
+            }
+            Err(why) => {
+                tracing::debug!(remote = ?self.standing.peer.remote, %why, "connection drained");
+                self.assigned.snapshot = now;
+                self.barred = Some(Routing::Broken(why.into()));
+            }
         }
     }
 

@@ -2,28 +2,32 @@
 
 mod h1;
 mod h2;
+mod leash;
 mod lifetime;
+mod shake;
 mod sniff;
+mod standing;
+mod start;
 mod stream;
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Extensions, Request, Response};
 use http_body::Body;
-use mesh_core::filter::Denial;
-use mesh_core::identity;
-use mesh_core::listener::{Connection, Transport};
-use mesh_core::snapshot::{Inspection, ServerSnapshot};
+use mesh_core::identity::{self, SpiffeId};
+use mesh_core::record::{Event, Recorder};
+use mesh_core::snapshot::ServerSnapshot;
 use tower_service::Service;
 
-use self::lifetime::Lifetime;
-use self::sniff::{Prefixed, Protocol};
+use self::shake::{Closed, Shaken, shake};
+use self::sniff::Protocol;
 use super::body::ServerBody;
-use super::peer::{Accepted, OnAccept, Peer};
+use super::head::Forwarding;
+use super::peer::{OnAccept, Peer};
+use super::secure::Greet;
 use super::settings::Settings;
 use super::state::Status;
 use crate::error::BoxError;
@@ -36,14 +40,31 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) timers: Arc<Timers>,
     pub(super) on_accept: Option<OnAccept>,
+    /// `None` where TLS is not built in.
+    pub(super) greet: Option<Arc<dyn Greet>>,
+    /// Who is believed to say whom it speaks for.
+    pub(super) trusted: Box<[SpiffeId]>,
+    pub(super) recorder: Option<Arc<dyn Recorder>>,
     /// Connections that have not shown yet what they are.
     pub(super) handshakes: AtomicUsize,
+}
+
+impl Shared {
+    /// Tells that a connection from `remote` was closed, or is.
+    pub(super) fn refused(&self, remote: Option<SocketAddr>, why: &str) {
+        tracing::debug!(?remote, %why, "connection closed");
+        if let Some(recorder) = &self.recorder {
+            recorder.record(&Event::Refused { remote, why });
+        }
+    }
 }
 
 /// What the requests of a connection share.
 pub(super) struct Connected {
     pub(super) peer: Peer,
     pub(super) scheme: &'static str,
+    /// What becomes of what a request says of others' certificates.
+    pub(super) forwarding: Forwarding,
     pub(super) timers: Arc<Timers>,
     /// Streams that the client has reset before they were answered.
     pub(super) resets: AtomicU32,
@@ -76,20 +97,63 @@ pub(super) async fn serve<S, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let Some(handshake) = Handshake::begin(&shared) else { return };
+    let remote = peer.remote;
+    let Some(handshake) = Handshake::begin(&shared) else {
+        return shared.refused(remote, "there are too many handshakes");
+    };
     let timeout = shared.settings.handshake_timeout;
     let shaken = tokio::time::timeout(timeout, shake(io, peer, &shared)).await;
     drop(handshake);
-    let Shaken { io, protocol, connected, lifetime } = match shaken {
+    let Shaken { io, protocol, connected, lifetime, forbidden } = match shaken {
         Ok(Ok(shaken)) => shaken,
-        Ok(Err(Closed { hold })) if !hold.is_zero() => return tokio::time::sleep(hold).await,
-        Ok(Err(_)) | Err(_) => return,
+        Ok(Err(Closed { hold, why })) => {
+            shared.refused(remote, &why);
+            if !hold.is_zero() {
+                tokio::time::sleep(hold).await;
+            }
+            return;
+        }
+        Err(_) => {
+            let why = format!("it has not shown what it speaks within {timeout:?}");
+            return shared.refused(remote, &why);
+        }
     };
-    match protocol {
-        Protocol::Http1 => h1::serve(io, connected, lifetime, service).await,
-        Protocol::Http2 => h2::serve(io, connected, lifetime, service, timeout).await,
-        // No chain speaks it yet.
-        Protocol::Tls => {}
+    let (io, forbidden) = match forbidden {
+        Some(forbidden) => {
+            let (holder, leash) = leash::leash();
+            (io.on(leash), Some((forbidden, holder)))
+        }
+        None => (io, None),
+    };
+    let served = async {
+        match protocol {
+            Protocol::Http1 => h1::serve(io, connected, lifetime, service).await,
+            Protocol::Http2 => h2::serve(io, connected, lifetime, service, timeout).await,
+            // One handshake in another is closed before.
+            Protocol::Tls => {}
+        }
+    };
+    let Some((mut forbidden, holder)) = forbidden else { return served.await };
+    tokio::select! {
+        biased;
+        () = served => {}
+        // All of it ends at once: nothing that is under way may go on.
+        why = &mut forbidden => {
+            shared.refused(remote, &why);
+            return holder.cut();
+        }
+    }
+    // The application may have the stream, after an upgrade, for as long as its peer is accepted.
+    if holder.holds() {
+        tokio::spawn(async move {
+            tokio::select! {
+                () = holder.gone() => {}
+                why = forbidden => {
+                    shared.refused(remote, &why);
+                    holder.cut();
+                }
+            }
+        });
     }
 }
 
@@ -107,79 +171,6 @@ impl Handshake {
 impl Drop for Handshake {
     fn drop(&mut self) {
         self.0.handshakes.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A connection that is about to be served.
-struct Shaken {
-    io: Prefixed,
-    protocol: Protocol,
-    connected: Arc<Connected>,
-    lifetime: Lifetime,
-}
-
-/// A connection that is closed without a byte.
-#[derive(Default)]
-struct Closed {
-    /// How long it is held before.
-    hold: Duration,
-}
-
-/// Finds out what a connection is and whether it may be.
-async fn shake(
-    io: Box<dyn Io>,
-    peer: identity::Peer,
-    shared: &Arc<Shared>,
-) -> Result<Shaken, Closed> {
-    let mut io = Prefixed::new(io);
-    let mut snapshot = shared.status.snapshot().ok_or_else(Closed::default)?;
-    let mut transport = Transport::Plain;
-    if snapshot.inspection == Inspection::FirstByte {
-        transport = io.transport().await.ok().flatten().ok_or_else(Closed::default)?;
-        // It may have taken a while.
-        snapshot = shared.status.snapshot().ok_or_else(Closed::default)?;
-    }
-    let chain = snapshot.chain(&facts(&peer, transport)).ok_or_else(Closed::default)?.clone();
-    let protocol = io.protocol().await.ok().flatten().ok_or_else(Closed::default)?;
-    if let Err(Denial { rule, hold }) = chain.admit(&peer) {
-        tracing::debug!(remote = ?peer.remote, %rule, "connection denied");
-        return Err(Closed { hold });
-    }
-    let mut extensions = Extensions::new();
-    let peer = Peer(Arc::new(peer));
-    if accepted(shared, &peer, &mut extensions) {
-        return Err(Closed::default());
-    }
-    let connected = Arc::new(Connected {
-        peer,
-        scheme: "http",
-        timers: shared.timers.clone(),
-        resets: AtomicU32::new(0),
-        extensions,
-    });
-    let lifetime = Lifetime::new(shared, snapshot, chain);
-    Ok(Shaken { io, protocol, connected, lifetime })
-}
-
-/// Fills in what requests say of their connection; whether the application refuses it.
-fn accepted(shared: &Shared, peer: &Peer, extensions: &mut Extensions) -> bool {
-    extensions.insert(peer.clone());
-    #[cfg(feature = "axum")]
-    if let Some(remote) = peer.remote {
-        extensions.insert(axum::extract::ConnectInfo(remote));
-    }
-    let Some(on_accept) = &shared.on_accept else { return false };
-    let mut accepted = Accepted { peer, extensions, is_refused: false };
-    on_accept(&mut accepted);
-    accepted.is_refused
-}
-
-fn facts(peer: &identity::Peer, transport: Transport) -> Connection {
-    let ip = |address: std::net::SocketAddr| -> IpAddr { address.ip() };
-    Connection {
-        local: peer.local.map(ip),
-        remote: peer.remote.map(|remote| (remote.ip(), remote.port())),
-        transport,
     }
 }
 

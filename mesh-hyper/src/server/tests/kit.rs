@@ -11,7 +11,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, Response, StatusCode};
 use mesh_core::cell::Cell;
-use mesh_core::identity::Peer;
+use mesh_core::identity::{Clients, Forwarded, Peer, ServerTls};
 use mesh_core::listener::Selector;
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Action, Route, RouteMatch, Table, VirtualHost};
@@ -85,6 +85,9 @@ impl Kit {
             settings,
             timers: Timers::start(&tokio::runtime::Handle::current()),
             on_accept: None,
+            greet: None,
+            trusted: Box::default(),
+            recorder: None,
             handshakes: AtomicUsize::new(0),
         });
         Self { root, status, shared, app }
@@ -107,8 +110,28 @@ impl Kit {
     }
 
     pub(super) fn publish_with(&self, epoch: u64, inspection: Inspection, routes: Routes) {
+        self.publish_chain(epoch, inspection, None, routes);
+    }
+
+    /// Everything needs TLS.
+    pub(super) fn publish_secured(&self, epoch: u64) {
+        let (identity, protocols) = ("default".into(), Box::default());
+        let tls = ServerTls { identity, clients: Clients::Anonymous, protocols };
+        let routes = routes(&[("", Action::NonForwarding)], &[]);
+        self.publish_chain(epoch, Inspection::Addresses, Some(Arc::new(tls)), routes);
+    }
+
+    fn publish_chain(
+        &self,
+        epoch: u64,
+        inspection: Inspection,
+        security: Option<Arc<ServerTls>>,
+        routes: Routes,
+    ) {
         let chain = FilterChain {
             name: Arc::default(),
+            security,
+            forwarded: Forwarded::default(),
             filters: Arc::default(),
             connections: Connections::default(),
             routing: Routing::Ready(Arc::new(routes)),

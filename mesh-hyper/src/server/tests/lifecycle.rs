@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
+use http::{Response, StatusCode};
 use mesh_core::route::Action;
 use mesh_core::snapshot::Inspection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -148,4 +148,42 @@ async fn draining_ends_connections_when_their_requests_have_ended() {
     let mut bytes = Vec::new();
     io.read_to_end(&mut bytes).await.unwrap();
     task.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_comes_while_a_connection_drains_is_decided_by_the_new_listener() {
+    let kit = Kit::serving(App::text("served"));
+    let (sender, connection) = kit.h2().await;
+    assert_eq!(ask(&sender, get("/")).await.unwrap().body, "served");
+    let body = bytes::Bytes::new();
+    let gone = Action::DirectResponse { status: StatusCode::GONE, body };
+    kit.publish(2, routes(&[("", gone)], &[]));
+    // Nobody has told the client yet that the connection drains.
+    assert_eq!(ask(&sender, get("/")).await.unwrap().status, StatusCode::GONE);
+    connection.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn where_tls_becomes_required_nothing_more_is_served_in_plain_text() {
+    let kit = Kit::serving(App::text("served"));
+    let (sender, connection) = kit.h2().await;
+    assert_eq!(ask(&sender, get("/")).await.unwrap().body, "served");
+    kit.publish_secured(2);
+    let answer = ask(&sender, get("/")).await.unwrap();
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    connection.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frozen_client_does_not_outlast_the_drain() {
+    let settings = Settings { keepalive: None, ..Settings::default() };
+    let kit = Kit::bounded(App::text("served"), settings);
+    let (mut io, task) = kit.connect();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    io.write_all(preface).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    kit.withdraw();
+    let start = tokio::time::Instant::now();
+    task.await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 600);
 }

@@ -87,6 +87,8 @@ impl ServerNode {
         let chain = |(chain, routing): (&ServerChain, &Routing)| {
             Arc::new(FilterChain {
                 name: chain.name.clone(),
+                security: chain.security.clone(),
+                forwarded: chain.forwarded.clone(),
                 filters: chain.connection_filters.clone(),
                 connections: chain.connections.clone(),
                 routing: routing.clone(),

@@ -8,13 +8,14 @@ use envoy_types::pb::envoy::config::listener::v3::{Filter, FilterChain as Messag
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use envoy_types::pb::google::protobuf::Any;
 use mesh_core::filter::{ConnectionFilter, Side};
+use mesh_core::identity::{Forwarded, ServerTls};
 use mesh_core::snapshot::{Connections, HttpFilter};
 use rustc_hash::FxHashSet;
 
 use super::{RouteSource, manager};
 use crate::parse::filter::Registry;
 use crate::parse::value::unpack;
-use crate::parse::{Path, Reject};
+use crate::parse::{Path, Reject, tls};
 
 /// A filter chain of a server's listener.
 #[derive(Clone, Debug)]
@@ -22,6 +23,10 @@ use crate::parse::{Path, Reject};
 pub struct ServerChain {
     /// Its name, for people; may be empty.
     pub name: Arc<str>,
+    /// How connections are secured; `None` is plain text.
+    pub security: Option<Arc<ServerTls>>,
+    /// What requests say of who has connected.
+    pub forwarded: Forwarded,
     /// Filters of connections, in order.
     pub connection_filters: Arc<[Arc<dyn ConnectionFilter>]>,
     /// Bounds of connections.
@@ -39,9 +44,7 @@ pub(super) fn filter_chain(
     registry: &Registry,
     path: &Path<'_>,
 ) -> Result<ServerChain, Reject> {
-    if message.transport_socket.is_some() {
-        return Err(path.field("transport_socket").reject("is not supported"));
-    }
+    let security = security(message, registry, path)?;
     refuse_proxy_protocol(message, path)?;
     let Some((last, before)) = message.filters.split_last() else {
         return Err(path.field("filters").reject("has no HttpConnectionManager"));
@@ -71,12 +74,25 @@ pub(super) fn filter_chain(
     let manager = manager::manager(&message_of_last, Side::Server, registry, &path)?;
     Ok(ServerChain {
         name: message.name.as_str().into(),
+        security,
+        forwarded: manager::forwarded(&message_of_last, &path)?,
         connection_filters,
         connections: manager::connections(&message_of_last, &path)?,
         routes: manager.routes,
         filters: manager.filters,
         max_stream_duration: manager.max_stream_duration,
     })
+}
+
+/// How connections are secured, in one object for as long as the listener stays.
+fn security(
+    message: &Message,
+    registry: &Registry,
+    path: &Path<'_>,
+) -> Result<Option<Arc<ServerTls>>, Reject> {
+    let Some(socket) = &message.transport_socket else { return Ok(None) };
+    let security = tls::downstream(socket, registry, &path.field("transport_socket"))?;
+    Ok(security.map(Arc::new))
 }
 
 /// It would change what the addresses of a connection are.

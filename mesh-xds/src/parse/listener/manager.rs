@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{
-    CodecType, PathWithEscapedSlashesAction, RouteSpecifier,
+    CodecType, ForwardClientCertDetails, PathWithEscapedSlashesAction, RouteSpecifier,
 };
 use mesh_core::filter::Side;
+use mesh_core::identity::{ForwardMode, Forwarded};
 use mesh_core::snapshot::{Connections, HttpFilter};
 
 use super::RouteSource;
@@ -106,6 +107,34 @@ pub(super) fn connections(
         }
     }
     Ok(connections)
+}
+
+/// What requests say of who has connected.
+pub(super) fn forwarded(
+    message: &HttpConnectionManager,
+    path: &Path<'_>,
+) -> Result<Forwarded, Reject> {
+    let mode = match ForwardClientCertDetails::try_from(message.forward_client_cert_details) {
+        Ok(ForwardClientCertDetails::Sanitize) => ForwardMode::Sanitize,
+        Ok(ForwardClientCertDetails::ForwardOnly) => ForwardMode::ForwardOnly,
+        Ok(ForwardClientCertDetails::AppendForward) => ForwardMode::AppendForward,
+        Ok(ForwardClientCertDetails::SanitizeSet) => ForwardMode::SanitizeSet,
+        Ok(ForwardClientCertDetails::AlwaysForwardOnly) => ForwardMode::AlwaysForwardOnly,
+        Err(_) => return Err(path.field("forward_client_cert_details").reject("is unknown")),
+    };
+    let mut forwarded = Forwarded { mode, ..Forwarded::default() };
+    if let Some(details) = &message.set_current_client_cert_details {
+        let path = path.field("set_current_client_cert_details");
+        for (name, is_set) in [("cert", details.cert), ("chain", details.chain)] {
+            if is_set {
+                return Err(path.field(name).reject("is not supported"));
+            }
+        }
+        forwarded.subject = details.subject.is_some_and(|subject| subject.value);
+        forwarded.uri = details.uri;
+        forwarded.dns = details.dns;
+    }
+    Ok(forwarded)
 }
 
 fn refuse_rewriting(message: &HttpConnectionManager, path: &Path<'_>) -> Result<(), Reject> {

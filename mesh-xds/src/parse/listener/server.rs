@@ -10,7 +10,7 @@ use envoy_types::pb::envoy::config::listener::v3::Listener as Message;
 use envoy_types::pb::envoy::config::listener::v3::listener_filter::ConfigType;
 use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 use mesh_core::cluster::Address;
-use mesh_core::listener::{Selector, SelectorError};
+use mesh_core::listener::{ChainMatch, Selector, SelectorError};
 use mesh_core::snapshot::Inspection;
 
 use super::chain_match::chain_match;
@@ -48,7 +48,7 @@ pub(super) fn listener(
     path: &Path<'_>,
 ) -> Result<ServerListener, Reject> {
     let address = address(message.address.as_ref(), &path.field("address"))?;
-    let inspection = inspection(message, path)?;
+    let mut inspection = inspection(message, path)?;
     if message.use_original_dst.is_some_and(|original| original.value) {
         return Err(path.field("use_original_dst").reject("is not supported"));
     }
@@ -59,7 +59,7 @@ pub(super) fn listener(
     for (at, chain) in message.filter_chains.iter().enumerate() {
         let path = path.element("filter_chains", at);
         let matched = path.field("filter_chain_match");
-        let matched = chain_match(chain.filter_chain_match.as_ref(), &matched)?;
+        let matched = chain_match(chain.filter_chain_match.as_ref(), inspection, &matched)?;
         let chain = filter_chain(chain, registry, &path)?;
         if let Some(matched) = matched {
             chains.push(chain);
@@ -73,6 +73,9 @@ pub(super) fn listener(
         .transpose()?;
     if chains.is_empty() && default.is_none() {
         return Err(path.field("filter_chains").reject("has no chain that can match"));
+    }
+    if matches.iter().any(ChainMatch::reads_hello) {
+        inspection = Inspection::ClientHello;
     }
     let selector = Selector::new(&matches).map_err(|why| locate(&why, &places, path))?;
     let chains = chains.into();

@@ -1,8 +1,11 @@
 //! `DownstreamTlsContext` to [`ServerTls`].
 
+use std::sync::Arc;
+
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::DownstreamTlsContext;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::downstream_tls_context::OcspStaplePolicy;
 use mesh_core::identity::{ClientRules, Clients, ServerTls};
+use mesh_core::listener::Spoken;
 
 use super::common;
 use crate::parse::{Path, Registry, Reject};
@@ -38,5 +41,18 @@ pub(super) fn tls(
             if requires { Clients::Required(rules) } else { Clients::Optional(rules) }
         }
     };
-    Ok(ServerTls { identity, clients })
+    let protocols = protocols(&common.alpn_protocols, &path)?;
+    Ok(ServerTls { identity, clients, protocols })
+}
+
+/// gRPC ignores `alpn_protocols`. Here they make it possible to speak with Istio's sidecars by the
+/// names that those have; what is not spoken here is left out.
+fn protocols(names: &[String], path: &Path<'_>) -> Result<Box<[Arc<str>]>, Reject> {
+    for (at, name) in names.iter().enumerate() {
+        if !(1..256).contains(&name.len()) {
+            return Err(path.element("alpn_protocols", at).reject("is not 1 to 255 bytes long"));
+        }
+    }
+    let is_spoken = |name: &&String| Spoken::by(name.as_bytes()).is_some();
+    Ok(names.iter().filter(is_spoken).map(|name| name.as_str().into()).collect())
 }

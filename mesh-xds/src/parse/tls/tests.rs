@@ -409,7 +409,8 @@ fn sockets_of_other_kinds_are_refused() {
 #[test]
 fn servers_ask_clients_for_what_they_can_check() {
     let rules = || ClientRules { authorities: "roots".into(), accepted: Box::default() };
-    let of = |clients| Ok(ServerTls { identity: "default".into(), clients });
+    let of =
+        |clients| Ok(ServerTls { identity: "default".into(), clients, protocols: Box::default() });
     assert_eq!(downstream(&server()), of(Clients::Required(rules())));
     let mut message = server();
     message.require_client_certificate = None;

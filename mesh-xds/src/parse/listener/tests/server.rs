@@ -3,13 +3,15 @@ use std::sync::Arc;
 use envoy_types::pb::envoy::config::core::v3 as core;
 use envoy_types::pb::envoy::config::listener::v3 as lds;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::SetCurrentClientCertDetails as Details;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as pb;
 use envoy_types::pb::google::protobuf;
 use mesh_core::cluster::Address;
 use mesh_core::filter::{ConnectionFactory, ConnectionFilter, Denial};
-use mesh_core::identity::Peer;
+use mesh_core::identity::{Clients, ForwardMode, Forwarded, Peer, ServerTls};
 use mesh_core::listener::{Connection, Transport};
 use mesh_core::snapshot::{Connections, Inspection};
-use prost::Message;
+use prost::{Message, Name};
 
 use super::{registry, text};
 use crate::fixtures::{
@@ -129,7 +131,7 @@ fn broken_listeners_are_rejected() {
     let socket = Some(core::TransportSocket::default());
     assert_eq!(
         path(|l| l.filter_chains[0].transport_socket = socket),
-        "filter_chains[0].transport_socket"
+        "filter_chains[0].transport_socket.name"
     );
     assert_eq!(
         path(|l| l.default_filter_chain = Some(lds::FilterChain::default())),
@@ -137,18 +139,25 @@ fn broken_listeners_are_rejected() {
     );
 }
 
-#[test]
-fn only_the_tls_inspector_may_look_into_connections() {
-    let filter = |kind: &str| lds::ListenerFilter {
+fn listener_filter(kind: &str) -> lds::ListenerFilter {
+    lds::ListenerFilter {
         name: "f".into(),
         config_type: Some(lds::listener_filter::ConfigType::TypedConfig(any(kind, &()))),
         ..Default::default()
-    };
-    let inspector = filter("envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector");
+    }
+}
+
+fn inspector() -> lds::ListenerFilter {
+    listener_filter("envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector")
+}
+
+#[test]
+fn only_the_tls_inspector_may_look_into_connections() {
+    let inspector = inspector();
     let mut message = one();
     message.listener_filters = vec![inspector.clone()];
     assert_eq!(parse(&message).unwrap().inspection, Inspection::FirstByte);
-    let other = filter("envoy.extensions.filters.listener.original_dst.v3.OriginalDst");
+    let other = listener_filter("envoy.extensions.filters.listener.original_dst.v3.OriginalDst");
     assert_eq!(
         path(|l| l.listener_filters = vec![inspector.clone(), other]),
         "listener_filters[1].typed_config"
@@ -177,6 +186,94 @@ fn chains_that_never_match_are_left_out() {
 }
 
 #[test]
+fn what_a_handshake_begins_with_matches_where_it_is_looked_at() {
+    let mut message = one();
+    message.listener_filters = vec![inspector()];
+    let matched = message.filter_chains[0].filter_chain_match.as_mut().unwrap();
+    matched.server_names = vec!["*.Example".into()];
+    matched.application_protocols = vec!["h2".into()];
+    let found = parse(&message).unwrap();
+    assert_eq!((found.inspection, found.chains.len()), (Inspection::ClientHello, 1));
+    let broken = |names: &[&str]| {
+        let mut message = message.clone();
+        let matched = message.filter_chains[0].filter_chain_match.as_mut().unwrap();
+        matched.server_names = names.iter().map(|name| (*name).into()).collect();
+        String::from(parse(&message).unwrap_err().path)
+    };
+    assert_eq!(broken(&["a", "*"]), "filter_chains[0].filter_chain_match.server_names[1]");
+}
+
+#[test]
+fn chains_are_secured_by_certificate_providers() {
+    let tls = |provider: &str| {
+        let instance = pb::CertificateProviderPluginInstance {
+            instance_name: provider.into(),
+            ..Default::default()
+        };
+        let common = pb::CommonTlsContext {
+            tls_certificate_provider_instance: Some(instance),
+            alpn_protocols: ["istio-h2", "istio-peer-exchange", "h2"].map(Into::into).into(),
+            ..Default::default()
+        };
+        let context =
+            pb::DownstreamTlsContext { common_tls_context: Some(common), ..Default::default() };
+        let any = any(&pb::DownstreamTlsContext::full_name(), &context);
+        let config_type = Some(core::transport_socket::ConfigType::TypedConfig(any));
+        core::TransportSocket { name: "envoy.transport_sockets.tls".into(), config_type }
+    };
+    let secured = |provider: &str| {
+        let mut message = one();
+        message.filter_chains[0].transport_socket = Some(tls(provider));
+        let registry = registry().certificate_providers(["default".into()]);
+        crate::parse::listener::parse(&message.encode_to_vec(), &registry)
+    };
+    let Listener::Server(found) = secured("default").unwrap() else { panic!("a client's") };
+    let expect = ServerTls {
+        identity: "default".into(),
+        clients: Clients::Anonymous,
+        protocols: ["istio-h2".into(), "h2".into()].into(),
+    };
+    assert_eq!(found.chains[0].security.as_deref(), Some(&expect));
+    let reject = secured("other").unwrap_err();
+    assert!(reject.path.starts_with("filter_chains[0].transport_socket.typed_config."));
+    let plain = parse(&one()).unwrap();
+    assert_eq!(plain.chains[0].security, None);
+}
+
+#[test]
+fn managers_say_what_becomes_of_forwarded_certificates() {
+    let forwarded = |mode: i32, details: Option<Details>| {
+        let mut manager = manager(served());
+        manager.forward_client_cert_details = mode;
+        manager.set_current_client_cert_details = details;
+        let mut message = one();
+        message.filter_chains[0].filters = filter_chain(&manager).filters;
+        let listener = parse(&message).map_err(|reject| {
+            let path = reject.path.strip_prefix("filter_chains[0].filters[0].typed_config.");
+            path.unwrap().to_owned()
+        })?;
+        Ok::<_, String>(listener.chains[0].forwarded.clone())
+    };
+    assert_eq!(forwarded(0, None), Ok(Forwarded::default()));
+    for (mode, expect) in [
+        (1, ForwardMode::ForwardOnly),
+        (2, ForwardMode::AppendForward),
+        (3, ForwardMode::SanitizeSet),
+        (4, ForwardMode::AlwaysForwardOnly),
+    ] {
+        let details = Details { subject: yes(), uri: true, dns: true, ..Default::default() };
+        let expect = Forwarded { mode: expect, subject: true, uri: true, dns: true };
+        assert_eq!(forwarded(mode, Some(details)), Ok(expect));
+    }
+    assert_eq!(forwarded(5, None).unwrap_err(), "forward_client_cert_details");
+    let at = |field: &str| Err(format!("set_current_client_cert_details.{field}"));
+    let cert = Details { cert: true, ..Default::default() };
+    assert_eq!(forwarded(3, Some(cert)), at("cert"));
+    let chain = Details { chain: true, ..Default::default() };
+    assert_eq!(forwarded(3, Some(chain)), at("chain"));
+}
+
+#[test]
 fn matches_are_read_as_they_are_meant() {
     let range = |prefix: &str, length: Option<u32>| core::CidrRange {
         address_prefix: prefix.into(),
@@ -194,7 +291,12 @@ fn matches_are_read_as_they_are_meant() {
     let select = |local: &str, remote: &str| {
         let remote = Some((remote.parse().unwrap(), 1));
         let local = Some(local.parse().unwrap());
-        found.selector.select(&Connection { local, remote, transport: Transport::Plain })
+        found.selector.select(&Connection {
+            local,
+            remote,
+            transport: Transport::Plain,
+            hello: None,
+        })
     };
     assert_eq!(select("10.1.1.1", "10.0.0.9"), Some(0));
     assert_eq!(select("::9", "10.0.0.9"), Some(0));

@@ -1,0 +1,168 @@
+//! What a server says to its application of who has connected (`x-forwarded-client-cert`).
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::peer::{Certificate, Peer};
+use super::spiffe_id::SpiffeId;
+
+/// What becomes of the field `x-forwarded-client-cert` of requests
+/// (`forward_client_cert_details` and `set_current_client_cert_details` of a connection manager).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// What becomes of what arrives.
+    pub mode: ForwardMode,
+    /// Whether the certificate's subject is told (`subject`).
+    pub subject: bool,
+    /// Whether its URI names are (`uri`).
+    pub uri: bool,
+    /// Whether its DNS names are (`dns`).
+    pub dns: bool,
+}
+
+/// What becomes of a field that arrives. Envoy believes every peer with a certificate; here only
+/// those are believed that the application has named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardMode {
+    /// It is removed (`SANITIZE`).
+    #[default]
+    Sanitize,
+    /// It is kept, of peers that are trusted and show a certificate (`FORWARD_ONLY`).
+    ForwardOnly,
+    /// The peer is added, to what those have sent (`APPEND_FORWARD`).
+    AppendForward,
+    /// It says who the peer is, and nothing else (`SANITIZE_SET`).
+    SanitizeSet,
+    /// It is kept, of peers that are trusted (`ALWAYS_FORWARD_ONLY`). Without a certificate nobody
+    /// is.
+    AlwaysForwardOnly,
+}
+
+/// What is done with the field of each request of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Forwarding {
+    /// It is removed.
+    #[default]
+    Remove,
+    /// It is left as it is.
+    Keep,
+    /// This stands after what is there.
+    Append(String),
+    /// This stands in its place.
+    Replace(String),
+}
+
+impl Forwarded {
+    /// What is done with the field on a connection of `peer`, whose certificate has the SHA-256
+    /// `digest`. The server has shown the URI names `own`; what peers in `trusted` say is believed.
+    #[must_use]
+    pub fn of(
+        &self,
+        peer: &Peer,
+        digest: &[u8],
+        own: &[Arc<str>],
+        trusted: &[SpiffeId],
+    ) -> Forwarding {
+        let Some(certificate) = peer.certificate() else { return Forwarding::Remove };
+        let is_trusted = certificate.spiffe_id.as_ref().is_some_and(|id| trusted.contains(id));
+        match (self.mode, is_trusted) {
+            (ForwardMode::ForwardOnly | ForwardMode::AlwaysForwardOnly, true) => Forwarding::Keep,
+            (ForwardMode::AppendForward, true) => {
+                Forwarding::Append(self.element(certificate, digest, own))
+            }
+            (ForwardMode::AppendForward, false) | (ForwardMode::SanitizeSet, _) => {
+                Forwarding::Replace(self.element(certificate, digest, own))
+            }
+            (ForwardMode::ForwardOnly | ForwardMode::AlwaysForwardOnly, false)
+            | (ForwardMode::Sanitize, _) => Forwarding::Remove,
+        }
+    }
+
+    /// What is said of one peer: `By=…;Hash=…;Subject="…";URI=…;DNS=…`.
+    fn element(&self, certificate: &Certificate, digest: &[u8], own: &[Arc<str>]) -> String {
+        let mut all: Vec<String> = own.iter().map(|uri| format!("By={}", quoted(uri))).collect();
+        let mut hash = String::from("Hash=");
+        for byte in digest {
+            // Writing to a text cannot fail.
+            write!(hash, "{byte:02x}").ok();
+        }
+        all.push(hash);
+        if self.subject {
+            all.push(format!("Subject=\"{}\"", escaped(&certificate.subject)));
+        }
+        if self.uri {
+            let uris = certificate.uris.iter().map(|uri| format!("URI={}", quoted(uri)));
+            all.extend(uris);
+            if certificate.uris.is_empty() {
+                all.push("URI=".into());
+            }
+        }
+        if self.dns {
+            all.extend(certificate.dns_names.iter().map(|name| format!("DNS={}", quoted(name))));
+        }
+        all.join(";")
+    }
+}
+
+/// In quotes if it would otherwise say more than its own name.
+fn quoted(value: &str) -> String {
+    match value.contains([',', ';', '=', '"', '\\']) {
+        true => format!("\"{}\"", escaped(value)),
+        false => value.to_owned(),
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('"', "\\\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Session;
+
+    fn peer(id: &str) -> Peer {
+        let certificate = Certificate {
+            spiffe_id: Some(SpiffeId::parse(id).unwrap()),
+            uris: [id.into()].into(),
+            dns_names: ["a.example".into(), "b;URI=spiffe://td/admin".into()].into(),
+            subject: "O=\"td\"".into(),
+            ..Certificate::default()
+        };
+        let session = Session { certificate: Some(certificate), ..Session::default() };
+        Peer { session: Some(session), ..Peer::default() }
+    }
+
+    #[test]
+    fn only_who_is_trusted_speaks_for_others() {
+        let trusted = [SpiffeId::parse("spiffe://td/gateway").unwrap()];
+        let (gateway, other) = (peer("spiffe://td/gateway"), peer("spiffe://td/other"));
+        let said = || "By=spiffe://td/me;Hash=0aff".to_owned();
+        let (append, replace) = (|| Forwarding::Append(said()), || Forwarding::Replace(said()));
+        for (mode, of_gateway, of_other) in [
+            (ForwardMode::Sanitize, Forwarding::Remove, Forwarding::Remove),
+            (ForwardMode::ForwardOnly, Forwarding::Keep, Forwarding::Remove),
+            (ForwardMode::AlwaysForwardOnly, Forwarding::Keep, Forwarding::Remove),
+            (ForwardMode::AppendForward, append(), replace()),
+            (ForwardMode::SanitizeSet, replace(), replace()),
+        ] {
+            let forwarded = Forwarded { mode, ..Forwarded::default() };
+            let of =
+                |peer: &Peer| forwarded.of(peer, &[10, 255], &["spiffe://td/me".into()], &trusted);
+            assert_eq!((of(&gateway), of(&other)), (of_gateway, of_other), "{mode:?}");
+            assert_eq!(of(&Peer::default()), Forwarding::Remove, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_say_more_than_themselves() {
+        let mode = ForwardMode::SanitizeSet;
+        let all = Forwarded { mode, subject: true, uri: true, dns: true };
+        let expect = concat!(
+            r#"Hash=01;Subject="O=\"td\"";URI=spiffe://td/a;DNS=a.example;"#,
+            r#"DNS="b;URI=spiffe://td/admin""#
+        );
+        let found = all.of(&peer("spiffe://td/a"), &[1], &[], &[]);
+        assert_eq!(found, Forwarding::Replace(expect.into()));
+    }
+}

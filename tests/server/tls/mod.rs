@@ -1,0 +1,7 @@
+//! TLS of clients at servers: who gets in, how, and for how long (gRFC A29, A36).
+
+mod kit;
+mod modes;
+mod policies;
+mod refusals;
+mod withdrawal;
