@@ -5,7 +5,7 @@
     cargo build -p mesh-tests --bin rbac
     target/interop/peers/bin/python tests/interop/rbac.py [--only SCENE]... [--seed N]
 
-rbac/leaves.yaml has conditions, each of which is put into expressions at least three deep;
+rbac/leaves.yaml and, for TLS, rbac/secure.yaml have conditions, each of which is put into expressions at least three deep;
 rbac/rules.yaml has whole rules; the rest is random, from a seed. Statuses must be the same, unless
 the table says that they are not, and why. With --self-test the servers of the mesh get rules that
 do the opposite, and every request must show that.
@@ -25,6 +25,9 @@ from rig.rbac.scene import Ask, Question, Scene
 from rig.rbac.servers import Envoy, Mesh, refusal
 
 SEED = 20_240_611
+
+# Tables of conditions.
+LEAVES = ("leaves", leaves.SECURE)
 
 PASSES = {200: True, 403: False, CLOSED: False}
 
@@ -53,7 +56,8 @@ class Tally:
 
 def words(ask: Ask) -> str:
     """A request in a line."""
-    return f"{ask.method} {ask.host} {ask.path} {list(ask.headers)} from {ask.source}"
+    who = f"{ask.identity} asking for {ask.server_name}" if ask.identity or ask.server_name else ""
+    return f"{ask.method} {ask.host} {ask.path} {list(ask.headers)} from {ask.source} {who}"
 
 
 def opposite(value: Any) -> Any:
@@ -71,7 +75,8 @@ def opposite(value: Any) -> Any:
 def all_scenes(seed: int) -> list[Scene]:
     """Everything that there is to ask."""
     folder = HERE / "rbac"
-    scenes = leaves.load(folder / "leaves.yaml") + table.load(folder / "rules.yaml")
+    scenes = [scene for name in LEAVES for scene in leaves.load(folder / f"{name}.yaml")]
+    scenes += table.load(folder / "rules.yaml")
     return scenes + random_rules.scenes(seed)
 
 
@@ -97,7 +102,9 @@ def run(scenes: list[Scene], turned: list[Scene]) -> tuple[Tally, list[str]]:
             for question in scene.questions:
                 ports = {"envoy": envoy.ports[scene.name], "mesh": mesh.ports[scene.name]}
                 asked = {
-                    side: status((scene.address, port), question.ask)
+                    side: status(
+                        (scene.address, port), question.ask, work if scene.is_secure else None
+                    )
                     for side, port in ports.items()
                 }
                 tally.add(scene, question, asked)
@@ -138,7 +145,7 @@ def main() -> int:
 def self_test(scenes: list[Scene]) -> int:
     """Whether a server with the opposite rules is seen to be wrong with every request."""
     # A request that must get the same anyway says nothing about the comparison.
-    scenes = [scene for scene in scenes if scene.name.startswith("leaf-")]
+    scenes = [scene for scene in scenes if scene.name.startswith(LEAVES)]
     for scene in scenes:
         scene.questions = [question for question in scene.questions if not question.why]
     turned = copy.deepcopy(scenes)

@@ -1,8 +1,9 @@
 //! Servers of the mesh for `tests/interop/rbac.py`, each with a listener of its own.
 //!
 //! ```text
-//! rbac FILE     lines of FILE: name, address to listen at, listener resource in JSON
-//!               lines on stdout: name, port; or name, `refused`, why
+//! rbac FILE FOLDER    lines of FILE: name, address to listen at, listener resource in JSON
+//!                     lines on stdout: name, port; or name, `refused`, why
+//!                     in FOLDER: certificates for clients, and for other servers
 //! ```
 //!
 //! In the resources `$NAME` stands for the listener's name, `$PORT` for the port that the server
@@ -10,9 +11,11 @@
 //! Ends with its standard input.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failure is a panic")]
 
+mod certificates;
 mod notes;
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -33,10 +36,10 @@ struct Awaited {
 
 #[tokio::main]
 async fn main() {
-    let path = std::env::args().nth(1).unwrap();
-    let file = std::fs::read_to_string(path).unwrap();
+    let [file, folder] = [1, 2].map(|at| std::env::args().nth(at).unwrap());
+    let file = std::fs::read_to_string(file).unwrap();
     let control = Control::start().await.unwrap();
-    let mesh = mesh(&control);
+    let mesh = mesh(&control, Path::new(&folder));
 
     let (mut awaited, mut resources) = (Vec::new(), String::new());
     for line in file.lines() {
@@ -63,11 +66,12 @@ async fn main() {
     end.await.unwrap().unwrap();
 }
 
-fn mesh(control: &Control) -> Mesh {
+fn mesh(control: &Control, folder: &Path) -> Mesh {
     let json = control.bootstrap_json(&["fail_on_data_errors"]);
     let template = r#"{"server_listener_resource_name_template": "server/%s", "#;
     let bootstrap = Bootstrap::from_json(&json.replacen('{', template, 1)).unwrap();
     let builder = Mesh::builder().bootstrap(bootstrap);
+    let builder = builder.identity("default", certificates::write(folder));
     builder.filter(Arc::new(FromHeaders)).filter(Arc::new(Fixed)).build().unwrap()
 }
 

@@ -14,6 +14,9 @@ from rig.rbac.scene import SHAPE, SIDES, Message, Question, Scene, ask
 Truth = bool | None
 
 TRUTHS = {True: True, False: False, "unknown": None}
+# The table of what there is in TLS.
+SECURE = "secure"
+
 KEYS = {"permission", "principal", "either", "predicate", "holds", "fails", "unknown", "differs", "listen"}
 
 
@@ -64,9 +67,12 @@ def shapes(leaf: Message, words: Words) -> Iterator[tuple[Message, bool, str]]:
 
 
 def load(path: Path) -> list[Scene]:
-    """A scene for each condition of the table."""
+    """A scene for each condition of the table, called after it."""
     table = yaml.safe_load(path.read_text())
-    return [scene for at, row in enumerate(table) for scene in scenes(f"leaf-{at + 1}", row)]
+    found = [scene for at, row in enumerate(table) for scene in scenes(f"{path.stem}-{at + 1}", row)]
+    for one in found:
+        one.is_secure = path.stem == SECURE
+    return found
 
 
 def scenes(name: str, row: Message) -> Iterator[Scene]:

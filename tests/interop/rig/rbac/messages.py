@@ -8,6 +8,8 @@ TYPES = "type.googleapis.com/"
 RBAC = TYPES + "envoy.extensions.filters.http.rbac.v3.RBAC"
 PER_ROUTE = TYPES + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute"
 NETWORK_RBAC = TYPES + "envoy.extensions.filters.network.rbac.v3.RBAC"
+TLS = TYPES + "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+TLS_INSPECTOR = TYPES + "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
 ACTION = TYPES + "envoy.config.rbac.v3.Action"
 LISTENER = TYPES + "envoy.config.listener.v3.Listener"
 HCM = TYPES + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -108,8 +110,11 @@ def route(match: Message, override: Message | None = None) -> Message:
     return made
 
 
-def listener(scene: Scene) -> Message:
-    """The listener of a scene; `$NAME` and `$PORT` are for the servers to fill in."""
+def listener(scene: Scene, certificates: Message) -> Message:
+    """The listener of a scene; `$NAME` and `$PORT` are for the servers to fill in.
+
+    `certificates` is where TLS has them from, which is all that differs between the sides.
+    """
     common = {"metadata": {"filter_metadata": ROUTE}, "direct_response": {"status": 200}}
     manager = {
         "@type": HCM,
@@ -126,14 +131,20 @@ def listener(scene: Scene) -> Message:
         },
         "http_filters": [*NOTES, *scene.filters, typed(ROUTER)],
     }
-    return {
+    chain: Message = {"filters": [*scene.network, {"name": "http", "typed_config": manager}]}
+    made = {
         "@type": LISTENER,
         "name": "$NAME",
         "address": {"socket_address": {"address": scene.address, "port_value": "$PORT"}},
-        "filter_chains": [
-            {"filters": [*scene.network, {"name": "http", "typed_config": manager}]}
-        ],
+        "filter_chains": [chain],
     }
+    if scene.is_secure:
+        made["listener_filters"] = [typed(TLS_INSPECTOR)]
+        chain["transport_socket"] = {
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {"@type": TLS, "common_tls_context": certificates},
+        }
+    return made
 
 
 # What filters say of every request: some of it is in header fields, some is always the same.

@@ -1,6 +1,6 @@
 """A listener with rules, and questions to it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Message = dict[str, Any]
@@ -22,25 +22,37 @@ class Ask:
     source: str = "127.0.0.1"
     # Names with values, in order.
     headers: tuple[tuple[str, str], ...] = ()
+    # Whose certificate is shown in TLS, and the name that is asked for; none if empty.
+    identity: str = ""
+    server_name: str = ""
 
     def chosen(self, shape: str) -> "Ask":
         """The same for one of the routes."""
-        headers = (*self.headers, (SHAPE, shape))
-        return Ask(self.path, self.method, self.host, self.source, headers)
+        return replace(self, headers=(*self.headers, (SHAPE, shape)))
 
 
 def ask(words: dict[str, Any]) -> Ask:
-    """From the short form of the cases: header fields, and `:path`, `:method`, `:host`, `from`."""
+    """From the short form of the cases: header fields, and what is in SPECIAL."""
     headers: list[tuple[str, str]] = []
-    special = {":path": "/", ":method": "GET", ":host": "shop", "from": "127.0.0.1"}
+    special = {}
     for name, value in words.items():
-        if name in special:
-            special[name] = value
+        if name in SPECIAL:
+            special[SPECIAL[name]] = value
         else:
             values = value if isinstance(value, list) else [value]
             headers += [(name, str(one)) for one in values]
-    path, method, host, source = special.values()
-    return Ask(path, method, host, source, tuple(headers))
+    return Ask(headers=tuple(headers), **special)
+
+
+# What of a request is no header field, in the cases and in Ask.
+SPECIAL = {
+    ":path": "path",
+    ":method": "method",
+    ":host": "host",
+    "from": "source",
+    "as": "identity",
+    "sni": "server_name",
+}
 
 
 @dataclass
@@ -67,5 +79,7 @@ class Scene:
     network: list[Message] = field(default_factory=list)
     # Where it listens.
     address: str = "127.0.0.1"
+    # Whether it speaks TLS, to those who show a certificate and to others.
+    is_secure: bool = False
     # What either side says where it refuses the listener.
     refused: dict[str, str] = field(default_factory=dict)

@@ -17,13 +17,18 @@ SECONDS = 20.0
 
 
 class Mesh:
-    """A process with a server for each scene."""
+    """A process with a server for each scene, and an authority whose certificates are in files."""
 
     def __init__(self, scenes: Iterable[Scene], work: Path) -> None:
         file = work / "mesh.txt"
-        lines = (f"{it.name} {it.address} {json.dumps(listener(it))}\n" for it in scenes)
-        file.write_text("".join(lines))
-        self._child = Child([str(binary("rbac")), str(file)], work / "mesh.log")
+        instance = {"instance_name": "default"}
+        certificates = {
+            "tls_certificate_provider_instance": instance,
+            "validation_context": {"ca_certificate_provider_instance": instance},
+        }
+        made = ((it, json.dumps(listener(it, certificates))) for it in scenes)
+        file.write_text("".join(f"{it.name} {it.address} {text}\n" for it, text in made))
+        self._child = Child([str(binary("rbac")), str(file), str(work)], work / "mesh.log")
         self._child.wait(0, lambda line: line == "ready", SECONDS)
         # Of each scene the port, or why it is refused.
         self.ports: dict[str, int] = {}
@@ -43,7 +48,7 @@ class Mesh:
 def refusal(scene: Scene, work: Path) -> str:
     """What Envoy says of the listener of a scene; empty if it takes it."""
     config = work / "refused.json"
-    config.write_text(bootstrap([filled(scene, 1)]))
+    config.write_text(bootstrap([filled(scene, 1, work)]))
     command = [str(ENVOY), "--mode", "validate", "-c", str(config), "--log-level", "warn"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stderr if done.returncode else ""
@@ -55,9 +60,16 @@ def bootstrap(listeners: list[Message]) -> str:
     return json.dumps({"admin": admin, "static_resources": {"listeners": listeners}})
 
 
-def filled(scene: Scene, port: int) -> Message:
+def filled(scene: Scene, port: int, work: Path) -> Message:
     """The listener of a scene at a port."""
-    content = listener(scene)
+    certificate = {
+        "certificate_chain": {"filename": str(work / "server.pem")},
+        "private_key": {"filename": str(work / "server.key")},
+    }
+    authority = {"trusted_ca": {"filename": str(work / "authority.pem")}}
+    content = listener(
+        scene, {"tls_certificates": [certificate], "validation_context": authority}
+    )
     # It is no resource there, but a field.
     del content["@type"]
     text = json.dumps(content).replace("$NAME", scene.name)
@@ -73,7 +85,7 @@ class Envoy:
         self._held: list[socket.socket] = []
         self.ports = {it.name: self._port(it.address) for it in scenes}
         config, address = work / "envoy.json", work / "envoy.address"
-        config.write_text(bootstrap([filled(it, self.ports[it.name]) for it in scenes]))
+        config.write_text(bootstrap([filled(it, self.ports[it.name], work) for it in scenes]))
         command = [str(ENVOY), "-c", str(config), "--admin-address-path", str(address)]
         command += ["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warn"]
         self._child = Child(command, work / "envoy.log")

@@ -8,7 +8,8 @@ import yaml
 from rig.rbac.messages import NETWORK_RBAC, expanded, rbac, route
 from rig.rbac.scene import SIDES, Message, Question, Scene, ask
 
-KEYS = {"about", "rbac", "second", "network", "routes", "allow", "deny", "differ", "refused"}
+KEYS = {"about", "rbac", "second", "network", "routes", "secure"}
+KEYS |= {"allow", "deny", "differ", "refused"}
 PLAIN = {"match": {"prefix": "/"}}
 
 
@@ -28,8 +29,10 @@ def scene(name: str, row: Message) -> Scene:
         config = {"@type": NETWORK_RBAC, "stat_prefix": "network", **row["network"]}
         network.append({"name": "network-rbac", "typed_config": config})
     routes = [route(it["match"], it.get("rbac")) for it in row.get("routes", ())] + [PLAIN]
-    refused = row.get("refused", {})
-    return Scene(name, filters, routes, list(questions(row)), network, refused=refused)
+    made = Scene(name, filters, routes, list(questions(row)), network)
+    made.is_secure = row.get("secure", False)
+    made.refused = row.get("refused", {})
+    return made
 
 
 def questions(row: Message) -> Iterator[Question]:
