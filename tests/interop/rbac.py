@@ -19,7 +19,7 @@ import time
 from typing import Any
 
 from rig.place import HERE, WORK
-from rig.rbac import leaves, random_rules, table
+from rig.rbac import kinds, leaves, random_rules, table
 from rig.rbac.requests import CLOSED, status
 from rig.rbac.scene import Ask, Question, Scene
 from rig.rbac.servers import Envoy, Mesh, refusal
@@ -130,6 +130,8 @@ def main() -> int:
         return self_test(scenes)
 
     tally, wrong = run(scenes, scenes)
+    if not arguments.only:
+        wrong += kinds.rare(scenes)
     wrong += tally.wrong
     for line in wrong:
         print(f"    {line}")
