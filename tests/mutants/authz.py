@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Breaks the authorization engine in twenty ways and demands that its law test notices each.
+"""Breaks the authorization engine in twenty-two ways and demands that its law test notices each.
 
 Copies mesh-core into a temporary workspace, so the sources here stay as they are. Each mutant is
 one textual change; a change whose text is not found exactly once is an error, so that the list
-follows the code. Takes some minutes: it builds the crate twenty times.
+follows the code. Takes some minutes: it builds the crate as many times.
 
     tests/mutants/authz.py            # all of them
     tests/mutants/authz.py 3 7        # these, counted from 1
@@ -42,6 +42,10 @@ MUTANTS = [
     ("authz/input.rs", "if *name == TE && head.protocol == Protocol::Grpc {",
      "if *name == TE && head.protocol == Protocol::Http {"),
     ("authz/input.rs", "    values().for_each(&mut *see);\n", ""),
+    ("authz/input.rs", "None => Seen::Unavailable,\n        Some(session)",
+     "None => Seen::Absent,\n        Some(session)"),
+    ("matcher/metadata.rs", "(Self::Present, Value::List(_) | Value::Struct(_)) => None,",
+     "(Self::Present, Value::List(_) | Value::Struct(_)) => Some(false),"),
     ("authz/index/mod.rs", "(Some(_), Some(_)) => Reading::Unclear,",
      "(Some(_), Some(_)) => Reading::Clear,"),
     ("authz/index/texts.rs", "take_while(|at| **at < self.best)",

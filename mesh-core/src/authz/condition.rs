@@ -8,6 +8,7 @@ use super::input::{Input, Seen};
 use super::{Facts, Truth};
 use crate::identity::Certificate;
 use crate::matcher::{Cidr, HeaderMatcher, MetadataMatcher, PathTemplate, StringMatcher};
+use crate::metadata::Metadata;
 
 /// One condition on a request or its connection: what permissions and principals are made of.
 ///
@@ -92,12 +93,8 @@ impl Condition {
                     .into(),
                 None => Truth::Unknown,
             },
-            Self::Metadata(matcher) => {
-                facts.metadata.map_or(Truth::Unknown, |it| matcher.matches(it).into())
-            }
-            Self::RouteMetadata(matcher) => {
-                facts.route.map_or(Truth::Unknown, |it| matcher.matches(it).into())
-            }
+            Self::Metadata(matcher) => content(matcher, facts.metadata),
+            Self::RouteMetadata(matcher) => content(matcher, facts.route),
         }
     }
 }
@@ -136,6 +133,10 @@ fn text(input: &Input, matcher: &StringMatcher, facts: &Facts<'_>) -> Truth {
         Seen::Unavailable => Truth::Unknown,
         Seen::Absent | Seen::Present => truth.unwrap_or(Truth::No),
     }
+}
+
+fn content(matcher: &MetadataMatcher, metadata: Option<&Metadata>) -> Truth {
+    metadata.and_then(|it| matcher.matches(it)).map_or(Truth::Unknown, Truth::from)
 }
 
 /// A Unix domain socket has no address: nobody can say whether it would be one of these.

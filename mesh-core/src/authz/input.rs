@@ -26,11 +26,12 @@ pub enum Input {
     DestinationIp,
     /// The port that the client has connected to.
     DestinationPort,
-    /// The URI names in the client's certificate, joined with `,`.
+    /// The URI names in the client's certificate, joined with `,`. Like everything in certificates,
+    /// they cannot be known without TLS, and are absent without a certificate.
     UriNames,
     /// The DNS names in the client's certificate, joined with `,`.
     DnsNames,
-    /// The subject of the client's certificate (RFC 2253).
+    /// The subject of the client's certificate (RFC 2253); absent if it is empty.
     Subject,
 }
 
@@ -63,9 +64,13 @@ impl Input {
             Self::UriNames => read_names(facts, |certificate| &certificate.uris, see),
             Self::DnsNames => read_names(facts, |certificate| &certificate.dns_names, see),
             Self::Subject => {
-                let one = |certificate: &'_ Certificate, see: &mut dyn FnMut(&[u8])| {
-                    shown(certificate.subject.as_bytes(), see)
-                };
+                let one =
+                    |certificate: &'_ Certificate, see: &mut dyn FnMut(&[u8])| match &*certificate
+                        .subject
+                    {
+                        "" => Seen::Absent,
+                        subject => shown(subject.as_bytes(), see),
+                    };
                 read_certificate(facts, one, see)
             }
         }
@@ -195,14 +200,17 @@ fn read_names(
     read_certificate(facts, all, see)
 }
 
+/// Without TLS nobody can say what a certificate would, as in Envoy: it denies there.
 fn read_certificate(
     facts: &Facts<'_>,
     read: impl Fn(&Certificate, &mut dyn FnMut(&[u8])) -> Seen,
     see: &mut dyn FnMut(&[u8]),
 ) -> Seen {
-    match facts.peer {
+    match facts.peer.and_then(|peer| peer.session.as_ref()) {
         None => Seen::Unavailable,
-        Some(peer) => peer.certificate().map_or(Seen::Absent, |found| read(found, see)),
+        Some(session) => {
+            session.certificate.as_ref().map_or(Seen::Absent, |found| read(found, see))
+        }
     }
 }
 

@@ -17,15 +17,17 @@ pub struct MetadataMatcher {
 }
 
 impl MetadataMatcher {
-    /// Whether `metadata` has a value that matches.
+    /// Whether `metadata` has a value that matches; `None` where [`ContentMatcher::matches`] cannot
+    /// say.
     #[must_use]
-    pub fn matches(&self, metadata: &Metadata) -> bool {
+    pub fn matches(&self, metadata: &Metadata) -> Option<bool> {
         let value = metadata.find(&self.namespace, &self.path);
-        value.is_some_and(|value| self.value.matches(value)) != self.invert
+        let matches = value.map_or(Some(false), |value| self.value.matches(value))?;
+        Some(matches != self.invert)
     }
 }
 
-/// A predicate on a value that is there (Envoy's `ValueMatcher`). Structs never match.
+/// A predicate on a value that is there (Envoy's `ValueMatcher`).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ContentMatcher {
@@ -39,7 +41,8 @@ pub enum ContentMatcher {
     Number(f64),
     /// It is a string that matches.
     String(StringMatcher),
-    /// It is anything but a list or a struct.
+    /// It is there. By the documentation of `present_match` lists and structs never match; in Envoy
+    /// they do.
     Present,
     /// It is a list with a value that matches.
     OneOf(Box<ContentMatcher>),
@@ -48,20 +51,24 @@ pub enum ContentMatcher {
 }
 
 impl ContentMatcher {
-    /// Whether `value` matches.
+    /// Whether `value` matches; `None` if one reader of the configuration would say so and another
+    /// would not ([`Present`](Self::Present)).
     #[must_use]
-    pub fn matches(&self, value: &Value) -> bool {
+    pub fn matches(&self, value: &Value) -> Option<bool> {
         match (self, value) {
-            (Self::Any(matchers), value) => matchers.iter().any(|matcher| matcher.matches(value)),
+            (Self::Any(matchers), value) => any(matchers.iter().map(|it| it.matches(value))),
             (Self::OneOf(matcher), Value::List(values)) => {
-                values.iter().any(|value| matcher.matches(value))
+                any(values.iter().map(|value| matcher.matches(value)))
             }
-            (Self::Null, Value::Null) => true,
-            (Self::Bool(expected), Value::Bool(value)) => expected == value,
-            (Self::Range(range), Value::Number(number)) => range.contains(number),
-            (Self::Number(expected), Value::Number(number)) => expected == number,
-            (Self::String(matcher), Value::String(text)) => matcher.matches(text.as_bytes()),
-            (Self::Present, value) => !matches!(value, Value::List(_) | Value::Struct(_)),
+            (Self::Null, Value::Null) => Some(true),
+            (Self::Bool(expected), Value::Bool(value)) => Some(expected == value),
+            (Self::Range(range), Value::Number(number)) => Some(range.contains(number)),
+            (Self::Number(expected), Value::Number(number)) => Some(expected == number),
+            (Self::String(matcher), Value::String(text)) => Some(matcher.matches(text.as_bytes())),
+            (Self::Present, Value::List(_) | Value::Struct(_)) => None,
+            (Self::Present, Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                Some(true)
+            }
             (
                 Self::OneOf(_)
                 | Self::Null
@@ -75,7 +82,7 @@ impl ContentMatcher {
                 | Value::String(_)
                 | Value::List(_)
                 | Value::Struct(_),
-            ) => false,
+            ) => Some(false),
         }
     }
 
@@ -94,6 +101,19 @@ impl ContentMatcher {
     }
 }
 
+/// The OR of `answers`.
+fn any(answers: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut all = Some(false);
+    for answer in answers {
+        match answer {
+            Some(true) => return answer,
+            Some(false) => {}
+            None => all = None,
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,27 +126,31 @@ mod tests {
         let list = Value::List(vec!["a".into(), Value::Number(2.0)]);
         let fields = Value::Struct(Fields::default());
         for (matcher, value, expect) in [
-            (Null, Value::Null, true),
-            (Null, false.into(), false),
-            (Bool(true), true.into(), true),
-            (Bool(true), false.into(), false),
-            (Bool(true), "true".into(), false),
-            (Range(1.0..2.0), Value::Number(1.0), true),
-            (Range(1.0..2.0), Value::Number(2.0), false),
-            (Number(2.0), Value::Number(2.0), true),
-            (Number(2.0), Value::Number(f64::NAN), false),
-            (Number(2.0), "2".into(), false),
-            (text("a"), "a".into(), true),
-            (text("a"), list.clone(), false),
-            (Present, Value::Null, true),
-            (Present, "".into(), true),
-            (Present, list.clone(), false),
-            (Present, fields.clone(), false),
-            (OneOf(Box::new(text("a"))), list.clone(), true),
-            (OneOf(Box::new(text("b"))), list.clone(), false),
-            (OneOf(Box::new(text("a"))), "a".into(), false),
-            (Any(vec![text("b"), OneOf(Box::new(Number(2.0)))]), list, true),
-            (Any(vec![text("b"), Null]), fields, false),
+            (Null, Value::Null, Some(true)),
+            (Null, false.into(), Some(false)),
+            (Bool(true), true.into(), Some(true)),
+            (Bool(true), false.into(), Some(false)),
+            (Bool(true), "true".into(), Some(false)),
+            (Range(1.0..2.0), Value::Number(1.0), Some(true)),
+            (Range(1.0..2.0), Value::Number(2.0), Some(false)),
+            (Number(2.0), Value::Number(2.0), Some(true)),
+            (Number(2.0), Value::Number(f64::NAN), Some(false)),
+            (Number(2.0), "2".into(), Some(false)),
+            (text("a"), "a".into(), Some(true)),
+            (text("a"), list.clone(), Some(false)),
+            (Present, Value::Null, Some(true)),
+            (Present, "".into(), Some(true)),
+            (Present, list.clone(), None),
+            (Present, fields.clone(), None),
+            (OneOf(Box::new(text("a"))), list.clone(), Some(true)),
+            (OneOf(Box::new(text("b"))), list.clone(), Some(false)),
+            (OneOf(Box::new(text("a"))), "a".into(), Some(false)),
+            (Any(vec![text("b"), OneOf(Box::new(Number(2.0)))]), list.clone(), Some(true)),
+            (OneOf(Box::new(Present)), Value::List(vec![list.clone(), "a".into()]), Some(true)),
+            (OneOf(Box::new(Present)), Value::List(vec![fields.clone()]), None),
+            (Any(vec![Null, Present]), list.clone(), None),
+            (Any(vec![Present, OneOf(Box::new(Present))]), list.clone(), Some(true)),
+            (Any(vec![text("b"), Null]), fields, Some(false)),
         ] {
             assert_eq!(matcher.matches(&value), expect, "{matcher:?} {value:?}");
         }
@@ -141,10 +165,10 @@ mod tests {
             invert,
         };
         let mut metadata = Metadata::default();
-        assert_eq!([false, true].map(|i| matcher(i).matches(&metadata)), [false, true]);
+        assert_eq!([false, true].map(|i| matcher(i).matches(&metadata)), [Some(false), Some(true)]);
         let claims = Fields::from_iter([("sub", "me".into())]);
         let payload = Fields::from_iter([("payload", Value::Struct(claims))]);
         metadata.add("jwt", payload).unwrap();
-        assert_eq!([false, true].map(|i| matcher(i).matches(&metadata)), [true, false]);
+        assert_eq!([false, true].map(|i| matcher(i).matches(&metadata)), [Some(true), Some(false)]);
     }
 }

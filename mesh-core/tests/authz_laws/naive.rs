@@ -182,7 +182,8 @@ impl Judge<'_> {
                     false => self.request.metadata.as_ref(),
                 };
                 let found = root.and_then(|root| dig(root, path));
-                is(found.is_some_and(|value| content_matches(ask, value)) != *invert)
+                let answer = found.map_or(is(false), |value| content_matches(ask, value));
+                if *invert { not(answer) } else { answer }
             }
         }
     }
@@ -222,7 +223,8 @@ impl Judge<'_> {
     /// All ways to read `input`; none of them if it is absent, `None` if it cannot be known.
     fn readings(&self, input: Input) -> Option<Vec<Vec<u8>>> {
         let peer = self.request.peer.as_ref();
-        let certificate = || Some(peer?.tls.as_ref().and_then(|tls| tls.certificate.as_ref()));
+        // Nothing is known of certificates where there is no TLS.
+        let certificate = || Some(peer?.tls.as_ref()?.certificate.as_ref());
         let joined = |names: &[&str]| match names.is_empty() {
             true => Vec::new(),
             false => vec![names.join(",").into_bytes()],
@@ -243,7 +245,10 @@ impl Judge<'_> {
             }
             Input::Uris => Some(certificate()?.map_or(Vec::new(), |it| joined(&it.uris))),
             Input::Dns => Some(certificate()?.map_or(Vec::new(), |it| joined(&it.dns))),
-            Input::Subject => Some(certificate()?.map_or(Vec::new(), |it| vec![it.subject.into()])),
+            Input::Subject => {
+                let subject = certificate()?.map_or("", |it| it.subject);
+                Some(if subject.is_empty() { Vec::new() } else { vec![subject.into()] })
+            }
         }
     }
 

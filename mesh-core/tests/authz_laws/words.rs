@@ -143,24 +143,34 @@ pub(crate) fn dig<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
     dig(&fields.iter().find(|(name, _)| name == key)?.1, rest)
 }
 
-pub(crate) fn content_matches(ask: &Content, value: &Value) -> bool {
+pub(crate) fn content_matches(ask: &Content, value: &Value) -> May {
+    let any = |answers: Vec<May>| May {
+        be_true: answers.iter().any(|answer| answer.be_true),
+        be_false: answers.iter().all(|answer| answer.be_false),
+    };
     match ask {
-        Content::Null => matches!(value, Value::Null),
-        Content::Bool(wanted) => matches!(value, Value::Bool(found) if found == wanted),
-        Content::Number(wanted) => matches!(value, Value::Number(found) if found == wanted),
+        Content::Null => is(matches!(value, Value::Null)),
+        Content::Bool(wanted) => is(matches!(value, Value::Bool(found) if found == wanted)),
+        Content::Number(wanted) => is(matches!(value, Value::Number(found) if found == wanted)),
         Content::Range(start, end) => {
-            matches!(value, Value::Number(found) if start <= found && found < end)
+            is(matches!(value, Value::Number(found) if start <= found && found < end))
         }
         Content::Text(text) => {
-            matches!(value, Value::Text(found) if text_matches(text, found.as_bytes()))
+            is(matches!(value, Value::Text(found) if text_matches(text, found.as_bytes())))
         }
-        Content::Present => !matches!(value, Value::List(_) | Value::Struct(_)),
+        // Not primitive, they are not present by the documentation, but Envoy finds them.
+        Content::Present if matches!(value, Value::List(_) | Value::Struct(_)) => UNKNOWN,
+        Content::Present => is(true),
         Content::OneOf(inner) => match value {
-            Value::List(values) => values.iter().any(|value| content_matches(inner, value)),
+            Value::List(values) => {
+                any(values.iter().map(|value| content_matches(inner, value)).collect())
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Struct(_) => {
-                false
+                is(false)
             }
         },
-        Content::Either(parts) => parts.iter().any(|part| content_matches(part, value)),
+        Content::Either(parts) => {
+            any(parts.iter().map(|part| content_matches(part, value)).collect())
+        }
     }
 }

@@ -12,7 +12,7 @@ use http::{HeaderName, Request, Response};
 use http_body::Body;
 use mesh_core::filter::Passage;
 use mesh_core::request::Protocol;
-use mesh_core::snapshot::{Routes, Routing};
+use mesh_core::snapshot::{NoPlan, Routes, Routing, ServerPlan};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -44,7 +44,12 @@ pin_project! {
         // Decided here.
         Decided { response: Option<Response<Bytes>> },
         // A filter waits.
-        Filtering { filtered: Pin<Box<dyn Future<Output = Filtered> + Send>>, service: Option<S> },
+        Filtering {
+            filtered: Pin<Box<dyn Future<Output = Filtered> + Send>>,
+            // What the route answers afterwards, instead of the service.
+            answer: Option<NoPlan>,
+            service: Option<S>,
+        },
         // The service is about to be ready.
         Ready { service: S, request: Option<Request<ServerBody>> },
         // The service answers.
@@ -58,7 +63,7 @@ pin_project! {
 /// What a request comes to before the service sees it.
 enum Begin {
     Decided(Response<Bytes>),
-    Filtering(Pin<Box<dyn Future<Output = Filtered> + Send>>),
+    Filtering(Pin<Box<dyn Future<Output = Filtered> + Send>>, Option<NoPlan>),
     Ready(Request<ServerBody>),
 }
 
@@ -80,7 +85,9 @@ impl<S: Service<Request<ServerBody>>> Call<S, S::Future> {
         };
         let state = match begin {
             Begin::Decided(response) => State::Decided { response: Some(response) },
-            Begin::Filtering(filtered) => State::Filtering { filtered, service: Some(service) },
+            Begin::Filtering(filtered, answer) => {
+                State::Filtering { filtered, answer, service: Some(service) }
+            }
             Begin::Ready(request) => State::Ready { service, request: Some(request) },
         };
         Self { state, tail: Some(tail) }
@@ -112,8 +119,8 @@ fn begin(tail: &mut Tail, routes: &Routes, mut request: Request<ServerBody>) -> 
         }
         runtime::with_rng(|rng| routes.plan(&view, rng))
     };
-    let (chain, route) = match plan {
-        Ok(plan) => (plan.chain, plan.route),
+    let ServerPlan { route, chain, answer } = match plan {
+        Ok(plan) => plan,
         Err(why) => return Begin::Decided(answer::without_plan(why, protocol)),
     };
     if !chain.is_empty() {
@@ -126,9 +133,12 @@ fn begin(tail: &mut Tail, routes: &Routes, mut request: Request<ServerBody>) -> 
             }
             Progress::Waits(step) => {
                 let waiting = filters::wait(connected, request, (route, passage), step);
-                return Begin::Filtering(Box::pin(waiting));
+                return Begin::Filtering(Box::pin(waiting), answer);
             }
         }
+    }
+    if let Some(answer) = answer {
+        return Begin::Decided(answer::without_plan(answer, protocol));
     }
     connected.describe(&mut request);
     Begin::Ready(request)
@@ -150,7 +160,7 @@ where
                     Some(response) => Poll::Ready(Err(response)),
                     None => Poll::Pending,
                 },
-                StateProjection::Filtering { filtered, service } => {
+                StateProjection::Filtering { filtered, answer, service } => {
                     match filtered.as_mut().poll(cx) {
                         Poll::Pending => Poll::Pending,
                         Poll::Ready((passage, result)) => {
@@ -159,14 +169,19 @@ where
                                 return Poll::Pending;
                             };
                             tail.set_passage(passage);
-                            match result {
-                                Ok(mut request) => {
+                            match (result, answer.take()) {
+                                (Ok(_), Some(answer)) => {
+                                    Poll::Ready(Err(answer::without_plan(answer, tail.protocol)))
+                                }
+                                (Ok(mut request), None) => {
                                     tail.connected.describe(&mut request);
                                     let request = Some(request);
                                     this.state.set(State::Ready { service, request });
                                     continue;
                                 }
-                                Err(local) => Poll::Ready(Err(answer::local(local, tail.protocol))),
+                                (Err(local), _) => {
+                                    Poll::Ready(Err(answer::local(local, tail.protocol)))
+                                }
                             }
                         }
                     }

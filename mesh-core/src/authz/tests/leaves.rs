@@ -261,7 +261,16 @@ fn server_names_and_texts_are_read_from_the_connection() {
         check(Condition::Text(input, exact(value)), &unknown, Unknown);
     }
     let any = || StringMatcher::safe_regex(".*").unwrap();
-    check(Condition::Text(Input::UriNames, any()), &plain, No);
+    let session = |certificate| Some(Session { certificate, ..Session::default() });
+    let nameless =
+        Request::with(|r| r.peer = Some(Peer { session: session(None), ..Peer::default() }));
+    let unnamed = session(Some(Certificate::default()));
+    let unnamed = Request::with(|r| r.peer = Some(Peer { session: unnamed, ..Peer::default() }));
+    for input in [Input::UriNames, Input::DnsNames, Input::Subject] {
+        check(Condition::Text(input.clone(), any()), &plain, Unknown);
+        check(Condition::Text(input.clone(), any()), &nameless, No);
+        check(Condition::Text(input, any()), &unnamed, No);
+    }
     check(Condition::Text(Input::SourcePort, any()), &local, Unknown);
 }
 

@@ -14,39 +14,41 @@ pub struct ServerPlan {
     pub route: Arc<Route>,
     /// The filters it passes.
     pub chain: Chain,
+    /// What the route itself answers once the filters have let it pass; `None` if it is served.
+    pub answer: Option<NoPlan>,
 }
 
 impl Routes {
     /// What happens to the request `head`.
     ///
-    /// Only routes with `non_forwarding_action` are served (gRFC A36). Takes from `rng` what the
-    /// search for the route takes.
+    /// Only routes with `non_forwarding_action` are served (gRFC A36). Direct responses and redirects
+    /// pass the filters first, as in Envoy: what authorization denies must not be told either. Takes
+    /// from `rng` what the search for the route takes.
     ///
     /// # Errors
-    /// [`NoPlan`] for everything that is not served.
+    /// [`NoPlan`] for routes that neither serve nor answer, and where there is none.
     pub fn plan(&self, head: &RequestHead<'_>, rng: &mut dyn Rng) -> Result<ServerPlan, NoPlan> {
         let route = self.table.find(head, rng)?;
-        match &route.action {
-            Action::NonForwarding => {
-                Ok(ServerPlan { route: route.clone(), chain: self.chains.find(route, None) })
-            }
+        let answer = match &route.action {
+            Action::NonForwarding => None,
             Action::DirectResponse { status, body } => {
                 let (route, body) = (route.clone(), body.clone());
-                Err(NoPlan::Respond { route, status: *status, body })
+                Some(NoPlan::Respond { route, status: *status, body })
             }
             Action::Redirect(redirect) => {
                 let matched = route.matcher.path.matched(head.path).unwrap_or_default();
                 let location = redirect.location(head, matched);
                 let status = redirect.code.status();
-                Err(NoPlan::Redirect { route: route.clone(), status, location })
+                Some(NoPlan::Redirect { route: route.clone(), status, location })
             }
             Action::Forward(_) => {
                 let why = "the route is for clients".into();
-                Err(NoPlan::Unsupported { route: route.clone(), why })
+                return Err(NoPlan::Unsupported { route: route.clone(), why });
             }
             Action::Unsupported(why) => {
-                Err(NoPlan::Unsupported { route: route.clone(), why: why.clone() })
+                return Err(NoPlan::Unsupported { route: route.clone(), why: why.clone() });
             }
-        }
+        };
+        Ok(ServerPlan { route: route.clone(), chain: self.chains.find(route, None), answer })
     }
 }

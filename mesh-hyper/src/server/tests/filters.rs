@@ -79,6 +79,15 @@ impl Factory for Make {
     }
 }
 
+fn guard(ended: &Arc<AtomicUsize>) -> HttpFilter {
+    HttpFilter {
+        name: "guard".into(),
+        factory: Arc::new(Make(ended.clone())),
+        settings: Arc::new(()),
+        disabled: false,
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn filters_let_pass_wait_or_answer_and_end_once() {
     let (ended, served) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -93,13 +102,7 @@ async fn filters_let_pass_wait_or_answer_and_end_once() {
         }
     });
     let kit = Kit::serving(app);
-    let filter = HttpFilter {
-        name: "guard".into(),
-        factory: Arc::new(Make(ended.clone())),
-        settings: Arc::new(()),
-        disabled: false,
-    };
-    kit.publish(1, routes(&[("/", Action::NonForwarding)], &[filter]));
+    kit.publish(1, routes(&[("/", Action::NonForwarding)], &[guard(&ended)]));
     let (sender, _) = kit.h2().await;
     let seen = ask(&sender, get("/x")).await.unwrap();
     assert_eq!(
@@ -120,4 +123,20 @@ async fn filters_let_pass_wait_or_answer_and_end_once() {
     assert!(start.elapsed() >= Duration::from_secs(5));
     assert_eq!(ask(&sender, get("/asks")).await.unwrap().body, "guard false");
     assert_eq!((served.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)), (3, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_routes_answer_themselves_passes_the_filters_first() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let kit = Kit::serving(App::text("served"));
+    let gone = Action::DirectResponse { status: StatusCode::GONE, body: "gone".into() };
+    kit.publish(1, routes(&[("/", gone)], &[guard(&ended)]));
+    let (sender, _) = kit.h2().await;
+    let status = async |path: &str| ask(&sender, get(path)).await.unwrap().status.as_u16();
+    assert_eq!(status("/x").await, 410);
+    assert_eq!(status("/denied").await, 403);
+    let start = tokio::time::Instant::now();
+    assert_eq!(status("/waits").await, 410);
+    assert!(start.elapsed() >= Duration::from_secs(5));
+    assert_eq!(ended.load(Ordering::SeqCst), 3);
 }
