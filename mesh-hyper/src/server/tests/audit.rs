@@ -24,7 +24,7 @@ struct Rbac {
 }
 
 impl Rbac {
-    fn new(observer: Option<Arc<dyn Observer>>, loggers: AuditLoggers) -> HttpFilter {
+    fn filter(observer: Option<Arc<dyn Observer>>, loggers: AuditLoggers) -> HttpFilter {
         let path = Condition::Path(StringMatcher::prefix("/secret").unwrap());
         let (permissions, principals) = (vec![path.into()], vec![Expression::Always]);
         let policies = [(Arc::from("secrets"), Policy { permissions, principals })].into();
@@ -75,7 +75,7 @@ async fn what_a_server_allows_and_denies_is_in_its_file() {
         }
     });
     let kit = Kit::serving(app);
-    let filter = Rbac::new(Some(Arc::new(log.clone())), AuditLoggers::default());
+    let filter = Rbac::filter(Some(Arc::new(log.clone())), AuditLoggers::default());
     kit.publish(1, routes(&[("/", route::Action::NonForwarding)], &[filter]));
     let (sender, _) = kit.h2().await;
     let mut request = get("/open?token=c4n4ry");
@@ -124,7 +124,7 @@ async fn nothing_is_served_without_a_record() {
     });
     let kit = Kit::serving(app);
     let loggers = [log.clone() as Arc<dyn AuditLogger>].into_iter().collect();
-    let filter = Rbac::new(None, loggers);
+    let filter = Rbac::filter(None, loggers);
     kit.publish(1, routes(&[("/", route::Action::NonForwarding)], &[filter]));
     let (sender, _) = kit.h2().await;
     assert_eq!(ask(&sender, get("/open")).await.unwrap().body, "served");
