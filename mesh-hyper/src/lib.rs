@@ -25,7 +25,7 @@
 //! # Features
 //!
 //! `xds` (configuration from a management server or files) is on by default; `reqwest-middleware`
-//! adds the adapter for programs on reqwest; `testing` adds the test kit, which runs a whole mesh
+//! adds the adapter for programs on reqwest; `audit` adds audit logs in files; `testing` adds the test kit, which runs a whole mesh
 //! with its backends in a unit test.
 
 mod body;
@@ -55,4 +55,4 @@ pub use mesh_core::route::Explanation;
 pub use middleware::MeshMiddleware;
 pub use server::{Accepted, Peer, Server, ServerBody, ServingState, signal};
 pub use transport::connect::{Connect, Connecting, Io, Sockets};
-pub use xds::Mesh;
+pub use xds::{Mesh, audit};

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use http::uri::Authority;
 use mesh_core::cluster::Address;
-pub use mesh_xds::Mesh;
 use mesh_xds::{Demand, RootHandle, ServerHandle};
+pub use mesh_xds::{Mesh, audit};
 use tokio::net::{TcpListener, ToSocketAddrs, UnixListener};
 
 use crate::client::{Client, DemandCluster, Open, Source, Target};

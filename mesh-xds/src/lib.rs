@@ -26,11 +26,13 @@
 //! # Features
 //!
 //! `ads` (management servers), `file` (resources from YAML and JSON), `control-plane` (the embedded
-//! management server) are on by default; `cli` builds the program `mesh`; `testing` adds the test kit.
+//! management server) are on by default; `tls` adds identities, `audit` audit logs in files, that are
+//! chained; `cli` builds the program `mesh`; `testing` adds the test kit.
 //! Without any of them the state machines remain: `ads`, `parse` and `graph` need neither a runtime
 //! nor a transport.
 
 pub mod ads;
+pub mod audit;
 pub mod bootstrap;
 #[cfg(feature = "ads")]
 mod client;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use mesh_xds::audit::{AuditLog, Key};
 use mesh_xds::file::parse;
 
 const GOOD: &str = "version: mesh/v1\nservices: { web: { versions: { v1: [1.2.3.4:80] } } }\n";
@@ -51,4 +52,66 @@ fn expand_prints_what_can_be_read_again() {
     let bad = mesh("expand", "version: 1");
     assert_eq!(bad.status.code(), Some(1));
     assert!(text(&bad.stderr).starts_with("error: mesh.yaml:1:10: version: "));
+}
+
+/// Runs `mesh audit verify` with `arguments` in `folder`: its exit code, and what it says.
+fn verify(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_mesh"))
+        .args(["audit", "verify"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = |bytes| text(bytes).to_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn audit_verify_says_whether_a_log_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path();
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(folder.join(name), bytes).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let owner = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(folder.join(name), owner).unwrap();
+        }
+    };
+    write("key", &[b'k'; 32]);
+    write("other", &[b'o'; 32]);
+    let key = Key::from_file(folder.join("key")).unwrap();
+    let log = AuditLog::file(folder.join("audit.log")).key(key);
+    drop(log.open().unwrap());
+    let log = fs::read_to_string(folder.join("audit.log")).unwrap();
+    let last = log.rsplit('"').nth(1).unwrap();
+    let whole = "whole: records 0 to 1, 0 of them decisions\n";
+    assert_eq!(
+        verify(folder, &["audit.log", "--key", "key"]),
+        (Some(0), format!("{whole}last: {last}\n"), String::new())
+    );
+    let unsigned =
+        "note: 2 records at the end are not vouched for by a signature that was checked\n";
+    assert_eq!(
+        verify(folder, &["audit.log"]),
+        (Some(0), format!("{whole}{unsigned}last: {last}\n"), String::new())
+    );
+    let broken = |why: &str| (Some(1), String::new(), format!("broken: {why}\n"));
+    assert_eq!(
+        verify(folder, &["audit.log", "--key", "other"]),
+        broken("audit.log:1: the signature is not of this key")
+    );
+    write("changed.log", log.replacen("\"end\"", "\"gap\"", 1).as_bytes());
+    assert_eq!(
+        verify(folder, &["changed.log"]),
+        broken("changed.log:2: this is no record, or not as it was written")
+    );
+    assert_eq!(
+        verify(folder, &["audit.log", "audit.log"]),
+        broken("audit.log:1: record 0 does not follow: record 2 should")
+    );
+    assert_eq!(verify(folder, &["absent.log"]).0, Some(2));
+    assert_eq!(verify(folder, &["audit.log", "--key", "absent"]).0, Some(2));
+    assert_eq!(verify(folder, &[]).0, Some(2));
 }

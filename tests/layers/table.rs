@@ -109,6 +109,7 @@ pub(crate) const CRATES: &[Crate] = &[
     Crate {
         folder: "mesh-xds",
         rows: &[
+            Row { modules: &["audit"], siblings: Siblings::Free },
             Row { modules: XDS_SANS_IO, siblings: Siblings::Free },
             Row { modules: &["error", "status", "roots", "watch"], siblings: Siblings::Free },
             Row {

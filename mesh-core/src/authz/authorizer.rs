@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Decision, Facts, Judgement, Rules, Tree};
+use super::{AuditEvent, Decision, Facts, Judgement, Observer, Rules, Tree, Unrecorded};
 
 /// All the rules of one filter: those that are enforced, and those that are tried out.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,9 +36,31 @@ impl Authorizer {
     #[must_use]
     pub fn judge(&self, facts: &Facts<'_>) -> Judgement<'_> {
         Judgement {
+            filter: "",
             decision: self.enforced.as_ref().map(|rules| rules.evaluate(facts)),
             shadow: self.shadow.as_ref().map(|rules| rules.evaluate(facts)),
         }
+    }
+
+    /// Tells `observer` of `judgement`, and the loggers that the rules name of what in it is to be
+    /// audited, each once.
+    ///
+    /// # Errors
+    /// [`Unrecorded`] if anybody must not miss what counts, and has. Loggers of shadow rules
+    /// have no say.
+    pub fn report(
+        &self,
+        judgement: &Judgement<'_>,
+        facts: &Facts<'_>,
+        observer: Option<&dyn Observer>,
+    ) -> Result<(), Unrecorded> {
+        let told = observer.map_or(Ok(()), |observer| observer.judged(judgement, facts));
+        let audit = |rules: &Option<Ruleset>, event: Option<AuditEvent<'_>>| {
+            rules.as_ref().zip(event).map_or(Ok(()), |(rules, event)| rules.audit(&event))
+        };
+        let _ = audit(&self.shadow, judgement.tried(facts));
+        let audited = audit(&self.enforced, judgement.enforced(facts));
+        told.and(audited)
     }
 
     /// Whether there is nothing to evaluate.
@@ -55,6 +77,14 @@ impl Ruleset {
         match self {
             Self::Rules(rules) => rules.evaluate(facts),
             Self::Tree(tree) => tree.evaluate(facts),
+        }
+    }
+
+    /// Trees name no loggers.
+    fn audit(&self, event: &AuditEvent<'_>) -> Result<(), Unrecorded> {
+        match self {
+            Self::Rules(rules) if event.decision.audit => rules.loggers().log(event),
+            Self::Rules(_) | Self::Tree(_) => Ok(()),
         }
     }
 }

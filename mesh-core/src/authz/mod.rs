@@ -9,10 +9,12 @@
 //! Configuration is validated and compiled when it arrives; deciding cannot fail, takes no lock and
 //! allocates nothing, except to join header fields of over a kilobyte. What cannot be decided is
 //! [`Truth::Unknown`] and never opens anything. Not here: what a server answers to those it turns
-//! away ([`filter`](crate::filter)), and where decisions are written down ([`Observer`]).
+//! away ([`filter`](crate::filter)), and where decisions are written down ([`AuditLogger`],
+//! [`Observer`]).
 //!
 //! [A41]: https://github.com/grpc/proposal/blob/master/A41-xds-rbac.md
 
+mod audit;
 mod authorizer;
 mod condition;
 mod decision;
@@ -28,6 +30,10 @@ mod tests;
 mod tree;
 mod truth;
 
+pub use audit::{
+    AuditEvent, AuditLogger, AuditLoggerConfig, AuditLoggerFactory, AuditLoggers, Effect,
+    Unrecorded,
+};
 pub use authorizer::{Authorizer, Ruleset};
 pub use condition::{Condition, NameMatcher};
 pub use decision::{Action, Decision, Rule, Verdict};

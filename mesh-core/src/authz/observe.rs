@@ -1,6 +1,6 @@
 //! Who is told of decisions.
 
-use super::{Decision, Facts, Verdict};
+use super::{AuditEvent, Decision, Effect, Facts, Unrecorded, Verdict};
 
 /// When decisions are audited (Envoy's `AuditLoggingOptions.AuditCondition`, gRFC A59).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,13 +35,42 @@ impl AuditCondition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Judgement<'r> {
+    /// The name of the filter that judges; empty if it has none.
+    pub filter: &'r str,
     /// What was decided; `None` if there are only shadow rules.
     pub decision: Option<Decision<'r>>,
     /// What the shadow rules would have decided, if there are any.
     pub shadow: Option<Decision<'r>>,
 }
 
-impl Judgement<'_> {
+impl<'r> Judgement<'r> {
+    /// The same, said by the filter called `name`.
+    #[must_use]
+    pub fn by(self, name: &'r str) -> Self {
+        Self { filter: name, ..self }
+    }
+
+    /// The decision that counts on `facts`, for loggers.
+    #[must_use]
+    pub fn enforced<'a>(&'a self, facts: &Facts<'a>) -> Option<AuditEvent<'a>> {
+        Some(self.event(self.decision?, Effect::Enforced, facts))
+    }
+
+    /// The decision of shadow rules on `facts`, for loggers.
+    #[must_use]
+    pub fn tried<'a>(&'a self, facts: &Facts<'a>) -> Option<AuditEvent<'a>> {
+        Some(self.event(self.shadow?, Effect::Shadow, facts))
+    }
+
+    fn event<'a>(
+        &'a self,
+        decision: Decision<'a>,
+        effect: Effect,
+        facts: &Facts<'a>,
+    ) -> AuditEvent<'a> {
+        AuditEvent { filter: self.filter, decision, effect, facts: *facts }
+    }
+
     /// Whether it may happen. Shadow rules have no say.
     #[must_use]
     pub fn is_allowed(&self) -> bool {
@@ -53,5 +82,9 @@ impl Judgement<'_> {
 /// request goes on: implementations are quick and never block.
 pub trait Observer: Send + Sync {
     /// This was said of that.
-    fn judged(&self, judgement: &Judgement<'_>, facts: &Facts<'_>);
+    ///
+    /// # Errors
+    /// [`Unrecorded`] if nothing may happen without a record, and there can be none: what the rules
+    /// allow is then refused.
+    fn judged(&self, judgement: &Judgement<'_>, facts: &Facts<'_>) -> Result<(), Unrecorded>;
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::index::Index;
-use super::{Action, AuditCondition, Decision, Facts, Policy, Rule, TooDeep, Truth, Verdict};
+use super::{
+    Action, AuditCondition, AuditLoggers, Decision, Facts, Policy, Rule, TooDeep, Truth, Verdict,
+};
 
 /// Policies under one action (Envoy's `RBAC`). The first that matches, in order of their names,
 /// decides.
@@ -12,6 +14,7 @@ use super::{Action, AuditCondition, Decision, Facts, Policy, Rule, TooDeep, Trut
 pub struct Rules {
     action: Action,
     audit: AuditCondition,
+    loggers: AuditLoggers,
     policies: Box<[(Arc<str>, Policy)]>,
     pub(super) index: Box<Index>,
 }
@@ -25,13 +28,15 @@ impl Rules {
         policies.values().try_for_each(Policy::check_depth)?;
         let policies: Box<[_]> = policies.into_iter().collect();
         let index = Box::new(Index::new(policies.iter().map(|(_, policy)| policy)));
-        Ok(Self { action, audit: AuditCondition::default(), policies, index })
+        let (audit, loggers) = (AuditCondition::default(), AuditLoggers::default());
+        Ok(Self { action, audit, loggers, policies, index })
     }
 
     /// Rules that allow nothing.
     pub(super) fn closed() -> Self {
-        let (action, audit) = (Action::Allow, AuditCondition::default());
-        Self { action, audit, policies: Box::default(), index: Box::default() }
+        let (audit, loggers) = (AuditCondition::default(), AuditLoggers::default());
+        let (policies, index) = (Box::default(), Box::default());
+        Self { action: Action::Allow, audit, loggers, policies, index }
     }
 
     /// The same, with decisions audited on `condition`. Default: never.
@@ -45,6 +50,17 @@ impl Rules {
     #[must_use]
     pub fn audit_condition(&self) -> AuditCondition {
         self.audit
+    }
+
+    /// The same, with the decisions that are audited told to `loggers`. Default: to nobody.
+    #[must_use]
+    pub fn log_to(mut self, loggers: AuditLoggers) -> Self {
+        self.loggers = loggers;
+        self
+    }
+
+    pub(super) fn loggers(&self) -> &AuditLoggers {
+        &self.loggers
     }
 
     /// The policies in order.
@@ -90,6 +106,7 @@ impl Rules {
 /// Two are equal when they say the same; the index follows from it.
 impl PartialEq for Rules {
     fn eq(&self, other: &Self) -> bool {
-        (self.action, self.audit, &self.policies) == (other.action, other.audit, &other.policies)
+        let all = |it: &Self| (it.action, it.audit);
+        all(self) == all(other) && self.loggers == other.loggers && self.policies == other.policies
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::{Context, Filter, LocalResponse, Slot, Step};
-use crate::authz::{Authorizer, Decision, Facts, Judgement, Observer, Verdict};
+use crate::authz::{Authorizer, Decision, Facts, Judgement, Observer, Unrecorded, Verdict};
 use crate::metadata::{Fields, Metadata};
 use crate::request::RequestHead;
 
@@ -21,13 +21,20 @@ use crate::request::RequestHead;
 pub struct Authorize {
     rules: Arc<Authorizer>,
     observer: Option<Arc<dyn Observer>>,
+    name: Arc<str>,
 }
 
 impl Authorize {
     /// A filter that enforces `rules`, and tells `observer` of all it decides.
     #[must_use]
     pub fn new(rules: Arc<Authorizer>, observer: Option<Arc<dyn Observer>>) -> Self {
-        Self { rules, observer }
+        Self { rules, observer, name: Arc::default() }
+    }
+
+    /// The same, called `name` in records of its decisions. Default: nothing.
+    #[must_use]
+    pub fn named(self, name: Arc<str>) -> Self {
+        Self { name, ..self }
     }
 }
 
@@ -45,20 +52,22 @@ impl Filter for Authorize {
         if let Some(route) = context.route {
             facts = facts.on_route(&route.metadata);
         }
-        let judgement = self.rules.judge(&facts);
-        if let Some(observer) = &self.observer {
-            observer.judged(&judgement, &facts);
-        }
-        let Judgement { decision, shadow } = judgement;
+        let judgement = self.rules.judge(&facts).by(&self.name);
+        let recorded = self.rules.report(&judgement, &facts, self.observer.as_deref());
+        let Judgement { decision, shadow, .. } = judgement;
         if let Some(shadow) = &shadow {
             note_shadow(&mut context.metadata, shadow, &self.rules.shadow_prefix);
         }
-        let Some(decision) = decision else { return Step::Continue };
+        let passage = match recorded {
+            Ok(()) => Step::Continue,
+            Err(why) => Step::Respond(unrecorded(why)),
+        };
+        let Some(decision) = decision else { return passage };
         if let Some(hint) = decision.log {
             note(&mut context.metadata, COMMON, Fields::from_iter([(LOG_HINT, hint.into())]));
         }
         match decision.verdict {
-            Verdict::Allow => Step::Continue,
+            Verdict::Allow => passage,
             Verdict::Deny => Step::Respond(denial(&decision)),
         }
     }
@@ -81,6 +90,19 @@ fn denial(decision: &Decision<'_>) -> LocalResponse {
     }
 }
 
+/// What may happen, but not without a record. It is no fault of the caller's, and another server
+/// may do better.
+#[cold]
+fn unrecorded(why: Unrecorded) -> LocalResponse {
+    LocalResponse {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        grpc: UNAVAILABLE,
+        headers: HeaderMap::new(),
+        body: Bytes::from_static(b"RBAC: audit unavailable"),
+        why: Cow::Owned(why.to_string()),
+    }
+}
+
 #[cold]
 fn note_shadow(metadata: &mut Metadata, shadow: &Decision<'_>, prefix: &str) {
     let result = if shadow.is_allowed() { "allowed" } else { "denied" };
@@ -98,8 +120,9 @@ fn note(metadata: &mut Metadata, namespace: &str, fields: Fields) {
     let _ = metadata.add(namespace, fields);
 }
 
-/// gRPC's status code.
+/// gRPC's status codes.
 const PERMISSION_DENIED: u8 = 7;
+const UNAVAILABLE: u8 = 14;
 
 const NAMESPACE: &str = "envoy.filters.http.rbac";
 const SHADOW_RESULT: &str = "shadow_engine_result";
@@ -124,9 +147,10 @@ mod tests {
     struct Denials(AtomicUsize);
 
     impl Observer for Denials {
-        fn judged(&self, judgement: &Judgement<'_>, _: &Facts<'_>) {
+        fn judged(&self, judgement: &Judgement<'_>, _: &Facts<'_>) -> Result<(), Unrecorded> {
             let audited = judgement.decision.is_some_and(|it| it.audit && !it.is_allowed());
             self.0.fetch_add(usize::from(audited), Ordering::Relaxed);
+            Ok(())
         }
     }
 
@@ -167,6 +191,28 @@ mod tests {
         assert_eq!(response.why, r#"denied: policy "admin", permission 0, principal 0 matches"#);
         assert!(matches!(ask(&filter, "/").0, Step::Continue));
         assert_eq!(denials.0.load(Ordering::Relaxed), 1);
+    }
+
+    /// Never gets anything written down.
+    struct Full;
+
+    impl Observer for Full {
+        fn judged(&self, judgement: &Judgement<'_>, _: &Facts<'_>) -> Result<(), Unrecorded> {
+            assert_eq!(judgement.filter, "rbac");
+            Err(Unrecorded)
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_recorded_does_not_happen() {
+        let (rules, name) = (Some(admin(Action::Deny)), Arc::from("rbac"));
+        let rules = Arc::new(Authorizer { enforced: rules, ..Authorizer::default() });
+        let filter = Authorize::new(rules, Some(Arc::new(Full))).named(name);
+        for (path, status, grpc) in [("/", 503, 14), ("/admin", 403, 7)] {
+            let (step, _) = ask(&filter, path);
+            let Step::Respond(response) = step else { panic!("answered: {step:?}") };
+            assert_eq!((response.status.as_u16(), response.grpc), (status, grpc));
+        }
     }
 
     #[test]

@@ -73,7 +73,8 @@ impl Chain {
             return;
         }
         let settings: Vec<Settings> = overrides.iter().filter_map(|o| o.settings.clone()).collect();
-        entries.push(Entry { name: name.clone(), filter: factory.build(base, &settings) });
+        let filter = factory.build_named(name, base, &settings);
+        entries.push(Entry { name: name.clone(), filter });
     }
 }
 

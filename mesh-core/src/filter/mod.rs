@@ -194,6 +194,18 @@ pub trait Factory: Send + Sync {
     ///
     /// Merging is the filter's own business; the usual rule is that the last one replaces all.
     fn build(&self, base: &Settings, overrides: &[Settings]) -> Arc<dyn Filter>;
+
+    /// The filter for a route, as [`build`](Self::build) makes it, which goes by `name` there.
+    /// Default: the name makes no difference.
+    fn build_named(
+        &self,
+        name: &Arc<str>,
+        base: &Settings,
+        overrides: &[Settings],
+    ) -> Arc<dyn Filter> {
+        let _ = name;
+        self.build(base, overrides)
+    }
 }
 
 const _: fn(&dyn Filter, &dyn Factory) = |_, _| {};

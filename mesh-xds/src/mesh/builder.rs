@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mesh_core::authz::{AuditLoggerFactory, Observer};
 use mesh_core::filter::{ConnectionFactory, Factory};
 use mesh_core::record::Recorder;
 use tokio::runtime::Handle;
@@ -19,6 +20,7 @@ use crate::file::Memory;
 #[cfg(feature = "tls")]
 use crate::identity::Identities;
 use crate::parse::Registry;
+use crate::parse::authz::Auditing;
 use crate::providers::Providers;
 #[cfg(feature = "tls")]
 use crate::tls::MinimumVersion;
@@ -36,6 +38,7 @@ pub struct Builder {
     runtime: Option<Handle>,
     recorder: Option<Arc<dyn Recorder>>,
     filters: Vec<Arc<dyn Factory>>,
+    auditing: Auditing,
     edges: Option<Edges>,
     #[cfg(feature = "testing")]
     text: Option<(Box<str>, Arc<Memory>)>,
@@ -165,6 +168,19 @@ impl Builder {
         self
     }
 
+    /// Tells `observer`, such as an [`AuditLog`](crate::audit::AuditLog), of all that authorization
+    /// decides at servers, whatever the control plane says of audits. Default: nobody.
+    pub fn audit(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.auditing = self.auditing.observed(observer);
+        self
+    }
+
+    /// Knows one more kind of audit logger, which the rules of servers may then name (gRFC A59).
+    pub fn audit_logger(mut self, factory: Arc<dyn AuditLoggerFactory>) -> Self {
+        self.auditing = self.auditing.logger(factory);
+        self
+    }
+
     /// Meets the world with `edges` instead of the operating system.
     #[cfg(feature = "testing")]
     pub(crate) fn edges(mut self, edges: Edges) -> Self {
@@ -224,7 +240,8 @@ impl Builder {
     /// When the bootstrap or the files are missing or malformed, or the control thread cannot be
     /// started.
     pub fn build(mut self) -> Result<Mesh, Error> {
-        let mut registry = Registry::new(std::mem::take(&mut self.filters));
+        let auditing = std::mem::take(&mut self.auditing);
+        let mut registry = Registry::audited(auditing, std::mem::take(&mut self.filters));
         for factory in std::mem::take(&mut self.connection_filters) {
             registry.add_connection_filter(factory);
         }

@@ -14,7 +14,7 @@ use mesh_core::route::{Override, Overrides};
 use mesh_core::snapshot::HttpFilter;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::authz::{NetworkRbacFactory, RbacFactory};
+use super::authz::{Auditing, NetworkRbacFactory, RbacFactory};
 use super::value::{is_type, unpack};
 use super::{Path, Reject};
 
@@ -32,7 +32,15 @@ impl Registry {
     /// Knows, besides those that come with the mesh, the filters that `factories` make. Of two for
     /// one type the last counts.
     pub fn new(factories: impl IntoIterator<Item = Arc<dyn Factory>>) -> Self {
-        let built_in: [Arc<dyn Factory>; 1] = [Arc::new(RbacFactory::default())];
+        Self::audited(Auditing::default(), factories)
+    }
+
+    /// The same, and whoever `auditing` names is told of what filters decide.
+    pub fn audited(
+        auditing: Auditing,
+        factories: impl IntoIterator<Item = Arc<dyn Factory>>,
+    ) -> Self {
+        let built_in: [Arc<dyn Factory>; 1] = [Arc::new(RbacFactory::new(auditing.clone()))];
         let mut registry = Self {
             providers: Providers::default(),
             filters: FxHashMap::default(),
@@ -45,7 +53,7 @@ impl Registry {
             registry.filters.insert(message_name(own).into(), factory.clone());
             registry.overrides.insert(per_route, factory);
         }
-        registry.add_connection_filter(Arc::new(NetworkRbacFactory::default()));
+        registry.add_connection_filter(Arc::new(NetworkRbacFactory::new(auditing)));
         registry
     }
 

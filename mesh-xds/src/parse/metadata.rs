@@ -25,7 +25,7 @@ pub(super) fn metadata(
 }
 
 /// How deep values are was bounded when the message was decoded.
-fn fields(message: &Struct) -> Fields {
+pub(super) fn fields(message: &Struct) -> Fields {
     message.fields.iter().map(|(name, field)| (name.as_str(), value(field))).collect()
 }
 

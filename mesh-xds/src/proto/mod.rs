@@ -13,7 +13,9 @@
 mod descriptors;
 pub mod eds;
 mod labels;
+mod typed_struct;
 pub mod wire;
 
 #[cfg(feature = "file")]
 pub use descriptors::{is_sensitive, pool};
+pub use typed_struct::TypedStruct;

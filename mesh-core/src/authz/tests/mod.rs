@@ -1,3 +1,4 @@
+mod audit;
 mod leaves;
 mod rules;
 mod tree;

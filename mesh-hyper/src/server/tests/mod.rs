@@ -1,4 +1,6 @@
 mod attacks;
+#[cfg(feature = "audit")]
+mod audit;
 mod calls;
 mod filters;
 mod http1;

@@ -1,5 +1,6 @@
-//! `mesh`: checks files of resources, and shows what they stand for.
+//! `mesh`: checks files of resources, shows what they stand for, and verifies audit logs.
 
+mod audit;
 mod check;
 mod expand;
 
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Checks files of mesh resources, and shows what they stand for.
+/// Checks files of mesh resources, shows what they stand for, and verifies audit logs.
 #[derive(Debug, Parser)]
 #[command(name = "mesh", version)]
 struct Arguments {
@@ -28,11 +29,17 @@ enum Command {
         /// A file, or a directory of .yaml, .yml and .json files.
         path: PathBuf,
     },
+    /// Looks after audit logs.
+    Audit {
+        #[command(subcommand)]
+        command: audit::Command,
+    },
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Expand { path } => expand::run(&path),
         Command::Check { path } => check::run(&path),
+        Command::Audit { command } => audit::run(command),
     }
 }

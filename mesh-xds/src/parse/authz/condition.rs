@@ -21,7 +21,7 @@ use crate::parse::{Path, Reject};
 /// `header`. What gRPC keeps to itself may not be named (gRFC A41).
 pub(super) fn header(
     message: &HeaderMessage,
-    scope: &Scope,
+    scope: &Scope<'_>,
     path: &Path<'_>,
 ) -> Result<Condition, Reject> {
     scope.of_requests(path)?;
@@ -36,7 +36,7 @@ pub(super) fn header(
 /// `url_path`.
 pub(super) fn url_path(
     message: &pb::PathMatcher,
-    scope: &Scope,
+    scope: &Scope<'_>,
     path: &Path<'_>,
 ) -> Result<Condition, Reject> {
     scope.of_requests(path)?;
@@ -64,7 +64,7 @@ pub(super) fn cidr(message: &CidrRange, path: &Path<'_>) -> Result<Cidr, Reject>
 /// `sourced_metadata`.
 pub(super) fn sourced_metadata(
     message: &SourcedMetadata,
-    scope: &Scope,
+    scope: &Scope<'_>,
     path: &Path<'_>,
 ) -> Result<Condition, Reject> {
     let at = path.field("metadata_matcher");
@@ -80,7 +80,7 @@ pub(super) fn sourced_metadata(
 /// `metadata`.
 pub(super) fn metadata(
     message: &pb::MetadataMatcher,
-    scope: &Scope,
+    scope: &Scope<'_>,
     path: &Path<'_>,
 ) -> Result<MetadataMatcher, Reject> {
     scope.of_requests(path)?;

@@ -1,13 +1,13 @@
 //! The filter that judges requests.
 
-use std::fmt;
 use std::sync::Arc;
 
 use envoy_types::pb::envoy::extensions::filters::http::rbac::v3::{Rbac, RbacPerRoute};
-use mesh_core::authz::{Authorizer, Observer};
+use mesh_core::authz::Authorizer;
 use mesh_core::filter::{Authorize, Factory, Filter, Settings, Side};
 use prost::Message;
 
+use super::Auditing;
 use super::rules::ruleset;
 use super::scope::{Layer, Scope};
 use crate::parse::{Path, Reject};
@@ -16,22 +16,22 @@ use crate::parse::{Path, Reject};
 ///
 /// For servers only. A route replaces all of the listener's rules, or, with an empty
 /// `RBACPerRoute`, switches them off.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RbacFactory {
-    observer: Option<Arc<dyn Observer>>,
+    auditing: Auditing,
 }
 
 impl RbacFactory {
-    /// Makes filters that tell `observer` of all they decide. By default they tell nobody.
+    /// Makes filters whose decisions are told as `auditing` says.
     #[must_use]
-    pub fn observed(observer: Arc<dyn Observer>) -> Self {
-        Self { observer: Some(observer) }
+    pub fn new(auditing: Auditing) -> Self {
+        Self { auditing }
     }
-}
 
-impl fmt::Debug for RbacFactory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RbacFactory").field("observed", &self.observer.is_some()).finish()
+    fn settings(&self, message: Option<&Rbac>, path: &Path<'_>) -> Result<Settings, String> {
+        let rules = message.map(|message| authorizer(message, &self.auditing, path)).transpose();
+        let rules = rules.map_err(|reject| reject.to_string())?;
+        Ok(Arc::new(rules.unwrap_or_default()))
     }
 }
 
@@ -50,31 +50,34 @@ impl Factory for RbacFactory {
 
     fn parse(&self, message: &[u8]) -> Result<Settings, String> {
         let rules = Rbac::decode(message).map_err(|why| why.to_string())?;
-        settings(Some(&rules), &Path::root())
+        self.settings(Some(&rules), &Path::root())
     }
 
     fn parse_override(&self, message: &[u8]) -> Result<Settings, String> {
         let message = RbacPerRoute::decode(message).map_err(|why| why.to_string())?;
-        settings(message.rbac.as_ref(), &Path::root().field("rbac"))
+        self.settings(message.rbac.as_ref(), &Path::root().field("rbac"))
     }
 
     fn build(&self, base: &Settings, overrides: &[Settings]) -> Arc<dyn Filter> {
+        self.build_named(&Arc::default(), base, overrides)
+    }
+
+    fn build_named(
+        &self,
+        name: &Arc<str>,
+        base: &Settings,
+        overrides: &[Settings],
+    ) -> Arc<dyn Filter> {
         let settings = overrides.last().unwrap_or(base);
         let rules = settings.clone().downcast::<Authorizer>();
         // Both parsers give nothing else. If they did, nothing would be let through.
         let rules = rules.unwrap_or_else(|_| Arc::new(Authorizer::closed()));
-        Arc::new(Authorize::new(rules, self.observer.clone()))
+        Arc::new(Authorize::new(rules, self.auditing.observer().cloned()).named(name.clone()))
     }
 }
 
-fn settings(message: Option<&Rbac>, path: &Path<'_>) -> Result<Settings, String> {
-    let rules = message.map(|message| authorizer(message, path)).transpose();
-    let rules = rules.map_err(|reject| reject.to_string())?;
-    Ok(Arc::new(rules.unwrap_or_default()))
-}
-
-fn authorizer(message: &Rbac, path: &Path<'_>) -> Result<Authorizer, Reject> {
-    let scope = Scope::new(Layer::Requests);
+fn authorizer(message: &Rbac, auditing: &Auditing, path: &Path<'_>) -> Result<Authorizer, Reject> {
+    let scope = Scope::new(Layer::Requests, auditing);
     let enforced = ruleset(
         ("rules", message.rules.as_ref()),
         ("matcher", message.matcher.as_ref()),

@@ -31,7 +31,7 @@ use crate::parse::{Path, Reject};
 /// The condition in `message`: an input, and what is asked of it.
 pub(super) fn single(
     message: &SinglePredicate,
-    scope: &Scope,
+    scope: &Scope<'_>,
     path: &Path<'_>,
 ) -> Result<Condition, Reject> {
     let at = path.field("input");
@@ -49,7 +49,7 @@ pub(super) fn single(
 /// An input that is text.
 pub(super) fn text(
     extension: &TypedExtensionConfig,
-    scope: &Scope,
+    scope: &Scope<'_>,
     path: &Path<'_>,
 ) -> Result<Input, Reject> {
     let (any, path) = (typed_config(extension, path)?, path.field("typed_config"));
@@ -84,7 +84,7 @@ pub(super) fn text(
 fn custom(
     input: &TypedExtensionConfig,
     extension: &TypedExtensionConfig,
-    scope: &Scope,
+    scope: &Scope<'_>,
     path: &Path<'_>,
 ) -> Result<Condition, Reject> {
     let (input_path, path) = (path.field("input"), path.field("custom_match"));

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! Whatever would let more through if it were left out is refused, with its path: conditions in
-//! CEL, extensions and kinds of rules that are not known, audit loggers that must be there, header
-//! fields that gRPC keeps to itself.
+//! CEL, extensions and kinds of rules and of audit loggers that are not known, header fields that
+//! gRPC keeps to itself.
 
+mod audit;
 mod condition;
 mod http;
 mod input;
@@ -21,5 +22,6 @@ mod scope;
 mod tests;
 mod tree;
 
+pub use audit::Auditing;
 pub use http::RbacFactory;
 pub use network::NetworkRbacFactory;

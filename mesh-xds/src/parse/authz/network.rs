@@ -11,28 +11,23 @@ use mesh_core::filter::{ConnectionFactory, ConnectionFilter, Denial};
 use mesh_core::identity::Peer;
 use prost::Message;
 
+use super::Auditing;
 use super::rules::ruleset;
 use super::scope::{Layer, Scope};
 use crate::parse::value::optional_duration;
 use crate::parse::{Path, Reject};
 
 /// Makes filters of connections from Envoy's network RBAC.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct NetworkRbacFactory {
-    observer: Option<Arc<dyn Observer>>,
+    auditing: Auditing,
 }
 
 impl NetworkRbacFactory {
-    /// A factory whose filters tell `observer` of all they decide.
+    /// Makes filters whose decisions are told as `auditing` says.
     #[must_use]
-    pub fn observed(observer: Arc<dyn Observer>) -> Self {
-        Self { observer: Some(observer) }
-    }
-}
-
-impl fmt::Debug for NetworkRbacFactory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NetworkRbacFactory").finish_non_exhaustive()
+    pub fn new(auditing: Auditing) -> Self {
+        Self { auditing }
     }
 }
 
@@ -42,13 +37,14 @@ impl ConnectionFactory for NetworkRbacFactory {
     }
 
     fn build(&self, message: &[u8]) -> Result<Arc<dyn ConnectionFilter>, String> {
-        let (rules, hold) = rules(message).map_err(|reject| reject.to_string())?;
-        Ok(Arc::new(Gate { rules, hold, observer: self.observer.clone() }))
+        let gate = gate(message, &self.auditing).map_err(|reject| reject.to_string())?;
+        Ok(Arc::new(gate))
     }
 }
 
 /// Admits the peers that rules allow.
 struct Gate {
+    name: Box<str>,
     rules: Authorizer,
     hold: Duration,
     observer: Option<Arc<dyn Observer>>,
@@ -60,16 +56,16 @@ impl ConnectionFilter for Gate {
             return Ok(());
         }
         let facts = Facts::connection(peer);
-        let judgement = self.rules.judge(&facts);
-        if let Some(observer) = &self.observer {
-            observer.judged(&judgement, &facts);
-        }
-        match judgement.decision {
-            Some(decision) if !decision.is_allowed() => {
-                Err(Denial { rule: decision.to_string().into(), hold: self.hold })
-            }
-            Some(_) | None => Ok(()),
-        }
+        let judgement = self.rules.judge(&facts).by(&self.name);
+        let recorded = self.rules.report(&judgement, &facts, self.observer.as_deref());
+        let rule = match judgement.decision {
+            Some(decision) if !decision.is_allowed() => decision.to_string(),
+            Some(_) | None => match recorded {
+                Ok(()) => return Ok(()),
+                Err(why) => why.to_string(),
+            },
+        };
+        Err(Denial { rule: rule.into(), hold: self.hold })
     }
 }
 
@@ -79,11 +75,11 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// The rules in a message, and how long a connection that they deny is held.
+/// The filter that a message describes. What it says of statistics is the name it goes by.
 ///
 /// What is only known of requests is refused in them: header fields, paths and metadata.
 /// `enforcement_type` makes no difference, as nothing of this changes while a connection lasts.
-fn rules(message: &[u8]) -> Result<(Authorizer, Duration), Reject> {
+fn gate(message: &[u8], auditing: &Auditing) -> Result<Gate, Reject> {
     let path = &Path::root();
     let message = Rbac::decode(message).map_err(|why| path.reject(why))?;
     if message.stat_prefix.is_empty() {
@@ -92,7 +88,7 @@ fn rules(message: &[u8]) -> Result<(Authorizer, Duration), Reject> {
     if EnforcementType::try_from(message.enforcement_type).is_err() {
         return Err(path.field("enforcement_type").reject("is unknown"));
     }
-    let scope = Scope::new(Layer::Connections);
+    let scope = Scope::new(Layer::Connections, auditing);
     let enforced = ruleset(
         ("rules", message.rules.as_ref()),
         ("matcher", message.matcher.as_ref()),
@@ -107,5 +103,10 @@ fn rules(message: &[u8]) -> Result<(Authorizer, Duration), Reject> {
     )?;
     let shadow_prefix = message.shadow_rules_stat_prefix.as_str().into();
     let hold = optional_duration(message.delay_deny, &path.field("delay_deny"))?;
-    Ok((Authorizer { enforced, shadow, shadow_prefix }, hold.unwrap_or_default()))
+    Ok(Gate {
+        name: message.stat_prefix.into(),
+        rules: Authorizer { enforced, shadow, shadow_prefix },
+        hold: hold.unwrap_or_default(),
+        observer: auditing.observer().cloned(),
+    })
 }

@@ -17,7 +17,7 @@ use crate::parse::{Path, Reject};
 /// The permission in `message`.
 pub(super) fn permission(
     message: &Permission,
-    (scope, levels): (&Scope, Levels),
+    (scope, levels): (&Scope<'_>, Levels),
     path: &Path<'_>,
 ) -> Result<Expression, Reject> {
     let levels = levels.below(path)?;
@@ -40,7 +40,11 @@ pub(super) fn permission(
     }
 }
 
-fn all(set: &Set, within: (&Scope, Levels), path: &Path<'_>) -> Result<Vec<Expression>, Reject> {
+fn all(
+    set: &Set,
+    within: (&Scope<'_>, Levels),
+    path: &Path<'_>,
+) -> Result<Vec<Expression>, Reject> {
     if set.rules.is_empty() {
         return Err(path.field("rules").reject("is empty"));
     }
@@ -49,7 +53,7 @@ fn all(set: &Set, within: (&Scope, Levels), path: &Path<'_>) -> Result<Vec<Expre
 }
 
 #[expect(deprecated, reason = "control planes send the older rules")]
-fn condition(rule: &Rule, scope: &Scope, path: &Path<'_>) -> Result<Condition, Reject> {
+fn condition(rule: &Rule, scope: &Scope<'_>, path: &Path<'_>) -> Result<Condition, Reject> {
     match rule {
         Rule::Header(message) => header(message, scope, &path.field("header")),
         Rule::UrlPath(message) => url_path(message, scope, &path.field("url_path")),
@@ -95,7 +99,7 @@ fn ports(range: &Int32Range, path: &Path<'_>) -> Result<Condition, Reject> {
 
 fn uri_template(
     extension: &TypedExtensionConfig,
-    scope: &Scope,
+    scope: &Scope<'_>,
     path: &Path<'_>,
 ) -> Result<Condition, Reject> {
     scope.of_requests(path)?;

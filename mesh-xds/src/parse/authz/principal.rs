@@ -17,7 +17,7 @@ use crate::parse::{Path, Reject};
 /// The principal in `message`.
 pub(super) fn principal(
     message: &Principal,
-    (scope, levels): (&Scope, Levels),
+    (scope, levels): (&Scope<'_>, Levels),
     path: &Path<'_>,
 ) -> Result<Expression, Reject> {
     let levels = levels.below(path)?;
@@ -42,7 +42,11 @@ pub(super) fn principal(
     }
 }
 
-fn all(set: &Set, within: (&Scope, Levels), path: &Path<'_>) -> Result<Vec<Expression>, Reject> {
+fn all(
+    set: &Set,
+    within: (&Scope<'_>, Levels),
+    path: &Path<'_>,
+) -> Result<Vec<Expression>, Reject> {
     if set.ids.is_empty() {
         return Err(path.field("ids").reject("is empty"));
     }
@@ -51,7 +55,7 @@ fn all(set: &Set, within: (&Scope, Levels), path: &Path<'_>) -> Result<Vec<Expre
 }
 
 #[expect(deprecated, reason = "control planes send the older identifiers")]
-fn condition(id: &Identifier, scope: &Scope, path: &Path<'_>) -> Result<Condition, Reject> {
+fn condition(id: &Identifier, scope: &Scope<'_>, path: &Path<'_>) -> Result<Condition, Reject> {
     let source = |range, path: &Path<'_>| Ok(Condition::SourceIp([cidr(range, path)?].into()));
     match id {
         Identifier::Authenticated(message) => authenticated(message, &path.field("authenticated")),

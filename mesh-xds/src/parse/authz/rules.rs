@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::rbac::v3 as pb;
-use envoy_types::pb::envoy::config::rbac::v3::rbac::audit_logging_options::AuditCondition as Condition;
-use envoy_types::pb::envoy::config::rbac::v3::rbac::{self, AuditLoggingOptions};
+use envoy_types::pb::envoy::config::rbac::v3::rbac;
 use envoy_types::pb::xds::r#type::matcher::v3::Matcher;
-use mesh_core::authz::{Action, AuditCondition, Policy, Rules, Ruleset};
+use mesh_core::authz::{Action, Policy, Rules, Ruleset};
 
 use super::permission::permission;
 use super::principal::principal;
@@ -20,7 +19,7 @@ use crate::parse::{Path, Reject};
 pub(super) fn ruleset(
     (rules_field, rules_message): (&str, Option<&pb::Rbac>),
     (matcher_field, matcher): (&str, Option<&Matcher>),
-    scope: &Scope,
+    scope: &Scope<'_>,
     path: &Path<'_>,
 ) -> Result<Option<Ruleset>, Reject> {
     match (rules_message, matcher) {
@@ -38,7 +37,7 @@ pub(super) fn ruleset(
     }
 }
 
-fn rules(message: &pb::Rbac, scope: &Scope, path: &Path<'_>) -> Result<Rules, Reject> {
+fn rules(message: &pb::Rbac, scope: &Scope<'_>, path: &Path<'_>) -> Result<Rules, Reject> {
     let action = action(message.action, path)?;
     // In order, so that the same resource is always refused for the same reason.
     let mut messages: Vec<_> = message.policies.iter().collect();
@@ -48,12 +47,12 @@ fn rules(message: &pb::Rbac, scope: &Scope, path: &Path<'_>) -> Result<Rules, Re
         let policy = policy(message, scope, &path.entry("policies", name))?;
         policies.insert(Arc::from(name.as_str()), policy);
     }
-    let audit = match &message.audit_logging_options {
-        Some(options) => audit(options, &path.field("audit_logging_options"))?,
-        None => AuditCondition::None,
-    };
+    let options = message.audit_logging_options.as_ref();
+    let options =
+        options.map(|it| scope.auditing.options(it, &path.field("audit_logging_options")));
+    let (condition, loggers) = options.transpose()?.unwrap_or_default();
     let rules = Rules::new(action, policies).map_err(|why| path.field("policies").reject(why))?;
-    Ok(rules.audit(audit))
+    Ok(rules.audit(condition).log_to(loggers))
 }
 
 /// The field `action` at `path`.
@@ -66,7 +65,7 @@ pub(super) fn action(action: i32, path: &Path<'_>) -> Result<Action, Reject> {
     }
 }
 
-fn policy(message: &pb::Policy, scope: &Scope, path: &Path<'_>) -> Result<Policy, Reject> {
+fn policy(message: &pb::Policy, scope: &Scope<'_>, path: &Path<'_>) -> Result<Policy, Reject> {
     for (field, is_set) in [
         ("condition", message.condition.is_some()),
         ("checked_condition", message.checked_condition.is_some()),
@@ -90,23 +89,4 @@ fn policy(message: &pb::Policy, scope: &Scope, path: &Path<'_>) -> Result<Policy
         permissions: message.permissions.iter().enumerate().map(what).collect::<Result<_, _>>()?,
         principals: message.principals.iter().enumerate().map(who).collect::<Result<_, _>>()?,
     })
-}
-
-/// When decisions are audited. No logger is known, so none may be required (gRFC A59).
-fn audit(message: &AuditLoggingOptions, path: &Path<'_>) -> Result<AuditCondition, Reject> {
-    for (at, config) in message.logger_configs.iter().enumerate() {
-        if !config.is_optional {
-            let logger = config.audit_logger.as_ref().and_then(|it| it.typed_config.as_ref());
-            let kind = logger.map_or("a logger without typed_config", |any| &any.type_url);
-            let why = format_args!("{kind} is not supported");
-            return Err(path.element("logger_configs", at).field("audit_logger").reject(why));
-        }
-    }
-    match Condition::try_from(message.audit_condition) {
-        Ok(Condition::None) => Ok(AuditCondition::None),
-        Ok(Condition::OnDeny) => Ok(AuditCondition::OnDeny),
-        Ok(Condition::OnAllow) => Ok(AuditCondition::OnAllow),
-        Ok(Condition::OnDenyAndAllow) => Ok(AuditCondition::OnDenyAndAllow),
-        Err(_) => Err(path.field("audit_condition").reject("is unknown")),
-    }
 }

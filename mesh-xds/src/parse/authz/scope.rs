@@ -4,11 +4,14 @@ use std::cell::Cell;
 
 use mesh_core::authz::{MAX_DEPTH, TooDeep};
 
+use super::Auditing;
 use crate::parse::{Path, Reject};
 
 /// What the rules that are read are about, and how much more of them there may be.
-pub(super) struct Scope {
+pub(super) struct Scope<'a> {
     layer: Layer,
+    /// Who is told of what the rules say.
+    pub(super) auditing: &'a Auditing,
     /// Conditions that may still come.
     left: Cell<u32>,
 }
@@ -24,9 +27,9 @@ pub(super) enum Layer {
 #[derive(Clone, Copy)]
 pub(super) struct Levels(usize);
 
-impl Scope {
-    pub(super) fn new(layer: Layer) -> Self {
-        Self { layer, left: Cell::new(MAX_CONDITIONS) }
+impl<'a> Scope<'a> {
+    pub(super) fn new(layer: Layer, auditing: &'a Auditing) -> Self {
+        Self { layer, auditing, left: Cell::new(MAX_CONDITIONS) }
     }
 
     /// Refuses what a connection does not have.

@@ -22,13 +22,13 @@ use crate::parse::value::unpack;
 use crate::parse::{Path, Reject};
 
 /// The tree in `message`.
-pub(super) fn tree(message: &Matcher, scope: &Scope, path: &Path<'_>) -> Result<Tree, Reject> {
+pub(super) fn tree(message: &Matcher, scope: &Scope<'_>, path: &Path<'_>) -> Result<Tree, Reject> {
     nested(message, (scope, MAX_TREE_DEPTH), path)
 }
 
 fn nested(
     message: &Matcher,
-    (scope, levels): (&Scope, usize),
+    (scope, levels): (&Scope<'_>, usize),
     path: &Path<'_>,
 ) -> Result<Tree, Reject> {
     let below = levels.checked_sub(1).ok_or_else(|| path.reject(TooDeep))?;
@@ -50,7 +50,7 @@ fn nested(
 
 fn list_branches(
     list: &MatcherList,
-    within: (&Scope, usize),
+    within: (&Scope<'_>, usize),
     path: &Path<'_>,
 ) -> Result<Branches, Reject> {
     if list.matchers.is_empty() {
@@ -70,7 +70,7 @@ fn list_branches(
 
 fn map_branches(
     tree: &MatcherTree,
-    within: (&Scope, usize),
+    within: (&Scope<'_>, usize),
     path: &Path<'_>,
 ) -> Result<Branches, Reject> {
     let at = path.field("input");
@@ -96,7 +96,7 @@ fn map_branches(
 
 fn entries(
     map: &HashMap<String, matcher::OnMatch>,
-    within: (&Scope, usize),
+    within: (&Scope<'_>, usize),
     path: &Path<'_>,
 ) -> Result<BTreeMap<Box<[u8]>, OnMatch>, Reject> {
     if map.is_empty() {
@@ -115,7 +115,7 @@ fn entries(
 
 fn on_match(
     message: &matcher::OnMatch,
-    within: (&Scope, usize),
+    within: (&Scope<'_>, usize),
     path: &Path<'_>,
 ) -> Result<OnMatch, Reject> {
     if message.keep_matching {
@@ -147,7 +147,7 @@ fn outcome(extension: &TypedExtensionConfig, path: &Path<'_>) -> Result<Outcome,
 
 fn expression(
     message: &Predicate,
-    (scope, levels): (&Scope, Levels),
+    (scope, levels): (&Scope<'_>, Levels),
     path: &Path<'_>,
 ) -> Result<Expression, Reject> {
     let within = (scope, levels.below(path)?);
@@ -171,7 +171,7 @@ fn expression(
 
 fn several(
     list: &PredicateList,
-    within: (&Scope, Levels),
+    within: (&Scope<'_>, Levels),
     path: &Path<'_>,
 ) -> Result<Vec<Expression>, Reject> {
     if list.predicate.len() < 2 {

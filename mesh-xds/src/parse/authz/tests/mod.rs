@@ -1,3 +1,4 @@
+mod audit;
 mod connections;
 mod judged;
 mod refused;
