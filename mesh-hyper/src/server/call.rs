@@ -97,7 +97,7 @@ impl<S: Service<Request<ServerBody>>> Call<S, S::Future> {
 /// Deadline, route and filters of a request whose head is canonical.
 fn begin(tail: &mut Tail, routes: &Routes, mut request: Request<ServerBody>) -> Begin {
     let (connected, protocol) = (tail.connected.clone(), tail.protocol);
-    if let Err(answer) = path::rewrite(&mut request, routes.paths, protocol) {
+    if let Some(answer) = path::rewrite(&mut request, routes.paths, protocol) {
         return Begin::Decided(answer);
     }
     let mut limit = routes.max_stream_duration;

@@ -8,21 +8,19 @@ use mesh_core::request::{Paths, Protocol, Rewritten};
 
 use super::answer;
 
-/// Rewrites the path of `request`, before anything is decided by it.
-///
-/// # Errors
-/// The answer to a request that goes no further.
+/// Rewrites the path of `request`, before anything is decided by it, or gives the answer to a
+/// request that goes no further.
 pub(super) fn rewrite<B>(
     request: &mut Request<B>,
     paths: Paths,
     protocol: Protocol,
-) -> Result<(), Response<Bytes>> {
+) -> Option<Response<Bytes>> {
     if paths.is_identity() {
-        return Ok(());
+        return None;
     }
     let uri = request.uri();
     let rewritten = match paths.rewrite(uri.path()) {
-        Rewritten::To(path) if path == uri.path() => return Ok(()),
+        Rewritten::To(path) if path == uri.path() => return None,
         Rewritten::To(path) => with_query(&path, uri.query()).map(|it| (it, Step::GoOn)),
         Rewritten::Redirect(path) => with_query(&path, uri.query()).map(|it| (it, Step::Redirect)),
         Rewritten::Refused => None,
@@ -31,12 +29,14 @@ pub(super) fn rewrite<B>(
         Some((path, Step::GoOn)) => {
             let mut pieces = std::mem::take(request.uri_mut()).into_parts();
             pieces.path_and_query = Some(path);
-            let uri = Uri::from_parts(pieces).map_err(|_| answer::malformed_path(protocol))?;
+            let Ok(uri) = Uri::from_parts(pieces) else {
+                return Some(answer::malformed_path(protocol));
+            };
             *request.uri_mut() = uri;
-            Ok(())
+            None
         }
-        Some((path, Step::Redirect)) => Err(redirect(&path, protocol)),
-        None => Err(answer::malformed_path(protocol)),
+        Some((path, Step::Redirect)) => Some(redirect(&path, protocol)),
+        None => Some(answer::malformed_path(protocol)),
     }
 }
 

@@ -45,6 +45,11 @@ pub(super) fn table(
     if message.ignore_port_in_host_matching {
         builder.ignore_port();
     }
+    if message.ignore_path_parameters_in_path_matching {
+        // Rules would see other paths than those that were meant.
+        let path = path.field("ignore_path_parameters_in_path_matching");
+        return Err(path.reject("is not supported"));
+    }
     let mut base = Overrides::default();
     overrides(&message.typed_per_filter_config, registry, &mut base, path)?;
     let max_body = message.max_direct_response_body_size_bytes.map(|v| v.value);
