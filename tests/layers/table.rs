@@ -110,7 +110,10 @@ pub(crate) const CRATES: &[Crate] = &[
         folder: "mesh-xds",
         rows: &[
             Row { modules: XDS_SANS_IO, siblings: Siblings::Free },
-            Row { modules: &["error", "status", "roots", "watch"], siblings: Siblings::Free },
+            Row {
+                modules: &["error", "status", "roots", "watch", "edges"],
+                siblings: Siblings::Free,
+            },
             Row {
                 modules: &[
                     "side",

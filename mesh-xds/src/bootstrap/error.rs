@@ -106,6 +106,9 @@ pub enum Fault {
     /// A certificate provider that provides nothing.
     #[error("names neither a certificate nor certificate authorities")]
     NothingToProvide,
+    /// A socket that is not in the file system of this machine.
+    #[error("expected the path of a socket, or a URI such as \"unix:///run/agent.sock\"")]
+    Socket,
     /// The server's URI cannot be used.
     #[error(transparent)]
     ServerUri(#[from] ServerUriError),

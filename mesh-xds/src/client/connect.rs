@@ -7,8 +7,8 @@ use hyper_util::rt::TokioIo;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-use super::edges::Edges;
 use crate::bootstrap::{CallCredentials, ChannelCredentials, Files, Server};
+use crate::edges::Edges;
 
 /// Bound on TCP, TLS and the HTTP/2 preface together (gRPC's connect timeout).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

@@ -12,9 +12,9 @@ use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
 use super::connect;
-use super::edges::Edges;
 use crate::ads::{Mode, Request, Response};
 use crate::bootstrap::Server;
+use crate::edges::Edges;
 
 /// The largest response that is read, in bytes: about 500 000 clusters.
 const MAX_RESPONSE: usize = 128 << 20;

@@ -13,7 +13,6 @@
 
 mod connect;
 mod driver;
-mod edges;
 #[cfg(feature = "file")]
 mod files;
 mod handle;
@@ -26,9 +25,6 @@ mod resolve;
 mod wait;
 
 pub(crate) use driver::Source;
-pub(crate) use edges::Edges;
-#[cfg(feature = "testing")]
-pub(crate) use edges::{Asked, Io, Network};
 #[cfg(feature = "file")]
 pub(crate) use files::Files;
 pub(crate) use handle::Client;

@@ -7,10 +7,10 @@ use mesh_core::rng::Rng;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
-use super::edges::Edges;
 use super::link::{self, Link, News};
 use crate::ads::{self, Config, Request, Session};
 use crate::bootstrap::{Bootstrap, ClientFeature, Server};
+use crate::edges::Edges;
 use crate::graph::{Event, Update};
 use crate::name::{ResourceName, ResourceType};
 

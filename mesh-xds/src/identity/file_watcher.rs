@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use mesh_core::cell::Listen;
 use mesh_core::identity::{Feed, Material, Source, Trust, Unavailable};
-use mesh_core::record::{Event, Recorder, Renewal};
+use mesh_core::record::{Recorder, Renewal};
 use rustls::crypto::CryptoProvider;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
+use super::renewals::Renewals;
 use super::{bundle_map, material};
 use crate::bootstrap::Files;
 use crate::watch::Watches;
@@ -60,8 +61,10 @@ impl FileWatcher {
         let changed = Arc::new(Notify::new());
         // First the watches: what happens after them is seen, what happened before is read.
         let watches = watches(&watched.files, &changed);
+        let (name, recorder) = (watched.name.clone(), watched.recorder.clone());
+        let renewals = Renewals::new(name, feed.clone(), recorder);
         let mut follower =
-            Follower { watched, feed: feed.clone(), last: None, is_failing: false, warn_at: None };
+            Follower { watched, renewals, last: None, is_failing: false, warn_at: None };
         let pause = follower.turn(read(&follower.watched.files), SystemTime::now());
         let task = handle.spawn(follower.run(watches, changed, pause)).abort_handle();
         Self { feed, task }
@@ -103,7 +106,7 @@ impl fmt::Debug for Watched {
 /// The task that reads again.
 struct Follower {
     watched: Watched,
-    feed: Arc<Feed>,
+    renewals: Renewals,
     last: Option<Contents>,
     /// The last two attempts or more failed, and that has been told.
     is_failing: bool,
@@ -154,20 +157,14 @@ impl Follower {
     fn publish(&mut self, material: Material, lead: Option<SystemTime>) {
         let expires = material::expires(&material);
         self.warn_at = lead.zip(expires);
-        self.feed.publish(material);
-        tracing::info!(provider = &*self.watched.name, "certificates renewed");
-        self.tell(Renewal::Renewed { expires });
+        self.renewals.publish(material);
     }
 
     fn failed(&mut self, why: &str) -> Duration {
-        if self.feed.current().is_err() {
-            // There is nothing to fall back on: say what it takes.
-            self.feed.withdraw(why);
-        } else if !std::mem::replace(&mut self.is_failing, true) {
+        if self.renewals.is_in_force() && !std::mem::replace(&mut self.is_failing, true) {
             return RETRY;
         }
-        tracing::warn!(provider = &*self.watched.name, why, "certificates not renewed");
-        self.tell(Renewal::Failed(why));
+        self.renewals.fail(why);
         RETRY_LATER
     }
 
@@ -181,14 +178,8 @@ impl Follower {
         }
         self.warn_at = None;
         tracing::warn!(provider = &*self.watched.name, "the certificate expires soon");
-        self.tell(Renewal::Expiring { at: expires });
+        self.renewals.tell(Renewal::Expiring { at: expires });
         None
-    }
-
-    fn tell(&self, change: Renewal<'_>) {
-        if let Some(recorder) = &self.watched.recorder {
-            recorder.record(&Event::Identity { provider: &self.watched.name, change });
-        }
     }
 }
 

@@ -12,7 +12,8 @@ use super::control::Control;
 use crate::bootstrap::Bootstrap;
 #[cfg(feature = "file")]
 use crate::client::Files;
-use crate::client::{Client, Edges, Source};
+use crate::client::{Client, Source};
+use crate::edges::Edges;
 use crate::error::Error;
 #[cfg(feature = "testing")]
 use crate::file::Memory;

@@ -4,6 +4,8 @@
 //! assignments are neither: a fleet of 10 000 endpoints sends all of them whenever one changes, so
 //! they are walked where they lie ([`eds`]), without decoding what did not change.
 //!
+//! What envoy-types has nothing of is written by hand (`workload`).
+//!
 //! Reading and printing text takes descriptors. `descriptors.bin` is made from envoy-types' own
 //! descriptor set by `cargo run -p xtask -- descriptors`. It holds the resource types, every HTTP
 //! filter, load balancer and cluster extension of Envoy's core, config dumps, and the well-known
@@ -14,6 +16,8 @@ mod descriptors;
 pub mod eds;
 mod labels;
 pub mod wire;
+#[cfg(all(feature = "ads", feature = "tls"))]
+pub mod workload;
 
 #[cfg(feature = "file")]
 pub use descriptors::{is_sensitive, pool};

@@ -16,6 +16,8 @@
 mod check;
 mod config;
 mod credentials;
+#[cfg(feature = "ads")]
+pub(crate) mod der;
 mod error;
 mod leaf;
 pub(crate) mod pem;
