@@ -2,27 +2,25 @@
 
 use std::sync::Arc;
 
-#[cfg(all(feature = "ads", feature = "tls"))]
+#[cfg(feature = "ads")]
 use mesh_core::identity::Source;
 use mesh_core::record::Recorder;
 use tokio::runtime::Handle;
 
 #[cfg(feature = "ads")]
-use crate::bootstrap::Bootstrap;
-#[cfg(all(feature = "ads", feature = "tls"))]
-use crate::bootstrap::{CertificateProvider, Node};
+use crate::bootstrap::{Bootstrap, CertificateProvider, Node};
 #[cfg(feature = "ads")]
 use crate::edges::Edges;
 #[cfg(feature = "tls")]
 use crate::identity::Identities;
-#[cfg(all(feature = "ads", feature = "tls"))]
+#[cfg(feature = "ads")]
 use crate::identity::{AgentSettings, FileWatcher, Sds, Watched, WorkloadApi};
 
 /// The certificate providers of a mesh. Without TLS there are none, so that whatever refers to one
 /// is refused.
 #[derive(Clone)]
 #[cfg_attr(
-    not(any(feature = "ads", feature = "tls")),
+    not(feature = "ads"),
     expect(dead_code, reason = "only certificate providers need them")
 )]
 pub(crate) struct Providers {
@@ -35,20 +33,16 @@ pub(crate) struct Providers {
 impl Providers {
     /// Starts those that `bootstrap` names. Those from code win.
     #[cfg(feature = "ads")]
-    #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "there are none"))]
     pub(crate) fn adopt(&self, bootstrap: &Bootstrap, edges: &Edges) {
-        #[cfg(feature = "tls")]
-        {
-            let known = self.identities.names();
-            let all = bootstrap.certificate_providers.iter();
-            for (name, provider) in all.filter(|(name, _)| !known.contains(&name.as_str().into())) {
-                self.identities
-                    .insert(name.as_str(), self.start(name, provider, (&bootstrap.node, edges)));
-            }
+        let known = self.identities.names();
+        let all = bootstrap.certificate_providers.iter();
+        for (name, provider) in all.filter(|(name, _)| !known.contains(&name.as_str().into())) {
+            let source = self.start(name, provider, (&bootstrap.node, edges));
+            self.identities.insert(name.as_str(), source);
         }
     }
 
-    #[cfg(all(feature = "ads", feature = "tls"))]
+    #[cfg(feature = "ads")]
     fn start(
         &self,
         name: &str,
@@ -76,9 +70,6 @@ impl Providers {
     /// The names of all.
     #[cfg(feature = "ads")]
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
-        #[cfg(feature = "tls")]
-        return self.identities.names();
-        #[cfg(not(feature = "tls"))]
-        return Vec::new();
+        self.identities.names()
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::{Bootstrap, BootstrapError};
 
 const FILE: &str = "GRPC_XDS_BOOTSTRAP";
-#[cfg(all(feature = "ads", feature = "tls"))]
+#[cfg(feature = "ads")]
 const SPIFFE: &str = "SPIFFE_ENDPOINT_SOCKET";
 const CONTENT: &str = "GRPC_XDS_BOOTSTRAP_CONFIG";
 
@@ -35,7 +35,7 @@ impl Bootstrap {
 }
 
 /// The socket of the SPIFFE Workload API, as `SPIFFE_ENDPOINT_SOCKET` says.
-#[cfg(all(feature = "ads", feature = "tls"))]
+#[cfg(feature = "ads")]
 pub(crate) fn workload_api_socket() -> Result<super::ServerUri, String> {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     let text = std::env::var(SPIFFE).unwrap_or_default();

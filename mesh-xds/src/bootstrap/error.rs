@@ -103,6 +103,9 @@ pub enum Fault {
     /// A certificate without its key, or the other way round.
     #[error("certificate_file and private_key_file must both be set or both be absent")]
     HalfIdentity,
+    /// Revocation lists for the authorities of the operating system.
+    #[error("crl_file needs ca_certificate_file or spiffe_trust_bundle_map_file")]
+    CrlWithoutAuthorities,
     /// A certificate provider that provides nothing.
     #[error("names neither a certificate nor certificate authorities")]
     NothingToProvide,

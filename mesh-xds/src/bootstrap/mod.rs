@@ -32,7 +32,7 @@ use self::json::Field;
 use self::target::Template;
 use crate::name::ResourceName;
 
-#[cfg(all(feature = "ads", feature = "tls"))]
+#[cfg(feature = "ads")]
 pub(crate) use self::env::workload_api_socket;
 #[cfg(all(feature = "ads", feature = "file"))]
 pub(crate) use self::target::own_listener;

@@ -86,7 +86,7 @@ pub(super) async fn run(
     let (news, mut heard) = mpsc::channel::<News>(1);
     let (answers, mut resolved) = mpsc::channel::<Resolved>(16);
     let mut driver = Driver {
-        peers: Peers::new(origin.bootstrap(), edges.clone()),
+        peers: Peers::new(origin.bootstrap(), &providers, edges.clone()),
         origin,
         graph: Graph::new(registry),
         names,

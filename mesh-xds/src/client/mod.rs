@@ -22,6 +22,10 @@ mod names;
 mod peers;
 mod plain;
 mod resolve;
+mod secure;
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests;
 mod wait;
 
 pub(crate) use driver::Source;

@@ -64,6 +64,12 @@ impl Identities {
         &self.crypto
     }
 
+    /// The oldest version of TLS that is spoken.
+    #[cfg(feature = "ads")]
+    pub(crate) fn minimum(&self) -> MinimumVersion {
+        self.minimum
+    }
+
     /// The provider called `name`.
     ///
     /// # Errors
@@ -142,7 +148,7 @@ impl Identities {
     }
 
     /// The operating system's authorities, read at their first use.
-    fn system(&self) -> Arc<Credentials> {
+    pub(crate) fn system(&self) -> Arc<Credentials> {
         let read = || {
             let source = Arc::new(system::source());
             Arc::new(Credentials::new("system_root_certs", source, self.crypto.clone()))

@@ -16,7 +16,7 @@ mod descriptors;
 pub mod eds;
 mod labels;
 pub mod wire;
-#[cfg(all(feature = "ads", feature = "tls"))]
+#[cfg(feature = "ads")]
 pub mod workload;
 
 #[cfg(feature = "file")]
