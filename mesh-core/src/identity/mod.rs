@@ -13,6 +13,7 @@
 //! <https://github.com/spiffe/spiffe/blob/main/standards/X509-SVID.md>
 
 mod leaf;
+mod lifetime;
 mod names;
 mod peer;
 mod refusal;
@@ -23,6 +24,7 @@ mod tls;
 mod trust_domain;
 
 pub use leaf::{Identification, KeyUsage, Leaf};
+pub use lifetime::{Lifetime, Urgency};
 pub use names::SubjectNames;
 pub use peer::{Certificate, Peer, Session};
 pub use refusal::Refusal;

@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::bootstrap::{ChannelCredentials, Files, Server};
 use crate::edges::Io;
-use crate::identity::{FileWatcher, Identities, Watched};
+use crate::identity::{ExpiryWatch, FileWatcher, Identities, Watched};
 use crate::providers::Providers;
 use crate::tls::{ClientSettings, Credentials, PeerCheck, Side, TlsError, client_config, why_io};
 
@@ -24,6 +24,7 @@ pub(super) struct Secure {
     authorities: Arc<Credentials>,
     identities: Arc<Identities>,
     host: Box<str>,
+    _watch: Option<ExpiryWatch>,
 }
 
 impl Secure {
@@ -37,9 +38,13 @@ impl Secure {
         Some(Self {
             identity: watched.clone().filter(|_| files.identity.is_some()),
             authorities: watched
+                .clone()
                 .filter(|_| names_authorities)
                 .unwrap_or_else(|| identities.system()),
             host: server.uri.host().map_or("localhost", |(host, _)| host).into(),
+            _watch: watched.map(|watched| {
+                identities.watch_over(&watched, &providers.handle, providers.recorder.clone())
+            }),
             identities,
         })
     }

@@ -7,13 +7,16 @@
 //! ```
 //!
 //! Each source replaces what it gives as a whole, and only by something that works: a certificate
-//! whose key does not fit is never used. Changes are told to the recorder.
+//! whose key does not fit is never used. Changes are told to the recorder, and so are certificates that
+//! nobody replaces in time.
 
 #[cfg(feature = "ads")]
 mod agent;
 mod bundle_map;
+mod clock;
 #[cfg(feature = "dev-ca")]
 mod dev_ca;
+mod expiry;
 mod file_watcher;
 mod identities;
 mod material;
@@ -36,8 +39,10 @@ mod workload_api;
 pub use agent::AgentSettings;
 #[cfg(feature = "dev-ca")]
 pub use dev_ca::{DevCa, DevCaError, Issued, Request};
+#[cfg(feature = "ads")]
+pub(crate) use expiry::Watch as ExpiryWatch;
 pub use file_watcher::{FileWatcher, Watched};
-pub use identities::{ClientHandshake, Identities};
+pub use identities::{ClientHandshake, Identities, NotReady};
 pub use pem::{Pem, PemError};
 #[cfg(feature = "ads")]
 pub use sds::Sds;

@@ -62,7 +62,7 @@ impl Renewals {
         });
     }
 
-    pub(super) fn tell(&self, change: Renewal<'_>) {
+    fn tell(&self, change: Renewal<'_>) {
         if let Some(recorder) = &self.recorder {
             recorder.record(&Event::Identity { provider: &self.name, change });
         }

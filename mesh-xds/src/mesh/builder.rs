@@ -239,6 +239,7 @@ impl Builder {
             handle: control.handle().clone(),
             recorder: self.recorder.take(),
         };
+        providers.identities.watch(&providers.handle, providers.recorder.clone());
         let registry = registry.certificate_providers(providers.names());
         let edges = self.edges.take().unwrap_or_default();
         let source = self.source(&registry, control.handle())?;

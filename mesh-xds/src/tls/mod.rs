@@ -26,7 +26,7 @@ mod session;
 mod subject;
 #[cfg(test)]
 #[cfg(feature = "dev-ca")]
-mod tests;
+pub(crate) mod tests;
 mod verifier;
 
 pub use check::{PeerCheck, Side};

@@ -3,7 +3,9 @@
 #[cfg(feature = "testing")]
 mod agents;
 mod bundles;
+mod expiry;
 mod files;
 mod kit;
+mod rotation;
 #[cfg(feature = "testing")]
 mod secrets;
