@@ -136,6 +136,11 @@ pub enum Renewal<'a> {
         /// When.
         at: SystemTime,
     },
+    /// The certificate in force has expired: handshakes fail.
+    Expired {
+        /// When.
+        at: SystemTime,
+    },
 }
 
 /// Is told what happens. Called on the request path: implementations are quick and never block.

@@ -92,6 +92,11 @@ impl Server {
         let ServerHandle { cell, subscription } = mesh.server(address.clone());
         let keep = (subscription, mesh.clone());
         let source = server::Source::new(cell, Some(Box::new(keep)));
+        #[cfg(feature = "tls")]
+        let source = {
+            let identities = mesh.identities().clone();
+            source.ready_if(move || identities.check_ready().map_err(|why| why.to_string()))
+        };
         let context = context(mesh).map_err(io::Error::other)?;
         Ok(Self::new(socket, address, source, context, greet(mesh)))
     }

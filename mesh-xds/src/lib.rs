@@ -38,6 +38,8 @@ pub mod bootstrap;
 mod client;
 #[cfg(feature = "control-plane")]
 pub mod control_plane;
+#[cfg(feature = "ads")]
+mod edges;
 mod error;
 #[cfg(feature = "file")]
 pub mod file;

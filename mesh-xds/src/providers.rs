@@ -1,24 +1,26 @@
 //! The certificate providers of a mesh, where TLS is built.
 
-#[cfg(feature = "tls")]
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+#[cfg(feature = "ads")]
+use mesh_core::identity::Source;
 use mesh_core::record::Recorder;
 use tokio::runtime::Handle;
 
 #[cfg(feature = "ads")]
-use crate::bootstrap::Bootstrap;
+use crate::bootstrap::{Bootstrap, CertificateProvider, Node};
+#[cfg(feature = "ads")]
+use crate::edges::Edges;
 #[cfg(feature = "tls")]
-use crate::bootstrap::CertificateProvider;
-#[cfg(feature = "tls")]
-use crate::identity::{FileWatcher, Identities, Watched};
+use crate::identity::Identities;
+#[cfg(feature = "ads")]
+use crate::identity::{AgentSettings, FileWatcher, Sds, Watched, WorkloadApi};
 
 /// The certificate providers of a mesh. Without TLS there are none, so that whatever refers to one
 /// is refused.
 #[derive(Clone)]
 #[cfg_attr(
-    not(any(feature = "ads", feature = "tls")),
+    not(feature = "ads"),
     expect(dead_code, reason = "only certificate providers need them")
 )]
 pub(crate) struct Providers {
@@ -31,37 +33,43 @@ pub(crate) struct Providers {
 impl Providers {
     /// Starts those that `bootstrap` names. Those from code win.
     #[cfg(feature = "ads")]
-    #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "there are none"))]
-    pub(crate) fn adopt(&self, bootstrap: &Bootstrap) {
-        #[cfg(feature = "tls")]
-        self.start(&bootstrap.certificate_providers);
+    pub(crate) fn adopt(&self, bootstrap: &Bootstrap, edges: &Edges) {
+        let known = self.identities.names();
+        let all = bootstrap.certificate_providers.iter();
+        for (name, provider) in all.filter(|(name, _)| !known.contains(&name.as_str().into())) {
+            let source = self.start(name, provider, (&bootstrap.node, edges));
+            self.identities.insert(name.as_str(), source);
+        }
     }
 
-    #[cfg(feature = "tls")]
-    #[cfg_attr(not(feature = "ads"), expect(dead_code, reason = "nobody has a bootstrap"))]
-    fn start(&self, all: &BTreeMap<String, CertificateProvider>) {
-        let known = self.identities.names();
-        for (name, provider) in
-            all.iter().filter(|(name, _)| !known.contains(&name.as_str().into()))
-        {
-            let CertificateProvider::FileWatcher(files) = provider;
-            let watched = Watched {
-                name: name.as_str().into(),
-                files: files.clone(),
-                crypto: self.identities.crypto().clone(),
-                recorder: self.recorder.clone(),
-            };
-            let source = FileWatcher::start(watched, &self.handle);
-            self.identities.insert(name.as_str(), Arc::new(source));
+    #[cfg(feature = "ads")]
+    fn start(
+        &self,
+        name: &str,
+        provider: &CertificateProvider,
+        (node, edges): (&Node, &Edges),
+    ) -> Arc<dyn Source> {
+        let (name, handle) = (Arc::from(name), &self.handle);
+        let (crypto, recorder) = (self.identities.crypto().clone(), self.recorder.clone());
+        match provider {
+            CertificateProvider::FileWatcher(files) => {
+                let watched = Watched { name, files: files.clone(), crypto, recorder };
+                Arc::new(FileWatcher::start(watched, handle))
+            }
+            CertificateProvider::WorkloadApi(agent) => {
+                let settings = AgentSettings { name, agent: agent.clone(), crypto, recorder };
+                Arc::new(WorkloadApi::reached_by(edges.clone(), settings, handle))
+            }
+            CertificateProvider::Sds(agent) => {
+                let settings = AgentSettings { name, agent: agent.clone(), crypto, recorder };
+                Arc::new(Sds::reached_by(edges.clone(), settings, node, handle))
+            }
         }
     }
 
     /// The names of all.
     #[cfg(feature = "ads")]
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
-        #[cfg(feature = "tls")]
-        return self.identities.names();
-        #[cfg(not(feature = "tls"))]
-        return Vec::new();
+        self.identities.names()
     }
 }

@@ -15,6 +15,8 @@ use crate::graph;
 pub struct Status {
     /// What everything waits for, if there is such a thing: a bootstrap that is not there.
     pub waiting: Option<String>,
+    /// Why handshakes fail or are about to, for want of a certificate.
+    pub not_ready: Option<String>,
     /// The files that resources come from, if they do.
     pub files: Option<FilesStatus>,
     /// The targets and the resources they lead to.
@@ -53,6 +55,9 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(why) = &self.waiting {
             writeln!(f, "waiting: {why}")?;
+        }
+        if let Some(why) = &self.not_ready {
+            writeln!(f, "not ready: {why}")?;
         }
         for (uri, server) in &self.servers {
             writeln!(f, "server {uri}: {:?}", server.stream)?;

@@ -111,7 +111,10 @@ pub(crate) const CRATES: &[Crate] = &[
         rows: &[
             Row { modules: &["audit"], siblings: Siblings::Free },
             Row { modules: XDS_SANS_IO, siblings: Siblings::Free },
-            Row { modules: &["error", "status", "roots", "watch"], siblings: Siblings::Free },
+            Row {
+                modules: &["error", "status", "roots", "watch", "edges"],
+                siblings: Siblings::Free,
+            },
             Row {
                 modules: &[
                     "side",

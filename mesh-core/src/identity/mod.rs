@@ -14,6 +14,7 @@
 
 mod forwarded;
 mod leaf;
+mod lifetime;
 mod names;
 mod peer;
 mod refusal;
@@ -25,6 +26,7 @@ mod trust_domain;
 
 pub use forwarded::{ForwardMode, Forwarded, Forwarding};
 pub use leaf::{Identification, KeyUsage, Leaf};
+pub use lifetime::{Lifetime, Urgency};
 pub use names::SubjectNames;
 pub use peer::{Certificate, Peer, Session};
 pub use refusal::Refusal;

@@ -17,9 +17,13 @@ pub struct SubjectNames {
 }
 
 impl SubjectNames {
-    /// Whether one of the DNS names stands for `host`, wildcards included (gRFC A101).
+    /// Whether one of the DNS names stands for `host`, wildcards included (gRFC A101); for an
+    /// address, whether it is among the addresses.
     #[must_use]
     pub fn is_of_host(&self, host: &str) -> bool {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return self.ips.contains(&address);
+        }
         self.dns_names.iter().any(|name| stands_for(name, host))
     }
 
@@ -66,6 +70,15 @@ fn absolute(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_no_dns_name() {
+        let address: IpAddr = "10.0.0.1".parse().unwrap();
+        let named = SubjectNames { dns_names: ["10.0.0.1".into()].into(), ..Default::default() };
+        assert!(!named.is_of_host("10.0.0.1"));
+        let numbered = SubjectNames { ips: [address].into(), ..Default::default() };
+        assert!(numbered.is_of_host("10.0.0.1") && !numbered.is_of_host("10.0.0.2"));
+    }
 
     #[test]
     fn a_wildcard_stands_for_one_label() {

@@ -129,7 +129,8 @@ impl Server {
 
     /// Answers `/healthz`, `/ready` and `/metrics` at `address`, in plain text, and nothing else.
     ///
-    /// `/ready` says 503 and why while nothing is served, and once the server is about to stop.
+    /// `/ready` says 503 and why while nothing is served, once the server is about to stop, and when
+    /// a certificate of the mesh is about to expire and none has replaced it.
     pub fn probes(mut self, address: impl Into<String>) -> Self {
         self.probes = Some(ProbesAt::Address(address.into()));
         self

@@ -70,7 +70,10 @@ fn answer<B>(
         _ if !is_read => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
         ("/healthz", _) => (StatusCode::OK, "ok\n".to_owned()),
         ("/ready", _) => match status.serving() {
-            ServingState::Serving => (StatusCode::OK, "ready\n".to_owned()),
+            ServingState::Serving => match status.check_ready() {
+                Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+                Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+            },
             ServingState::NotServing { why } => {
                 (StatusCode::SERVICE_UNAVAILABLE, format!("not serving: {why}\n"))
             }

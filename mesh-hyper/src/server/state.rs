@@ -39,14 +39,28 @@ pub(crate) struct Source {
     root: Arc<Cell<ServerRoot>>,
     /// What lives as long as the server: the subscription, and the mesh.
     _keep: Option<Box<dyn Any + Send + Sync>>,
+    /// Whether handshakes can go on, or why not.
+    ready: Option<Ready>,
 }
+
+/// Says why there should be no new work, if so.
+type Ready = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 impl Source {
     pub(crate) fn new(
         root: Arc<Cell<ServerRoot>>,
         keep: Option<Box<dyn Any + Send + Sync>>,
     ) -> Self {
-        Self { root, _keep: keep }
+        Self { root, _keep: keep, ready: None }
+    }
+
+    /// Is ready only while `ready` says so.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nothing expires"))]
+    pub(crate) fn ready_if(
+        self,
+        ready: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { ready: Some(Box::new(ready)), ..self }
     }
 }
 
@@ -112,6 +126,14 @@ impl Status {
             return ServingState::Serving;
         }
         ServingState::NotServing { why: self.why() }
+    }
+
+    /// Whether new work should come to what serves. Ends before handshakes fail.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn check_ready(&self) -> Result<(), String> {
+        self.source.ready.as_ref().map_or(Ok(()), |ready| ready())
     }
 
     /// What is missing.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::json::Field;
-use super::{BootstrapError, Fault};
+use super::{BootstrapError, Fault, Sds, WorkloadApi};
 
 /// A65 and the file watcher of A29.
 const DEFAULT_REFRESH: Duration = Duration::from_secs(600);
@@ -41,6 +41,10 @@ pub struct Identity {
 pub enum CertificateProvider {
     /// The plugin `file_watcher`.
     FileWatcher(Files),
+    /// The plugin `spiffe_workload_api`, ours.
+    WorkloadApi(WorkloadApi),
+    /// The plugin `sds`, ours.
+    Sds(Sds),
 }
 
 impl Default for Files {
@@ -81,18 +85,27 @@ pub(super) fn providers(
 ) -> Result<BTreeMap<String, CertificateProvider>, BootstrapError> {
     let mut providers = BTreeMap::new();
     for (name, instance) in root.entries("certificate_providers")? {
-        if instance.required("plugin_name")?.string()? != "file_watcher" {
-            continue;
-        }
-        let config = instance.required("config")?;
-        let files = Files::parse(&config)?;
-        if files.identity.is_none()
-            && files.ca_certificate.is_none()
-            && files.spiffe_trust_bundle_map.is_none()
-        {
-            return Err(config.error(Fault::NothingToProvide));
-        }
-        providers.insert(name.to_owned(), CertificateProvider::FileWatcher(files));
+        let config = instance.optional("config");
+        let provider = match instance.required("plugin_name")?.string()? {
+            "file_watcher" => file_watcher(&instance.required("config")?)?,
+            "spiffe_workload_api" => {
+                CertificateProvider::WorkloadApi(WorkloadApi::parse(config.as_ref())?)
+            }
+            "sds" => CertificateProvider::Sds(Sds::parse(config.as_ref())?),
+            _ => continue,
+        };
+        providers.insert(name.to_owned(), provider);
     }
     Ok(providers)
+}
+
+fn file_watcher(config: &Field<'_>) -> Result<CertificateProvider, BootstrapError> {
+    let files = Files::parse(config)?;
+    if files.identity.is_none()
+        && files.ca_certificate.is_none()
+        && files.spiffe_trust_bundle_map.is_none()
+    {
+        return Err(config.error(Fault::NothingToProvide));
+    }
+    Ok(CertificateProvider::FileWatcher(files))
 }

@@ -33,7 +33,7 @@ impl ChannelCredentials {
                 "google_default" => Self::Tls(Files::default()),
                 "tls" => {
                     let config = element.optional("config");
-                    Self::Tls(config.map_or(Ok(Files::default()), |config| Files::parse(&config))?)
+                    Self::Tls(config.map_or(Ok(Files::default()), |config| files(&config))?)
                 }
                 _ => continue,
             };
@@ -46,6 +46,16 @@ impl ChannelCredentials {
             };
         }
         Err(list.error(Fault::NoSupportedCredentials))
+    }
+}
+
+fn files(config: &Field<'_>) -> Result<Files, BootstrapError> {
+    let files = Files::parse(config)?;
+    let has_authorities = files.ca_certificate.is_some() || files.spiffe_trust_bundle_map.is_some();
+    match files.crl.is_some() && !has_authorities {
+        // Of the system's authorities it would go unheeded.
+        true => Err(config.error(Fault::CrlWithoutAuthorities)),
+        false => Ok(files),
     }
 }
 

@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use super::{Bootstrap, BootstrapError};
 
 const FILE: &str = "GRPC_XDS_BOOTSTRAP";
+#[cfg(feature = "ads")]
+const SPIFFE: &str = "SPIFFE_ENDPOINT_SOCKET";
 const CONTENT: &str = "GRPC_XDS_BOOTSTRAP_CONFIG";
 
 impl Bootstrap {
@@ -30,6 +32,17 @@ impl Bootstrap {
         let json = json.to_str().ok_or(BootstrapError::NotUnicode(CONTENT))?;
         Self::from_json(json).map_err(|error| error.within(CONTENT))
     }
+}
+
+/// The socket of the SPIFFE Workload API, as `SPIFFE_ENDPOINT_SOCKET` says.
+#[cfg(feature = "ads")]
+pub(crate) fn workload_api_socket() -> Result<super::ServerUri, String> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    let text = std::env::var(SPIFFE).unwrap_or_default();
+    if text.is_empty() {
+        return Err(format!("neither socket_path nor {SPIFFE} is set"));
+    }
+    super::agent::socket(&text).ok_or_else(|| format!("{SPIFFE}: {}", super::Fault::Socket))
 }
 
 #[cfg(test)]

@@ -103,9 +103,15 @@ pub enum Fault {
     /// A certificate without its key, or the other way round.
     #[error("certificate_file and private_key_file must both be set or both be absent")]
     HalfIdentity,
+    /// Revocation lists for the authorities of the operating system.
+    #[error("crl_file needs ca_certificate_file or spiffe_trust_bundle_map_file")]
+    CrlWithoutAuthorities,
     /// A certificate provider that provides nothing.
     #[error("names neither a certificate nor certificate authorities")]
     NothingToProvide,
+    /// A socket that is not in the file system of this machine.
+    #[error("expected the path of a socket, or a URI such as \"unix:///run/agent.sock\"")]
+    Socket,
     /// The server's URI cannot be used.
     #[error(transparent)]
     ServerUri(#[from] ServerUriError),

@@ -4,12 +4,13 @@
 //! and every gRPC implementation. Unknown fields are ignored; a known field with a wrong value is an
 //! error that carries its JSON path.
 //!
-//! Ours are two additions: the server feature `delta` asks for incremental ADS, and the `file_watcher`
-//! knows `crl_file`.
+//! Ours are these additions: the server feature `delta` asks for incremental ADS, the `file_watcher`
+//! knows `crl_file`, and there are the certificate providers `spiffe_workload_api` and `sds`.
 //!
 //! Only the `env` module reads the environment. Nothing here opens a connection or reads a
 //! certificate: the paths are kept for those who do.
 
+mod agent;
 mod certificate;
 mod credentials;
 mod env;
@@ -31,11 +32,14 @@ use self::json::Field;
 use self::target::Template;
 use crate::name::ResourceName;
 
+#[cfg(feature = "ads")]
+pub(crate) use self::env::workload_api_socket;
 #[cfg(all(feature = "ads", feature = "file"))]
 pub(crate) use self::target::own_listener;
 #[cfg(feature = "ads")]
 pub(crate) use self::target::{OWN_SERVERS, data_plane_authority, own_server_listener};
 
+pub use self::agent::{Sds, WorkloadApi};
 pub use self::certificate::{CertificateProvider, Files, Identity};
 pub use self::credentials::{CallCredentials, ChannelCredentials};
 pub use self::error::{BootstrapError, Fault};

@@ -448,3 +448,46 @@ fn allowed_services_are_kept() {
         "allowed_grpc_services.a.channel_creds: empty",
     );
 }
+
+#[test]
+fn agents_are_found_where_they_usually_are() {
+    let provider = |plugin: &str, config: Value| {
+        let instance = json!({"plugin_name": plugin, "config": config});
+        let bootstrap = with(json!({"certificate_providers": {"a": instance}}));
+        bootstrap.map(|mut it| it.certificate_providers.remove("a").unwrap())
+    };
+    let workload = |config| match provider("spiffe_workload_api", config) {
+        Ok(CertificateProvider::WorkloadApi(found)) => found,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(workload(Value::Null), WorkloadApi::default());
+    let full = workload(json!({"socket_path": "/run/agent.sock", "hint": "inside"}));
+    let path = full.socket.as_ref().and_then(ServerUri::unix_path);
+    assert_eq!(path, Some(std::path::Path::new("/run/agent.sock")));
+    assert_eq!(full.hint.as_deref(), Some("inside"));
+    let sds = |config| match provider("sds", config) {
+        Ok(CertificateProvider::Sds(found)) => found,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sds(Value::Null), Sds::default());
+    let istio = std::path::Path::new("./var/run/secrets/workload-spiffe-uds/socket");
+    assert_eq!(Sds::default().socket.unix_path(), Some(istio));
+    let other =
+        sds(json!({"socket_path": "unix:///s", "certificate": "", "validation_context": "x"}));
+    assert_eq!((other.certificate, other.validation_context), (None, Some("x".to_owned())));
+    let path = "certificate_providers.a.config";
+    for (plugin, config, expect) in [
+        ("sds", json!({"certificate": "", "validation_context": ""}), path.to_owned() + ": names"),
+        ("sds", json!({"certificate": 1}), path.to_owned() + ".certificate: expected a string"),
+        ("sds", json!([]), path.to_owned() + ": expected an object"),
+        (
+            "spiffe_workload_api",
+            json!({"socket_path": "tcp://10.0.0.1:8000"}),
+            path.to_owned() + ".socket_path: expected the path of a socket",
+        ),
+        ("spiffe_workload_api", json!({"socket_path": ""}), path.to_owned() + ".socket_path"),
+    ] {
+        let error = provider(plugin, config).unwrap_err().to_string();
+        assert!(error.starts_with(&expect), "{error}");
+    }
+}

@@ -8,7 +8,6 @@ use std::time::Instant;
 use mesh_core::rng::XorShift;
 use tokio::sync::mpsc;
 
-use super::edges::Edges;
 #[cfg(feature = "file")]
 use super::files::Files;
 use super::handle::Command;
@@ -20,6 +19,7 @@ use super::resolve::{self, Resolution, Resolved};
 use super::wait::wait_for;
 use crate::ads::{self, Verdict};
 use crate::bootstrap::{Bootstrap, own_server_listener};
+use crate::edges::Edges;
 use crate::graph::{Delta, Event, Graph, Update};
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
@@ -78,7 +78,7 @@ pub(super) async fn run(
     };
     let registry = match origin.bootstrap() {
         Some(bootstrap) => {
-            providers.adopt(bootstrap);
+            providers.adopt(bootstrap, &edges);
             registry.certificate_providers(providers.names())
         }
         None => registry,
@@ -86,7 +86,7 @@ pub(super) async fn run(
     let (news, mut heard) = mpsc::channel::<News>(1);
     let (answers, mut resolved) = mpsc::channel::<Resolved>(16);
     let mut driver = Driver {
-        peers: Peers::new(origin.bootstrap(), edges.clone()),
+        peers: Peers::new(origin.bootstrap(), &providers, edges.clone()),
         origin,
         graph: Graph::new(registry),
         names,

@@ -11,8 +11,8 @@ use mesh_core::snapshot::{Presence, Root, ServerRoot};
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{self, Source};
-use super::edges::Edges;
 use crate::bootstrap::data_plane_authority;
+use crate::edges::Edges;
 use crate::error::Error;
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;

@@ -12,9 +12,10 @@ use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
 use super::connect;
-use super::edges::Edges;
+use super::secure::Secure;
 use crate::ads::{Mode, Request, Response};
 use crate::bootstrap::Server;
+use crate::edges::Edges;
 
 /// The largest response that is read, in bytes: about 500 000 clusters.
 const MAX_RESPONSE: usize = 128 << 20;
@@ -41,6 +42,8 @@ pub(super) struct Link {
     pub(super) peer: usize,
     pub(super) stream: u64,
     pub(super) server: Arc<Server>,
+    /// How the connection is secured, if it is.
+    pub(super) secure: Option<Arc<Secure>>,
     pub(super) edges: Edges,
     pub(super) mode: Mode,
     pub(super) requests: mpsc::Receiver<Request>,
@@ -62,8 +65,8 @@ pub(super) async fn run(link: Link) {
 }
 
 async fn carry(link: Link) -> Result<(), String> {
-    let Link { peer, stream, server, edges, mode, requests, taken, news } = link;
-    let channel = connect::connect(&server, &edges).await?;
+    let Link { peer, stream, server, secure, edges, mode, requests, taken, news } = link;
+    let channel = connect::connect(&server, secure.as_ref(), &edges).await?;
     let credentials = connect::metadata(&server)?;
     let send = |event| news.send(News { peer, stream, event });
     if send(Event::Connected).await.is_err() {

@@ -13,7 +13,6 @@
 
 mod connect;
 mod driver;
-mod edges;
 #[cfg(feature = "file")]
 mod files;
 mod handle;
@@ -23,12 +22,13 @@ mod names;
 mod peers;
 mod plain;
 mod resolve;
+mod secure;
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests;
 mod wait;
 
 pub(crate) use driver::Source;
-pub(crate) use edges::Edges;
-#[cfg(feature = "testing")]
-pub(crate) use edges::{Asked, Io, Network};
 #[cfg(feature = "file")]
 pub(crate) use files::Files;
 pub(crate) use handle::Client;

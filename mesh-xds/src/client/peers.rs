@@ -7,12 +7,14 @@ use mesh_core::rng::Rng;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
-use super::edges::Edges;
 use super::link::{self, Link, News};
+use super::secure::Secure;
 use crate::ads::{self, Config, Request, Session};
 use crate::bootstrap::{Bootstrap, ClientFeature, Server};
+use crate::edges::Edges;
 use crate::graph::{Event, Update};
 use crate::name::{ResourceName, ResourceType};
+use crate::providers::Providers;
 
 /// The management servers of a bootstrap. Equal ones are one.
 pub(super) struct Peers {
@@ -23,6 +25,7 @@ pub(super) struct Peers {
 
 pub(super) struct Peer {
     pub(super) server: Arc<Server>,
+    secure: Option<Arc<Secure>>,
     pub(super) session: Session,
     /// Why it cannot be reached, while it cannot.
     pub(super) unreachable: Option<Arc<str>>,
@@ -45,12 +48,12 @@ impl Drop for Stream {
 
 impl Peers {
     /// None, where there is no bootstrap.
-    pub(super) fn new(bootstrap: Option<&Bootstrap>, edges: Edges) -> Self {
-        let list = bootstrap.map(Self::list).unwrap_or_default();
+    pub(super) fn new(bootstrap: Option<&Bootstrap>, providers: &Providers, edges: Edges) -> Self {
+        let list = bootstrap.map(|it| Self::list(it, providers)).unwrap_or_default();
         Self { list, edges, taken: Arc::default() }
     }
 
-    fn list(bootstrap: &Bootstrap) -> Vec<Peer> {
+    fn list(bootstrap: &Bootstrap, providers: &Providers) -> Vec<Peer> {
         let node = bootstrap.node.to_proto(ClientFeature::ADS);
         let authorities = bootstrap.authorities.values().map(|a| &a.servers);
         let mut list: Vec<Peer> = Vec::new();
@@ -61,6 +64,7 @@ impl Peers {
                 let config = Config::new(node.clone(), &server.features);
                 list.push(Peer {
                     server: Arc::new(server.clone()),
+                    secure: Secure::of(server, providers).map(Arc::new),
                     session: Session::new(config.clone()),
                     unreachable: None,
                     stream: None,
@@ -132,6 +136,7 @@ impl Peer {
             peer,
             stream: self.streams,
             server: self.server.clone(),
+            secure: self.secure.clone(),
             edges: edges.clone(),
             mode: self.config.mode,
             requests,

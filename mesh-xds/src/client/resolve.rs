@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::edges::Network;
+use crate::edges::Network;
 use crate::graph::Resolve;
 use crate::name::ResourceName;
 

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use mesh_core::cell::Listen;
 use mesh_core::identity::{Feed, Material, Source, Trust, Unavailable};
-use mesh_core::record::{Event, Recorder, Renewal};
+use mesh_core::record::Recorder;
 use rustls::crypto::CryptoProvider;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
+use super::renewals::Renewals;
 use super::{bundle_map, material};
 use crate::bootstrap::Files;
 use crate::watch::Watches;
@@ -60,9 +61,10 @@ impl FileWatcher {
         let changed = Arc::new(Notify::new());
         // First the watches: what happens after them is seen, what happened before is read.
         let watches = watches(&watched.files, &changed);
-        let mut follower =
-            Follower { watched, feed: feed.clone(), last: None, is_failing: false, warn_at: None };
-        let pause = follower.turn(read(&follower.watched.files), SystemTime::now());
+        let (name, recorder) = (watched.name.clone(), watched.recorder.clone());
+        let renewals = Renewals::new(name, feed.clone(), recorder);
+        let mut follower = Follower { watched, renewals, last: None, is_failing: false };
+        let pause = follower.turn(read(&follower.watched.files));
         let task = handle.spawn(follower.run(watches, changed, pause)).abort_handle();
         Self { feed, task }
     }
@@ -103,12 +105,10 @@ impl fmt::Debug for Watched {
 /// The task that reads again.
 struct Follower {
     watched: Watched,
-    feed: Arc<Feed>,
+    renewals: Renewals,
     last: Option<Contents>,
     /// The last two attempts or more failed, and that has been told.
     is_failing: bool,
-    /// When to warn that nothing has replaced the certificate.
-    warn_at: Option<(SystemTime, SystemTime)>,
 }
 
 impl Follower {
@@ -127,68 +127,35 @@ impl Follower {
             });
             let Ok((same, contents)) = reading.await else { return };
             watches = same;
-            pause = self.turn(contents, SystemTime::now());
+            pause = self.turn(contents);
         }
     }
 
     /// Takes what was read, and says when to read again at the latest.
-    fn turn(&mut self, contents: Result<Contents, String>, now: SystemTime) -> Duration {
+    fn turn(&mut self, contents: Result<Contents, String>) -> Duration {
         let taken = match contents {
             Ok(contents) if self.last.as_ref() == Some(&contents) => Ok(()),
-            Ok(contents) => contents.material(&self.watched).map(|(material, lead)| {
+            Ok(contents) => contents.material(&self.watched).map(|material| {
                 self.last = Some(contents);
-                self.publish(material, lead);
+                self.renewals.publish(material);
             }),
             Err(why) => Err(why),
         };
-        let pause = match taken {
+        match taken {
             Ok(()) => {
                 self.is_failing = false;
                 self.watched.files.refresh_interval
             }
             Err(why) => self.failed(&why).min(self.watched.files.refresh_interval),
-        };
-        self.warn(now).map_or(pause, |until| pause.min(until))
-    }
-
-    fn publish(&mut self, material: Material, lead: Option<SystemTime>) {
-        let expires = material::expires(&material);
-        self.warn_at = lead.zip(expires);
-        self.feed.publish(material);
-        tracing::info!(provider = &*self.watched.name, "certificates renewed");
-        self.tell(Renewal::Renewed { expires });
+        }
     }
 
     fn failed(&mut self, why: &str) -> Duration {
-        if self.feed.current().is_err() {
-            // There is nothing to fall back on: say what it takes.
-            self.feed.withdraw(why);
-        } else if !std::mem::replace(&mut self.is_failing, true) {
+        if self.renewals.is_in_force() && !std::mem::replace(&mut self.is_failing, true) {
             return RETRY;
         }
-        tracing::warn!(provider = &*self.watched.name, why, "certificates not renewed");
-        self.tell(Renewal::Failed(why));
+        self.renewals.fail(why);
         RETRY_LATER
-    }
-
-    /// Warns once of a certificate that nobody replaces; until when there is nothing to warn of.
-    fn warn(&mut self, now: SystemTime) -> Option<Duration> {
-        let (at, expires) = self.warn_at?;
-        if let Ok(until) = at.duration_since(now)
-            && !until.is_zero()
-        {
-            return Some(until);
-        }
-        self.warn_at = None;
-        tracing::warn!(provider = &*self.watched.name, "the certificate expires soon");
-        self.tell(Renewal::Expiring { at: expires });
-        None
-    }
-
-    fn tell(&self, change: Renewal<'_>) {
-        if let Some(recorder) = &self.watched.recorder {
-            recorder.record(&Event::Identity { provider: &self.watched.name, change });
-        }
     }
 }
 
@@ -203,9 +170,8 @@ struct Contents {
 }
 
 impl Contents {
-    /// What they say, and when to worry about a certificate that nobody has replaced: after four
-    /// fifths of its time.
-    fn material(&self, watched: &Watched) -> Result<(Material, Option<SystemTime>), String> {
+    /// What they say.
+    fn material(&self, watched: &Watched) -> Result<Material, String> {
         let identity = match (&self.chain, &self.key) {
             (Some(chain), Some(key)) => Some(
                 material::identity(chain, key, &watched.crypto)
@@ -230,12 +196,7 @@ impl Contents {
         };
         let crls = self.crl.as_deref().map(material::revocation_lists).transpose();
         let crls = crls.map_err(|why| format!("crl_file: {why}"))?.unwrap_or_default();
-        let own = identity.as_ref().and_then(|identity| identity.chain.first());
-        let lead = own.and_then(|own| crate::tls::leaf(own).ok()).and_then(|leaf| {
-            let lifetime = leaf.not_after.duration_since(leaf.not_before).ok()?;
-            leaf.not_before.checked_add(lifetime / 5 * 4)
-        });
-        Ok((Material { identity, trust, crls }, lead))
+        Ok(Material { identity, trust, crls })
     }
 }
 

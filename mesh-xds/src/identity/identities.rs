@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use mesh_core::identity::{Authorities, ClientTls, Clients, ServerTls, Source};
+use mesh_core::identity::{Authorities, ClientTls, Clients, ServerTls, Source, Urgency};
+use mesh_core::record::Recorder;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{DnsName, IpAddr, Ipv4Addr, ServerName};
 use rustls::{ClientConfig, ServerConfig};
+use tokio::runtime::Handle;
 
+use super::clock::Clock;
+use super::expiry::{Watch, lifetime};
 use super::system;
 use crate::tls::{
     Anonymous, ClientSettings, Credentials, MinimumVersion, PeerCheck, ServerSettings, Side,
@@ -17,10 +22,31 @@ use crate::tls::{
 
 /// The certificate providers of a mesh, by the names that resources refer to them.
 pub struct Identities {
-    providers: RwLock<BTreeMap<Arc<str>, Arc<Credentials>>>,
+    providers: RwLock<BTreeMap<Arc<str>, Provider>>,
     system: OnceLock<Arc<Credentials>>,
     crypto: Arc<CryptoProvider>,
     minimum: MinimumVersion,
+    clock: Clock,
+    /// On what certificates are watched over, and who is told.
+    watched: OnceLock<(Handle, Option<Arc<dyn Recorder>>)>,
+}
+
+struct Provider {
+    credentials: Arc<Credentials>,
+    /// Handshakes present what it gives.
+    is_presented: AtomicBool,
+    /// Lives as long as the provider is in use.
+    _watch: Option<Watch>,
+}
+
+/// Why handshakes fail, or are about to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("certificate provider {provider}: {why}")]
+pub struct NotReady {
+    /// The certificate provider.
+    pub provider: Arc<str>,
+    /// What is wrong with what it gives.
+    pub why: Arc<str>,
 }
 
 /// All that a client needs for one handshake.
@@ -40,15 +66,93 @@ impl Identities {
     /// No providers yet; handshakes use `crypto` and speak `minimum` or newer.
     #[must_use]
     pub fn new(crypto: Arc<CryptoProvider>, minimum: MinimumVersion) -> Self {
-        Self { providers: RwLock::default(), system: OnceLock::new(), crypto, minimum }
+        Self {
+            providers: RwLock::default(),
+            system: OnceLock::new(),
+            crypto,
+            minimum,
+            clock: Clock::default(),
+            watched: OnceLock::new(),
+        }
+    }
+
+    /// The same by another clock.
+    #[cfg(test)]
+    pub(crate) fn by(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Watches over the certificates of all providers on `handle`, and tells `recorder`.
+    #[cfg(feature = "ads")]
+    pub(crate) fn watch(&self, handle: &Handle, recorder: Option<Arc<dyn Recorder>>) {
+        // Only those that build a mesh do this, and once.
+        self.watched.set((handle.clone(), recorder)).ok();
+        let sources: Vec<_> = {
+            let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
+            let all = providers.iter();
+            all.map(|(name, it)| (name.clone(), it.credentials.source().clone())).collect()
+        };
+        sources.into_iter().for_each(|(name, source)| self.insert(name, source));
     }
 
     /// Adds the provider called `name`, in place of another of this name.
     pub fn insert(&self, name: impl Into<Arc<str>>, source: Arc<dyn Source>) {
         let name = name.into();
-        let credentials = Credentials::new(name.clone(), source, self.crypto.clone());
+        let watch = self.watched.get().map(|(handle, recorder)| {
+            let clock = (self.clock.clone(), handle);
+            Watch::start(name.clone(), source.clone(), recorder.clone(), clock)
+        });
+        let provider = Provider {
+            credentials: Arc::new(Credentials::new(name.clone(), source, self.crypto.clone())),
+            is_presented: AtomicBool::new(false),
+            _watch: watch,
+        };
         let mut providers = self.providers.write().unwrap_or_else(PoisonError::into_inner);
-        providers.insert(name, Arc::new(credentials));
+        providers.insert(name, provider);
+    }
+
+    /// Watches over the certificates of `source`, which is none of the providers.
+    #[cfg(feature = "ads")]
+    pub(crate) fn watch_over(
+        &self,
+        credentials: &Credentials,
+        handle: &Handle,
+        recorder: Option<Arc<dyn Recorder>>,
+    ) -> Watch {
+        let (name, source) = (credentials.name().clone(), credentials.source().clone());
+        Watch::start(name, source, recorder, (self.clock.clone(), handle))
+    }
+
+    /// Whether handshakes can go on as they do. To be asked by those who send work here or not, such
+    /// as readiness probes.
+    ///
+    /// # Errors
+    /// [`NotReady`], before the first handshake fails: when a certificate has a tenth of its time
+    /// left, or a minute if that is less, and none has come to replace it; and when a provider whose
+    /// certificate is presented in handshakes has none.
+    pub fn check_ready(&self) -> Result<(), NotReady> {
+        let now = self.clock.now();
+        let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
+        for (name, provider) in providers.iter() {
+            let not_ready = |why: &str| NotReady { provider: name.clone(), why: why.into() };
+            match provider.credentials.source().current() {
+                Ok(material) => match lifetime(&material).map(|it| it.urgency(now)) {
+                    Some(Urgency::Over) => {
+                        return Err(not_ready("its certificate has expired"));
+                    }
+                    Some(urgency) if urgency >= Urgency::Critical => {
+                        let why = "its certificate is about to expire, and none has replaced it";
+                        return Err(not_ready(why));
+                    }
+                    Some(_) | None => {}
+                },
+                Err(unavailable) if provider.is_presented.load(Ordering::Relaxed) => {
+                    return Err(not_ready(&unavailable.why));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// The names of all providers.
@@ -64,14 +168,28 @@ impl Identities {
         &self.crypto
     }
 
+    /// The oldest version of TLS that is spoken.
+    #[cfg(feature = "ads")]
+    pub(crate) fn minimum(&self) -> MinimumVersion {
+        self.minimum
+    }
+
     /// The provider called `name`.
     ///
     /// # Errors
     /// [`TlsError::UnknownProvider`].
     pub fn credentials(&self, name: &Arc<str>) -> Result<Arc<Credentials>, TlsError> {
         let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
-        let found = providers.get(name).cloned();
+        let found = providers.get(name).map(|provider| provider.credentials.clone());
         found.ok_or_else(|| TlsError::UnknownProvider(name.clone()))
+    }
+
+    /// The same, to present what it gives.
+    fn presented(&self, name: &Arc<str>) -> Result<Arc<Credentials>, TlsError> {
+        let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
+        let found = providers.get(name).ok_or_else(|| TlsError::UnknownProvider(name.clone()))?;
+        found.is_presented.store(true, Ordering::Relaxed);
+        Ok(found.credentials.clone())
     }
 
     /// What a client needs for a handshake as `tls` says, with an endpoint called `hostname`,
@@ -85,7 +203,7 @@ impl Identities {
         hostname: Option<&str>,
         protocols: Vec<Vec<u8>>,
     ) -> Result<ClientHandshake, TlsError> {
-        let identity = tls.identity.as_ref().map(|name| self.credentials(name)).transpose()?;
+        let identity = tls.identity.as_ref().map(|name| self.presented(name)).transpose()?;
         let authorities = match &tls.authorities {
             Authorities::Provider(name) => self.credentials(name)?,
             Authorities::System => self.system(),
@@ -132,7 +250,7 @@ impl Identities {
         });
         let check = check.transpose()?;
         let settings = ServerSettings {
-            identity: self.credentials(&tls.identity)?,
+            identity: self.presented(&tls.identity)?,
             clients: check.clone(),
             anonymous,
             protocols,
@@ -142,7 +260,7 @@ impl Identities {
     }
 
     /// The operating system's authorities, read at their first use.
-    fn system(&self) -> Arc<Credentials> {
+    pub(crate) fn system(&self) -> Arc<Credentials> {
         let read = || {
             let source = Arc::new(system::source());
             Arc::new(Credentials::new("system_root_certs", source, self.crypto.clone()))

@@ -29,7 +29,11 @@ pub(super) fn authorities(pem_text: &[u8]) -> Result<Trust, String> {
 
 /// The revocation lists in PEM, each of which must be readable: one that is not might revoke.
 pub(super) fn revocation_lists(pem_text: &[u8]) -> Result<Vec<Arc<[u8]>>, String> {
-    let lists = pem::revocation_lists(pem_text)?;
+    pem::revocation_lists(pem_text).and_then(readable)
+}
+
+/// `lists` (DER), if all of them can be read.
+pub(super) fn readable(lists: Vec<Arc<[u8]>>) -> Result<Vec<Arc<[u8]>>, String> {
     for list in &lists {
         webpki::OwnedCertRevocationList::from_der(list)
             .map_err(|error| format!("a revocation list cannot be read: {error:?}"))?;

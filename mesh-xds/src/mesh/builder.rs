@@ -13,7 +13,8 @@ use super::control::Control;
 use crate::bootstrap::Bootstrap;
 #[cfg(feature = "file")]
 use crate::client::Files;
-use crate::client::{Client, Edges, Source};
+use crate::client::{Client, Source};
+use crate::edges::Edges;
 use crate::error::Error;
 #[cfg(feature = "testing")]
 use crate::file::Memory;
@@ -255,6 +256,7 @@ impl Builder {
             handle: control.handle().clone(),
             recorder: self.recorder.take(),
         };
+        providers.identities.watch(&providers.handle, providers.recorder.clone());
         let registry = registry.certificate_providers(providers.names());
         let edges = self.edges.take().unwrap_or_default();
         let source = self.source(&registry, control.handle())?;

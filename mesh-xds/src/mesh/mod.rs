@@ -85,7 +85,13 @@ impl Mesh {
     /// Dropping the future loses nothing.
     pub async fn status(&self) -> Status {
         // The control side ends only after the last handle, of which this is one.
-        self.0.roots.status().await.unwrap_or_default()
+        let status = self.0.roots.status().await.unwrap_or_default();
+        #[cfg(feature = "tls")]
+        let status = {
+            let not_ready = self.identities().check_ready().err().map(|why| why.to_string());
+            Status { not_ready, ..status }
+        };
+        status
     }
 
     /// The runtime of the control side.

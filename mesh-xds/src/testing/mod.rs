@@ -10,6 +10,7 @@
 //! ```
 //!
 //! - [`Document`] takes the place of [`Mesh::from_file`](crate::Mesh::from_file).
+//! - [`WorkloadApi`] is a SPIFFE agent, for programs that get their identity from one.
 //! - [`ControlPlane`] is the embedded [`control_plane`](crate::control_plane), with the stream to it
 //!   in memory.
 //!
@@ -22,11 +23,15 @@ mod network;
 mod paused;
 #[cfg(test)]
 mod tests;
+mod workload_api;
 
 pub use clusters::Cluster;
 pub use control_plane::{ControlPlane, PushError};
 pub use document::Document;
+#[cfg(test)]
+pub(crate) use network::InMemory;
 pub use paused::settle;
+pub use workload_api::{Grant, WorkloadApi};
 
 /// What errors call the file that a test's YAML would be in.
 const FILE: &str = "mesh.yaml";

@@ -9,40 +9,40 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
 use crate::bootstrap::ServerUri;
-use crate::client::{Asked, Edges, Io, Network};
+use crate::edges::{Asked, Edges, Io, Network};
 
 /// Connections that a server is offered.
-pub(super) type Incoming = mpsc::UnboundedReceiver<io::Result<DuplexStream>>;
+pub(crate) type Incoming = mpsc::UnboundedReceiver<io::Result<DuplexStream>>;
 
 /// A network that is in memory.
 #[derive(Default)]
-pub(super) struct InMemory {
+pub(crate) struct InMemory {
     server: Mutex<Option<mpsc::UnboundedSender<io::Result<DuplexStream>>>>,
     names: Mutex<BTreeMap<Box<str>, IpAddr>>,
 }
 
 impl InMemory {
     /// What a mesh on this network meets the world with.
-    pub(super) fn edges(self: &Arc<Self>) -> Edges {
+    pub(crate) fn edges(self: &Arc<Self>) -> Edges {
         Edges { network: self.clone(), seed: 1 }
     }
 
     /// Offers what dials a server to whoever holds the receiver, until the next call or
     /// [`close`](Self::close).
-    pub(super) fn listen(&self) -> Incoming {
+    pub(crate) fn listen(&self) -> Incoming {
         let (sender, incoming) = mpsc::unbounded_channel();
         *lock(&self.server) = Some(sender);
         incoming
     }
 
     /// Refuses whoever dials a server.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         *lock(&self.server) = None;
     }
 
     /// The only address of `name`: the next one of those for documentation (RFC 3849), in the order
     /// in which names are asked for.
-    pub(super) fn address(&self, name: &str) -> IpAddr {
+    pub(crate) fn address(&self, name: &str) -> IpAddr {
         let mut names = lock(&self.names);
         let number = names.len() + 1;
         let address = Ipv6Addr::from((0x2001_0db8_u128 << 96) | number as u128);

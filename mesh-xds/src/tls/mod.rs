@@ -16,6 +16,8 @@
 mod check;
 mod config;
 mod credentials;
+#[cfg(feature = "ads")]
+pub(crate) mod der;
 mod error;
 mod leaf;
 pub(crate) mod pem;
@@ -24,7 +26,7 @@ mod session;
 mod subject;
 #[cfg(test)]
 #[cfg(feature = "dev-ca")]
-mod tests;
+pub(crate) mod tests;
 mod verifier;
 
 pub use check::{PeerCheck, Side};

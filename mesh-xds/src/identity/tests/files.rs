@@ -1,7 +1,6 @@
 //! Files that change in all the ways they do.
 
 use std::os::unix::fs::symlink;
-use std::time::{Duration, SystemTime};
 
 use mesh_core::identity::{Source, Trust};
 
@@ -126,17 +125,6 @@ async fn the_bundle_map_wins_over_the_authorities() {
     let (watcher, notes) = watch(files);
     assert_eq!(watcher.current().unwrap().trust, ca.trust(&[]));
     assert_eq!(notes.lines(), ["default: renewed, without a certificate"]);
-}
-
-#[tokio::test]
-async fn a_certificate_that_nobody_replaces_is_told_before_it_expires() {
-    let (ca, directory) = (DevCa::new("td").unwrap(), Directory::new());
-    directory.write("ca.pem", ca.root_pem());
-    let now = SystemTime::now();
-    let old = ca.workload("/w").valid(now - Duration::from_secs(90), now + Duration::from_secs(10));
-    directory.write_pair(&ca.issue(&old).unwrap());
-    let (_watcher, notes) = watch(directory.files());
-    assert_eq!(notes.until(2).await, ["default: renewed", "default: expiring"]);
 }
 
 #[tokio::test]

@@ -48,7 +48,8 @@ impl Recorder for Notes {
             Renewal::Renewed { expires: None } => "renewed, without a certificate".to_owned(),
             Renewal::Failed(why) => format!("failed: {why}"),
             Renewal::Withdrawn(why) => format!("withdrawn: {why}"),
-            Renewal::Expiring { .. } | _ => "expiring".to_owned(),
+            Renewal::Expiring { .. } => "expiring".to_owned(),
+            Renewal::Expired { .. } | _ => "expired".to_owned(),
         };
         self.lines.lock().unwrap().push(format!("{provider}: {text}"));
         self.more.notify_one();

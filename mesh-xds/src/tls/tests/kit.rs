@@ -13,32 +13,32 @@ use crate::tls::{
     client_config, server_config,
 };
 
-pub(super) fn credentials(source: Arc<dyn Source>) -> Arc<Credentials> {
+pub(crate) fn credentials(source: Arc<dyn Source>) -> Arc<Credentials> {
     let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Arc::new(Credentials::new("default", source, crypto))
 }
 
-pub(super) fn fixed(material: Material) -> Arc<Credentials> {
+pub(crate) fn fixed(material: Material) -> Arc<Credentials> {
     credentials(Arc::new(Feed::of(material)))
 }
 
 /// The workload that `request` describes, which trusts `ca`.
-pub(super) fn workload(ca: &DevCa, request: &Request) -> Arc<Credentials> {
+pub(crate) fn workload(ca: &DevCa, request: &Request) -> Arc<Credentials> {
     fixed(ca.material(request).unwrap())
 }
 
 /// How both sides are set up.
-pub(super) struct Pair {
-    pub(super) client: Arc<Credentials>,
-    pub(super) server: Arc<Credentials>,
-    pub(super) accepted_servers: Vec<SanMatcher>,
-    pub(super) accepted_clients: Vec<SanMatcher>,
-    pub(super) minimum: (MinimumVersion, MinimumVersion),
-    pub(super) protocols: (Vec<Vec<u8>>, Vec<Vec<u8>>),
+pub(crate) struct Pair {
+    pub(crate) client: Arc<Credentials>,
+    pub(crate) server: Arc<Credentials>,
+    pub(crate) accepted_servers: Vec<SanMatcher>,
+    pub(crate) accepted_clients: Vec<SanMatcher>,
+    pub(crate) minimum: (MinimumVersion, MinimumVersion),
+    pub(crate) protocols: (Vec<Vec<u8>>, Vec<Vec<u8>>),
 }
 
 impl Pair {
-    pub(super) fn new(client: Arc<Credentials>, server: Arc<Credentials>) -> Self {
+    pub(crate) fn new(client: Arc<Credentials>, server: Arc<Credentials>) -> Self {
         Self {
             client,
             server,
@@ -49,7 +49,7 @@ impl Pair {
         }
     }
 
-    pub(super) fn client_config(&self) -> rustls::ClientConfig {
+    pub(crate) fn client_config(&self) -> rustls::ClientConfig {
         let settings = ClientSettings {
             identity: Some(self.client.clone()),
             servers: PeerCheck::new(self.client.clone(), &self.accepted_servers, Side::Server),
@@ -59,7 +59,7 @@ impl Pair {
         client_config(settings, self.client.crypto()).unwrap()
     }
 
-    pub(super) fn server_config(&self) -> rustls::ServerConfig {
+    pub(crate) fn server_config(&self) -> rustls::ServerConfig {
         let settings = ServerSettings {
             identity: self.server.clone(),
             clients: Some(PeerCheck::new(
@@ -74,25 +74,25 @@ impl Pair {
         server_config(settings, self.server.crypto()).unwrap()
     }
 
-    pub(super) fn connect(&self) -> Outcome {
+    pub(crate) fn connect(&self) -> Outcome {
         shake(self.client_config(), self.server_config())
     }
 }
 
 /// How a handshake went, as each side sees it.
-pub(super) struct Outcome {
-    pub(super) client: Result<ClientConnection, String>,
-    pub(super) server: Result<ServerConnection, String>,
+pub(crate) struct Outcome {
+    pub(crate) client: Result<ClientConnection, String>,
+    pub(crate) server: Result<ServerConnection, String>,
 }
 
 impl Outcome {
     /// Why the client, and why the server, did not go on.
-    pub(super) fn faults(&self) -> (Option<&str>, Option<&str>) {
+    pub(crate) fn faults(&self) -> (Option<&str>, Option<&str>) {
         (self.client.as_ref().err().map(|e| &**e), self.server.as_ref().err().map(|e| &**e))
     }
 }
 
-pub(super) fn shake(client: rustls::ClientConfig, server: rustls::ServerConfig) -> Outcome {
+pub(crate) fn shake(client: rustls::ClientConfig, server: rustls::ServerConfig) -> Outcome {
     let name = ServerName::try_from("server.example").unwrap();
     let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
     let mut server = ServerConnection::new(Arc::new(server)).unwrap();

@@ -1,5 +1,5 @@
 //! Handshakes in memory, ours with ours.
 
 mod handshake;
-mod kit;
+pub(crate) mod kit;
 mod matrix;
