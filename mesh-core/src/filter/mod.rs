@@ -12,6 +12,7 @@
 mod authorize;
 mod chain;
 mod connection;
+mod guard;
 mod local;
 mod slot;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use std::time::Instant;
 pub use authorize::Authorize;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
+pub use guard::Guard;
 pub use local::LocalResponse;
 pub use slot::Slot;
 
