@@ -4,3 +4,4 @@
 mod frameworks;
 mod kit;
 mod lifecycle;
+mod policies;

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use mesh_core::filter::Guard;
 use tokio::runtime::Handle;
 
 use super::peers::wall;
-use crate::file::{FileError, FileResource, WatchOptions, Watcher};
+use crate::file::{FileError, FileResource, WatchOptions, Watcher, enforce};
 use crate::graph::{Event, Failure, Update};
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
@@ -35,22 +36,30 @@ pub(crate) struct Files {
     wanted: HashSet<Key>,
     /// What is in use, and not in the set any more.
     leaving: HashSet<Key>,
+    /// Enforces the policies of the set.
+    guard: Arc<Guard>,
 }
 
 impl Files {
     /// Reads the resources at `path`, and again on `handle` when they change.
     pub(crate) fn open(
         path: &Path,
-        registry: &Registry,
+        (registry, guard): (&Registry, Arc<Guard>),
         handle: &Handle,
     ) -> Result<Self, FileError> {
         let (first, watcher) =
             Watcher::open(path, WatchOptions::default(), registry.clone(), handle)?;
-        Ok(Self::watched(path, first, watcher))
+        Ok(Self::watched(path, first, watcher, guard))
     }
 
     /// `first`, and later what `watcher` says.
-    pub(crate) fn watched(path: &Path, first: Vec<FileResource>, watcher: Watcher) -> Self {
+    pub(crate) fn watched(
+        path: &Path,
+        first: Vec<FileResource>,
+        watcher: Watcher,
+        guard: Arc<Guard>,
+    ) -> Self {
+        enforce(&first, &guard);
         Self {
             path: path.to_owned(),
             watcher,
@@ -60,6 +69,7 @@ impl Files {
             error: None,
             wanted: HashSet::new(),
             leaving: HashSet::new(),
+            guard,
         }
     }
 
@@ -91,6 +101,7 @@ impl Files {
     }
 
     fn take(&mut self, resources: Vec<FileResource>) -> Vec<Update> {
+        enforce(&resources, &self.guard);
         let before = std::mem::replace(&mut self.resources, index(resources));
         self.set += 1;
         self.since = wall();

@@ -11,18 +11,23 @@
 //! ```
 //!
 //! - [`read()`] and [`parse`] read resources; [`Watcher`] reads them again when files change.
-//! - [`check()`] finds everything that is wrong with files, for people.
+//! - [`check()`] finds everything that is wrong with files, for people, and [`explain()`] says which
+//!   rule decides about a request.
 //! - [`print`](mod@print) writes a resource as YAML or JSON.
 
 mod check;
+mod cursor;
 mod deserialize;
 mod diagnose;
 mod error;
+mod explain;
 #[cfg(feature = "testing")]
 mod memory;
 mod notes;
+mod policy;
 pub mod print;
 mod resources;
+mod server;
 mod short;
 mod tree;
 mod valid;
@@ -30,9 +35,11 @@ mod watch;
 
 pub use check::{Report, check};
 pub use error::{FileError, Origin, Why};
+pub use explain::{Stage, explain};
 #[cfg(feature = "testing")]
 pub(crate) use memory::Memory;
-pub use notes::Note;
+pub use notes::{Lint, Note};
+pub(crate) use resources::enforce;
 pub use resources::{FileResource, parse, read};
 pub use watch::{WatchOptions, Watcher};
 

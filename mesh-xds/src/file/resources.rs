@@ -1,13 +1,15 @@
 //! Files to resources.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use bytes::Bytes;
+use mesh_core::authz::Authorizer;
+use mesh_core::filter::Guard;
 use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor};
 
@@ -16,11 +18,13 @@ use super::{
     diagnose::{diagnose, message_of, similar},
     error::{FileError, Origin, Why},
     notes::{self, Note},
+    policy::{self, Policies},
     short,
     tree::{Node, Value},
     valid,
 };
-use crate::{parse::Registry, proto};
+use crate::parse::{self, Registry, Workload};
+use crate::proto;
 
 /// A resource from a file: what a control plane would have sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +40,27 @@ pub struct FileResource {
     pub origin: Origin,
 }
 
+impl FileResource {
+    /// Whether it holds rules that all servers enforce, whatever their listeners say: Envoy's RBAC
+    /// filter in a `TypedExtensionConfig` whose name begins with `authorization/`. Policies compile
+    /// to such.
+    #[must_use]
+    pub fn is_authorization(&self) -> bool {
+        message_name(&self.type_url) == "envoy.config.core.v3.TypedExtensionConfig"
+            && self.name.starts_with(policy::PREFIX)
+    }
+}
+
+/// Lets `guard` enforce the rules in `resources`, from the next request on.
+pub(crate) fn enforce(resources: &[FileResource], guard: &Guard) {
+    let rules = resources.iter().filter(|resource| resource.is_authorization());
+    let rules = rules.map(|resource| {
+        // They were found valid. If they were not, nothing would be let through.
+        parse::authorizer(&resource.value).unwrap_or_else(|_| Arc::new(Authorizer::closed()))
+    });
+    guard.replace(rules);
+}
+
 /// Reads the resources of a file or of a directory.
 ///
 /// Of a directory, the files directly in it ending in `.yaml`, `.yml` or `.json` are read in the
@@ -44,7 +69,7 @@ pub struct FileResource {
 ///
 /// Every YAML document in a file is one of: a resource with its `@type`; a mapping with
 /// `resources` (and perhaps `version_info`), which is how Envoy writes such files; a list of
-/// resources; the short form, with its `version: mesh/v1`.
+/// resources; a policy with its `apiVersion`; the short form, with its `version: mesh/v1`.
 ///
 /// # Errors
 ///
@@ -60,9 +85,8 @@ pub fn read(path: &Path) -> Result<Vec<FileResource>, FileError> {
 ///
 /// As [`read()`].
 pub fn parse(text: &str, file: &Path) -> Result<Vec<FileResource>, FileError> {
-    let mut set = Set::default();
-    set.add_text(text, file);
-    set.into_result()
+    let contents = [(file.to_owned(), text.as_bytes().to_vec())];
+    Set::of(&contents, None).into_result()
 }
 
 /// The files that [`read()`] would read, with their bytes.
@@ -119,23 +143,31 @@ pub(super) struct Set<'r> {
     pub(super) resources: Vec<FileResource>,
     pub(super) errors: Vec<FileError>,
     pub(super) notes: Vec<Note>,
+    /// Where rules of policies are.
+    pub(super) rules: BTreeMap<String, Origin>,
     origins: HashMap<(String, String), Origin>,
 }
 
 impl<'r> Set<'r> {
     pub(super) fn of(contents: &[(PathBuf, Vec<u8>)], registry: Option<&'r Registry>) -> Self {
         let mut set = Self { registry, ..Self::default() };
-        for (file, bytes) in contents {
+        let texts = contents.iter().filter_map(|(file, bytes)| {
+            let file: Arc<Path> = file.as_path().into();
             match std::str::from_utf8(bytes) {
-                Ok(text) => set.add_text(text, file),
+                Ok(text) => set.documents(text, &file),
                 Err(error) => {
                     let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
                     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
                     let why = Why::Syntax("not UTF-8".to_owned());
-                    set.errors.push(FileError::new(file.as_path(), Some(line), why));
+                    set.errors.push(FileError::new(file, Some(line), why));
+                    None
                 }
             }
-        }
+        });
+        let texts: Vec<(Arc<Path>, Vec<Node>)> = texts.collect();
+        set.add_all(&texts);
+        let place = |error: &FileError| contents.iter().position(|(file, _)| file == error.file());
+        set.errors.sort_by_key(|error| (place(error), error.line()));
         set
     }
 
@@ -147,40 +179,75 @@ impl<'r> Set<'r> {
         }
     }
 
-    fn add_text(&mut self, text: &str, file: &Path) {
-        let file: Arc<Path> = file.into();
+    /// The documents in a file.
+    fn documents(&mut self, text: &str, file: &Arc<Path>) -> Option<(Arc<Path>, Vec<Node>)> {
         // Whoever rewrites a file in place empties it first. That must not take everything away.
         if text.trim_start_matches('\u{feff}').trim_ascii().is_empty() {
             let why = Why::Syntax("the file is empty; a file without resources says `[]`".into());
-            return self.errors.push(FileError::new(file, None, why));
+            self.errors.push(FileError::new(Arc::clone(file), None, why));
+            return None;
         }
-        let documents = match Node::documents(text) {
-            Ok(documents) => documents,
+        match Node::documents(text) {
+            Ok(documents) => Some((Arc::clone(file), documents)),
             Err(error) => {
                 let why = Why::Syntax(error.why);
-                let located = FileError::new(file, Some(error.line), why);
-                return self.errors.push(located.at_column(error.column));
+                let located = FileError::new(Arc::clone(file), Some(error.line), why);
+                self.errors.push(located.at_column(error.column));
+                None
             }
-        };
-        for document in &documents {
+        }
+    }
+
+    /// Adds everything in all files. What is said of the workload, in whichever of them, decides
+    /// which policies are for it.
+    fn add_all(&mut self, texts: &[(Arc<Path>, Vec<Node>)]) {
+        let all = || texts.iter().flat_map(|(file, nodes)| nodes.iter().map(move |it| (file, it)));
+        let mut policies = Policies::new(self.workload(all()));
+        // Policies first: what servers of the short form are depends on them.
+        for (file, document) in all().filter(|(_, document)| !short::is_short(document)) {
+            let members = members(document, file).unwrap_or_default().into_iter();
+            for node in members.filter(|node| policy::is_policy(node)) {
+                self.errors.extend(policies.add(node, file));
+            }
+        }
+        for (file, document) in all() {
             if short::is_short(document) {
-                match short::compile(document, &file) {
+                match short::compile(document, file, &policies) {
                     Ok(compiled) => compiled.into_iter().for_each(|it| self.add(it, None)),
                     Err(errors) => self.errors.extend(errors),
                 }
                 continue;
             }
-            let members = members(document, &file).unwrap_or_else(|error| {
+            let members = members(document, file).unwrap_or_else(|error| {
                 self.errors.push(error);
                 Vec::new()
             });
-            for node in members {
-                match resource(node, &file) {
+            for node in members.into_iter().filter(|node| !policy::is_policy(node)) {
+                match resource(node, file) {
                     Ok(resource) => self.add(resource, Some(node)),
                     Err(error) => self.errors.push(error),
                 }
             }
         }
+        policies.resources().into_iter().for_each(|it| self.add(it, None));
+        self.rules = policies.rules();
+        self.notes.extend(policies.lint());
+    }
+
+    /// The workload that the documents in the short form speak of.
+    fn workload<'n>(
+        &mut self,
+        documents: impl Iterator<Item = (&'n Arc<Path>, &'n Node)>,
+    ) -> Workload {
+        let mut known = self.registry.and_then(Registry::workload).cloned();
+        for (file, document) in documents.filter(|(_, document)| short::is_short(document)) {
+            match short::workload(document, file) {
+                Some(Ok(workload)) => known = known.or(Some(workload)),
+                Some(Err(error)) => self.errors.push(error),
+                None => {}
+            }
+        }
+        known.unwrap_or_default()
     }
 
     /// Adds a resource, which was written as `node` if it was written as such.
@@ -213,7 +280,8 @@ fn members<'n>(document: &'n Node, file: &Arc<Path>) -> Result<Vec<&'n Node>, Fi
     }
     let type_url = document.field("@type").and_then(Node::text);
     let is_response = type_url.is_some_and(|url| message_name(url) == RESPONSE);
-    if document.field("@type").is_some() && !is_response {
+    let is_one = document.field("@type").is_some() && !is_response;
+    if is_one || policy::is_policy(document) {
         return Ok(vec![document]);
     }
     let Some(resources) = document.field("resources") else {

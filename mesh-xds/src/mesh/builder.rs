@@ -3,12 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+#[cfg(feature = "file")]
+use mesh_core::authz::Observer;
+#[cfg(feature = "file")]
+use mesh_core::filter::Guard;
 use mesh_core::filter::{ConnectionFactory, Factory};
 use mesh_core::record::Recorder;
 use tokio::runtime::Handle;
 
 use super::Mesh;
 use super::control::Control;
+#[cfg(feature = "file")]
+use super::policies::Policies;
 use crate::bootstrap::Bootstrap;
 #[cfg(feature = "file")]
 use crate::client::Files;
@@ -19,6 +25,8 @@ use crate::file::Memory;
 #[cfg(feature = "tls")]
 use crate::identity::Identities;
 use crate::parse::Registry;
+#[cfg(feature = "file")]
+use crate::parse::Workload;
 use crate::providers::Providers;
 #[cfg(feature = "tls")]
 use crate::tls::MinimumVersion;
@@ -46,6 +54,12 @@ pub struct Builder {
     #[cfg(feature = "tls")]
     minimum: MinimumVersion,
     connection_filters: Vec<Arc<dyn ConnectionFactory>>,
+    #[cfg(feature = "file")]
+    policies: Option<PathBuf>,
+    #[cfg(feature = "file")]
+    workload: Option<Workload>,
+    #[cfg(feature = "file")]
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Mesh {
@@ -218,6 +232,33 @@ impl Builder {
         self
     }
 
+    /// Enforces the policies in this file or directory at every server of the mesh, wherever its
+    /// listener comes from: a request must pass both. Policies among the resources of
+    /// [`files`](Self::files) are enforced without it.
+    ///
+    /// They are read before [`build`](Self::build) returns, and again whenever they change. A set
+    /// with anything wrong in it is not taken: the one before stays in force.
+    #[cfg(feature = "file")]
+    pub fn authorization(mut self, path: impl Into<PathBuf>) -> Self {
+        self.policies = Some(path.into());
+        self
+    }
+
+    /// Is this workload to policies in files. Default: what the bootstrap says of the node, or the
+    /// files themselves.
+    #[cfg(feature = "file")]
+    pub fn workload(mut self, workload: Workload) -> Self {
+        self.workload = Some(workload);
+        self
+    }
+
+    /// Tells `observer` of all that policies in files decide. Default: nobody.
+    #[cfg(feature = "file")]
+    pub fn authorization_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// Builds the mesh.
     ///
     /// # Errors
@@ -240,9 +281,38 @@ impl Builder {
         };
         let registry = registry.certificate_providers(providers.names());
         let edges = self.edges.take().unwrap_or_default();
-        let source = self.source(&registry, control.handle())?;
+        #[cfg(feature = "file")]
+        let registry = self.for_workload(registry);
+        #[cfg(feature = "file")]
+        let (registry, policies) = self.policies(registry, control.handle())?;
+        #[cfg(not(feature = "file"))]
+        let policies = None;
+        let (source, registry) = self.source(registry, control.handle())?;
         let client = Client::start(source, registry, providers.clone(), edges);
-        Ok(Mesh::assemble(control, Box::new(client), providers))
+        Ok(Mesh::assemble(control, Box::new(client), (providers, policies)))
+    }
+
+    #[cfg(feature = "file")]
+    fn for_workload(&mut self, registry: Registry) -> Registry {
+        let node = self.bootstrap.as_ref().map(|bootstrap| Workload::of_node(&bootstrap.node));
+        match self.workload.take().or(node) {
+            Some(workload) => registry.for_workload(workload),
+            None => registry,
+        }
+    }
+
+    /// Starts to enforce local policies, if there are any.
+    #[cfg(feature = "file")]
+    fn policies(
+        &mut self,
+        registry: Registry,
+        handle: &Handle,
+    ) -> Result<(Registry, Option<Policies>), Error> {
+        let Some(path) = self.policies.take() else { return Ok((registry, None)) };
+        let guard = Arc::new(Guard::new(self.observer.clone()));
+        let policies = Policies::start(&path, &registry, guard.clone(), handle);
+        let policies = policies.map_err(Error::file)?;
+        Ok((registry.guarded(guard), Some(policies)))
     }
 
     #[cfg(feature = "tls")]
@@ -257,26 +327,30 @@ impl Builder {
     }
 
     #[cfg_attr(not(feature = "file"), expect(unused_variables, reason = "only files need them"))]
-    fn source(self, registry: &Registry, handle: &Handle) -> Result<Source, Error> {
+    fn source(self, registry: Registry, handle: &Handle) -> Result<(Source, Registry), Error> {
         #[cfg(feature = "testing")]
         if let Some((text, memory)) = &self.text {
-            let (first, watcher) = memory.open(text, registry).map_err(Error::file)?;
-            let files = Files::watched(memory.path(), first, watcher);
-            return Ok(Source::Files(Box::new(files)));
+            let (first, watcher) = memory.open(text, &registry).map_err(Error::file)?;
+            let guard = Arc::new(Guard::new(self.observer));
+            let files = Files::watched(memory.path(), first, watcher, guard.clone());
+            return Ok((Source::Files(Box::new(files)), registry.guarded(guard)));
         }
         #[cfg(feature = "file")]
         if let Some(path) = &self.files {
-            let files = Files::open(path, registry, handle).map_err(Error::file)?;
-            return Ok(Source::Files(Box::new(files)));
+            let guard = Arc::new(Guard::new(self.observer));
+            let files = Files::open(path, (&registry, guard.clone()), handle);
+            let files = files.map_err(Error::file)?;
+            return Ok((Source::Files(Box::new(files)), registry.guarded(guard)));
         }
         let bootstrap = match (self.plain, self.bootstrap, self.file) {
-            (true, ..) => return Ok(Source::Plain),
+            (true, ..) => return Ok((Source::Plain, registry)),
             (false, Some(bootstrap), _) => Ok(bootstrap),
-            (false, None, Some(path)) if self.wait => return Ok(Source::File(path)),
+            (false, None, Some(path)) if self.wait => return Ok((Source::File(path), registry)),
             (false, None, Some(path)) => Bootstrap::from_file(path),
             (false, None, None) => Bootstrap::from_env(),
         };
-        bootstrap.map(|it| Source::Bootstrap(Box::new(it))).map_err(Error::bootstrap)
+        let source = bootstrap.map(|it| Source::Bootstrap(Box::new(it)));
+        Ok((source.map_err(Error::bootstrap)?, registry))
     }
 }
 

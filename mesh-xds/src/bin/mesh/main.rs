@@ -1,7 +1,8 @@
-//! `mesh`: checks files of resources, and shows what they stand for.
+//! `mesh`: checks files of resources, shows what they stand for, and explains what they decide.
 
 mod check;
 mod expand;
+mod explain;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,11 +29,23 @@ enum Command {
         /// A file, or a directory of .yaml, .yml and .json files.
         path: PathBuf,
     },
+    /// Says what decides about a request, and which rule it is.
+    Explain {
+        #[command(subcommand)]
+        about: About,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum About {
+    /// Whether a request may pass, by the policies in a file or directory. Exits with 1 if not.
+    Authz(Box<explain::Question>),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Expand { path } => expand::run(&path),
         Command::Check { path } => check::run(&path),
+        Command::Explain { about: About::Authz(question) } => explain::run(&question),
     }
 }

@@ -1,0 +1,57 @@
+//! Policies in files, for servers whose listeners come from elsewhere.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mesh_core::filter::Guard;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use crate::file::{FileError, FileResource, WatchOptions, Watcher, Why, enforce};
+use crate::parse::Registry;
+
+/// Policies in files that a guard enforces, for as long as this lives.
+pub(super) struct Policies(AbortHandle);
+
+impl Policies {
+    /// Reads the policies at `path`, and again on `handle` whenever they change.
+    pub(super) fn start(
+        path: &Path,
+        registry: &Registry,
+        guard: Arc<Guard>,
+        handle: &Handle,
+    ) -> Result<Self, FileError> {
+        let options = WatchOptions::default();
+        let (first, mut watcher) = Watcher::open(path, options, registry.clone(), handle)?;
+        enforce(only_policies(&first)?, &guard);
+        let follow = async move {
+            while let Some(update) = watcher.next().await {
+                match update.and_then(|all| only_policies(&all).map(|all| enforce(all, &guard))) {
+                    Ok(()) => tracing::info!("policies read again"),
+                    Err(error) => {
+                        tracing::warn!(%error, "policies refused, those before them stay");
+                    }
+                }
+            }
+        };
+        Ok(Self(handle.spawn(follow).abort_handle()))
+    }
+}
+
+impl Drop for Policies {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Refuses what would have no effect.
+fn only_policies(resources: &[FileResource]) -> Result<&[FileResource], FileError> {
+    match resources.iter().find(|resource| !resource.is_authorization()) {
+        Some(other) => {
+            let why = Why::NotAResource("only policies may be here".to_owned());
+            let line = Some(other.origin.line);
+            Err(FileError::new(other.origin.file.clone(), line, why))
+        }
+        None => Ok(resources),
+    }
+}
