@@ -114,6 +114,7 @@ pub(crate) const CRATES: &[Crate] = &[
             Row {
                 modules: &[
                     "side",
+                    "break_glass",
                     "client",
                     "identity",
                     "providers",

@@ -54,4 +54,10 @@ impl Judgement<'_> {
 pub trait Observer: Send + Sync {
     /// This was said of that.
     fn judged(&self, judgement: &Judgement<'_>, facts: &Facts<'_>);
+
+    /// What was refused passes nevertheless: an emergency called `title`, for which somebody has
+    /// signed, lets it in. By default nothing is done about it.
+    fn let_in(&self, title: &str, facts: &Facts<'_>) {
+        let _ = (title, facts);
+    }
 }

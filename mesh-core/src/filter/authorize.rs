@@ -41,10 +41,7 @@ impl Filter for Authorize {
         if self.rules.is_empty() {
             return Step::Continue;
         }
-        let mut facts = Facts::request(head, &context.metadata, context.peer);
-        if let Some(route) = context.route {
-            facts = facts.on_route(&route.metadata);
-        }
+        let facts = facts(head, context);
         let judgement = self.rules.judge(&facts);
         if let Some(observer) = &self.observer {
             observer.judged(&judgement, &facts);
@@ -61,6 +58,15 @@ impl Filter for Authorize {
             Verdict::Allow => Step::Continue,
             Verdict::Deny => Step::Respond(denial(&decision)),
         }
+    }
+}
+
+/// What is known of a request.
+pub(super) fn facts<'c>(head: &'c RequestHead<'c>, context: &'c Context<'_>) -> Facts<'c> {
+    let facts = Facts::request(head, &context.metadata, context.peer);
+    match context.route {
+        Some(route) => facts.on_route(&route.metadata),
+        None => facts,
     }
 }
 

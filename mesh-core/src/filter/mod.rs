@@ -10,6 +10,7 @@
 //! ```
 
 mod authorize;
+mod break_glass;
 mod chain;
 mod connection;
 mod guard;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use authorize::Authorize;
+pub use break_glass::BreakGlass;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
 pub use guard::Guard;

@@ -8,14 +8,13 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use mesh_core::filter::Guard;
 use tokio::runtime::Handle;
 
 use super::peers::wall;
-use crate::file::{FileError, FileResource, WatchOptions, Watcher, enforce};
+use crate::file::{Enforcer, FileError, FileResource, WatchOptions, Watcher};
 use crate::graph::{Event, Failure, Update};
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
@@ -37,19 +36,19 @@ pub(crate) struct Files {
     /// What is in use, and not in the set any more.
     leaving: HashSet<Key>,
     /// Enforces the policies of the set.
-    guard: Arc<Guard>,
+    enforcer: Enforcer,
 }
 
 impl Files {
     /// Reads the resources at `path`, and again on `handle` when they change.
     pub(crate) fn open(
         path: &Path,
-        (registry, guard): (&Registry, Arc<Guard>),
+        (registry, enforcer): (&Registry, Enforcer),
         handle: &Handle,
     ) -> Result<Self, FileError> {
         let (first, watcher) =
             Watcher::open(path, WatchOptions::default(), registry.clone(), handle)?;
-        Ok(Self::watched(path, first, watcher, guard))
+        Ok(Self::watched(path, first, watcher, enforcer))
     }
 
     /// `first`, and later what `watcher` says.
@@ -57,9 +56,9 @@ impl Files {
         path: &Path,
         first: Vec<FileResource>,
         watcher: Watcher,
-        guard: Arc<Guard>,
+        enforcer: Enforcer,
     ) -> Self {
-        enforce(&first, &guard);
+        enforcer.enforce(&first, (wall(), now()));
         Self {
             path: path.to_owned(),
             watcher,
@@ -69,7 +68,7 @@ impl Files {
             error: None,
             wanted: HashSet::new(),
             leaving: HashSet::new(),
-            guard,
+            enforcer,
         }
     }
 
@@ -101,7 +100,7 @@ impl Files {
     }
 
     fn take(&mut self, resources: Vec<FileResource>) -> Vec<Update> {
-        enforce(&resources, &self.guard);
+        self.enforcer.enforce(&resources, (wall(), now()));
         let before = std::mem::replace(&mut self.resources, index(resources));
         self.set += 1;
         self.since = wall();
@@ -162,6 +161,10 @@ impl Files {
             error: self.error.clone(),
         }
     }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 /// Whether a resource of this type is used by others only, so that it may go after them.

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::error::{FileError, Origin};
 use super::notes::{self, Note};
-use super::resources::{FileResource, Set, contents};
+use super::resources::{FileResource, contents};
+use super::set::Set;
 use crate::parse::Registry;
 
 /// What [`check()`] found.

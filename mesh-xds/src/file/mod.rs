@@ -19,6 +19,8 @@ mod check;
 mod cursor;
 mod deserialize;
 mod diagnose;
+#[cfg(feature = "ads")]
+mod enforce;
 mod error;
 mod explain;
 #[cfg(feature = "testing")]
@@ -27,19 +29,23 @@ mod notes;
 mod policy;
 pub mod print;
 mod resources;
+#[cfg(all(feature = "ads", feature = "tls"))]
+pub(crate) mod rules;
 mod server;
+mod set;
 mod short;
 mod tree;
 mod valid;
 mod watch;
 
 pub use check::{Report, check};
+#[cfg(feature = "ads")]
+pub(crate) use enforce::Enforcer;
 pub use error::{FileError, Origin, Why};
 pub use explain::{Stage, explain};
 #[cfg(feature = "testing")]
 pub(crate) use memory::Memory;
 pub use notes::{Lint, Note};
-pub(crate) use resources::enforce;
 pub use resources::{FileResource, parse, read};
 pub use watch::{WatchOptions, Watcher};
 

@@ -16,10 +16,14 @@ use super::control::Control;
 #[cfg(feature = "file")]
 use super::policies::Policies;
 use crate::bootstrap::Bootstrap;
+#[cfg(all(feature = "file", feature = "tls"))]
+use crate::break_glass::{PublicKey, Verifier};
 #[cfg(feature = "file")]
 use crate::client::Files;
 use crate::client::{Client, Edges, Source};
 use crate::error::Error;
+#[cfg(feature = "file")]
+use crate::file::Enforcer;
 #[cfg(feature = "testing")]
 use crate::file::Memory;
 #[cfg(feature = "tls")]
@@ -60,6 +64,8 @@ pub struct Builder {
     workload: Option<Workload>,
     #[cfg(feature = "file")]
     observer: Option<Arc<dyn Observer>>,
+    #[cfg(all(feature = "file", feature = "tls"))]
+    break_glass: Option<(Arc<str>, PublicKey)>,
 }
 
 impl Mesh {
@@ -259,6 +265,16 @@ impl Builder {
         self
     }
 
+    /// Lets in what policies in files refuse while a document of kind `BreakGlass` among them lets
+    /// it in: one whose token is signed with the private half of `key` and whose audience is
+    /// `scope`. The authorization observer and the recorder are told of each such request.
+    /// Default: nothing is let in.
+    #[cfg(all(feature = "file", feature = "tls"))]
+    pub fn break_glass(mut self, scope: impl Into<Arc<str>>, key: PublicKey) -> Self {
+        self.break_glass = Some((scope.into(), key));
+        self
+    }
+
     /// Builds the mesh.
     ///
     /// # Errors
@@ -282,22 +298,48 @@ impl Builder {
         let registry = registry.certificate_providers(providers.names());
         let edges = self.edges.take().unwrap_or_default();
         #[cfg(feature = "file")]
-        let registry = self.for_workload(registry);
+        let registry = self.for_workload(registry)?;
         #[cfg(feature = "file")]
-        let (registry, policies) = self.policies(registry, control.handle())?;
+        let (registry, policies) = self.policies(registry, &providers)?;
         #[cfg(not(feature = "file"))]
         let policies = None;
-        let (source, registry) = self.source(registry, control.handle())?;
+        let (source, registry) = self.source(registry, &providers)?;
         let client = Client::start(source, registry, providers.clone(), edges);
         Ok(Mesh::assemble(control, Box::new(client), (providers, policies)))
     }
 
+    /// Policies are for the node of the bootstrap, unless somebody says otherwise.
     #[cfg(feature = "file")]
-    fn for_workload(&mut self, registry: Registry) -> Registry {
-        let node = self.bootstrap.as_ref().map(|bootstrap| Workload::of_node(&bootstrap.node));
-        match self.workload.take().or(node) {
-            Some(workload) => registry.for_workload(workload),
+    fn for_workload(&mut self, registry: Registry) -> Result<Registry, Error> {
+        if let Some(workload) = self.workload.take() {
+            return Ok(registry.for_workload(workload));
+        }
+        if self.policies.is_some()
+            && self.bootstrap.is_none()
+            && let (Some(path), false) = (&self.file, self.wait)
+        {
+            self.bootstrap = Some(Bootstrap::from_file(path).map_err(Error::bootstrap)?);
+        }
+        Ok(match &self.bootstrap {
+            Some(bootstrap) => registry.for_workload(Workload::of_node(&bootstrap.node)),
             None => registry,
+        })
+    }
+
+    /// What enforces the policies of one set of files.
+    #[cfg(feature = "file")]
+    #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "only tokens need it"))]
+    fn enforcer(&self, registry: &Registry, providers: &Providers) -> Enforcer {
+        let guard = Guard::new(self.observer.clone(), providers.recorder.clone());
+        Enforcer {
+            guard: Arc::new(guard),
+            #[cfg(feature = "tls")]
+            verifier: self.break_glass.clone().map(|(scope, key)| Verifier {
+                scope,
+                key,
+                crypto: providers.identities.crypto().clone(),
+                workload: registry.workload().cloned().unwrap_or_default(),
+            }),
         }
     }
 
@@ -306,11 +348,12 @@ impl Builder {
     fn policies(
         &mut self,
         registry: Registry,
-        handle: &Handle,
+        providers: &Providers,
     ) -> Result<(Registry, Option<Policies>), Error> {
         let Some(path) = self.policies.take() else { return Ok((registry, None)) };
-        let guard = Arc::new(Guard::new(self.observer.clone()));
-        let policies = Policies::start(&path, &registry, guard.clone(), handle);
+        let enforcer = self.enforcer(&registry, providers);
+        let guard = enforcer.guard.clone();
+        let policies = Policies::start(&path, &registry, enforcer, &providers.handle);
         let policies = policies.map_err(Error::file)?;
         Ok((registry.guarded(guard), Some(policies)))
     }
@@ -327,18 +370,24 @@ impl Builder {
     }
 
     #[cfg_attr(not(feature = "file"), expect(unused_variables, reason = "only files need them"))]
-    fn source(self, registry: Registry, handle: &Handle) -> Result<(Source, Registry), Error> {
+    fn source(
+        self,
+        registry: Registry,
+        providers: &Providers,
+    ) -> Result<(Source, Registry), Error> {
         #[cfg(feature = "testing")]
         if let Some((text, memory)) = &self.text {
             let (first, watcher) = memory.open(text, &registry).map_err(Error::file)?;
-            let guard = Arc::new(Guard::new(self.observer));
-            let files = Files::watched(memory.path(), first, watcher, guard.clone());
+            let enforcer = self.enforcer(&registry, providers);
+            let guard = enforcer.guard.clone();
+            let files = Files::watched(memory.path(), first, watcher, enforcer);
             return Ok((Source::Files(Box::new(files)), registry.guarded(guard)));
         }
         #[cfg(feature = "file")]
         if let Some(path) = &self.files {
-            let guard = Arc::new(Guard::new(self.observer));
-            let files = Files::open(path, (&registry, guard.clone()), handle);
+            let enforcer = self.enforcer(&registry, providers);
+            let guard = enforcer.guard.clone();
+            let files = Files::open(path, (&registry, enforcer), &providers.handle);
             let files = files.map_err(Error::file)?;
             return Ok((Source::Files(Box::new(files)), registry.guarded(guard)));
         }

@@ -1,13 +1,12 @@
 //! Policies in files, for servers whose listeners come from elsewhere.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
-use mesh_core::filter::Guard;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::file::{FileError, FileResource, WatchOptions, Watcher, Why, enforce};
+use crate::file::{Enforcer, FileError, FileResource, WatchOptions, Watcher, Why};
 use crate::parse::Registry;
 
 /// Policies in files that a guard enforces, for as long as this lives.
@@ -18,16 +17,19 @@ impl Policies {
     pub(super) fn start(
         path: &Path,
         registry: &Registry,
-        guard: Arc<Guard>,
+        enforcer: Enforcer,
         handle: &Handle,
     ) -> Result<Self, FileError> {
         let options = WatchOptions::default();
         let (first, mut watcher) = Watcher::open(path, options, registry.clone(), handle)?;
-        enforce(only_policies(&first)?, &guard);
+        enforcer.enforce(only_policies(&first)?, now());
         let follow = async move {
             while let Some(update) = watcher.next().await {
-                match update.and_then(|all| only_policies(&all).map(|all| enforce(all, &guard))) {
-                    Ok(()) => tracing::info!("policies read again"),
+                match update.and_then(|all| only_policies(&all).map(<[_]>::to_vec)) {
+                    Ok(policies) => {
+                        enforcer.enforce(&policies, now());
+                        tracing::info!("policies read again");
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "policies refused, those before them stay");
                     }
@@ -44,9 +46,13 @@ impl Drop for Policies {
     }
 }
 
+fn now() -> (SystemTime, Instant) {
+    (SystemTime::now(), tokio::time::Instant::now().into_std())
+}
+
 /// Refuses what would have no effect.
 fn only_policies(resources: &[FileResource]) -> Result<&[FileResource], FileError> {
-    match resources.iter().find(|resource| !resource.is_authorization()) {
+    match resources.iter().find(|it| !it.is_authorization() && !it.is_break_glass()) {
         Some(other) => {
             let why = Why::NotAResource("only policies may be here".to_owned());
             let line = Some(other.origin.line);

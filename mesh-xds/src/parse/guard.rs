@@ -49,7 +49,7 @@ impl Factory for Local {
         match base.clone().downcast::<Guard>() {
             Ok(guard) => guard,
             // Nothing else is ever there. If it were, nothing would be let through.
-            Err(_) => Arc::new(Guard::new(None)),
+            Err(_) => Arc::new(Guard::new(None, None)),
         }
     }
 }

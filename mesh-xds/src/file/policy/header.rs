@@ -10,6 +10,7 @@ use crate::parse::Workload;
 pub(super) enum Kind {
     AuthorizationPolicy,
     PeerAuthentication,
+    BreakGlass,
     /// `items`, as `kubectl get` prints them.
     List,
 }
@@ -46,7 +47,11 @@ pub(super) fn kind<'n>(document: &Cursor<'n>) -> Result<(Kind, Fields<'n>), File
         let suggestion = crate::file::diagnose::similar(&name, names);
         return Err(version.fail(Why::UnknownValue { name, suggestion }));
     }
-    let kind = kind.choice(KINDS)?;
+    let found = kind.choice(KINDS)?;
+    if found == Kind::BreakGlass && version.text()? != OWN {
+        return Err(version.invalid(format!("a BreakGlass is of the group `{OWN}`")));
+    }
+    let kind = found;
     if let Some(items) = fields.entry("items") {
         return Err(items.fail_key(Why::Invalid("only a list has `items`".to_owned())));
     }
@@ -142,11 +147,12 @@ pub(super) enum Selected {
     Another,
 }
 
-const VERSIONS: &[&str] =
-    &["security.istio.io/v1", "security.istio.io/v1beta1", "security.mesh.io/v1beta1"];
+const OWN: &str = "security.mesh.io/v1beta1";
+const VERSIONS: &[&str] = &["security.istio.io/v1", "security.istio.io/v1beta1", OWN];
 const KINDS: &[(&str, Kind)] = &[
     ("AuthorizationPolicy", Kind::AuthorizationPolicy),
     ("PeerAuthentication", Kind::PeerAuthentication),
+    ("BreakGlass", Kind::BreakGlass),
 ];
 const DRY_RUN: &str = "istio.io/dry-run";
 /// Those that people write, and those that `kubectl get` prints.

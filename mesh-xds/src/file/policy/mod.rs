@@ -13,6 +13,7 @@
 //! filters that verify tokens) the filters of its listener, wherever that comes from.
 
 mod authorization;
+mod break_glass;
 mod claims;
 mod compiled;
 mod header;
@@ -42,6 +43,9 @@ use super::resources::FileResource;
 use super::tree::Node;
 use crate::parse::Workload;
 
+pub(super) use self::break_glass::PREFIX as BREAK_GLASS;
+#[cfg(all(feature = "ads", feature = "tls"))]
+pub(super) use self::break_glass::token;
 pub(super) use self::compiled::PREFIX;
 pub(super) use self::header::is_policy;
 pub(super) use self::lint::is_everything;
@@ -56,6 +60,7 @@ pub(super) struct Policies {
     workload: Workload,
     authorization: Vec<AuthorizationPolicy>,
     peers: Vec<PeerAuthentication>,
+    tokens: Vec<FileResource>,
     /// Where each is, by kind, namespace and name.
     origins: HashMap<(&'static str, String), Origin>,
 }
@@ -94,6 +99,7 @@ impl Policies {
     ) -> Result<(), FileError> {
         let kind = match header.kind {
             Kind::AuthorizationPolicy => "AuthorizationPolicy",
+            Kind::BreakGlass => "BreakGlass",
             Kind::PeerAuthentication | Kind::List => "PeerAuthentication",
         };
         let name = format!("{}/{}", header.namespace, header.name);
@@ -106,6 +112,7 @@ impl Policies {
                 let policy = AuthorizationPolicy::read(header, at, &self.workload)?;
                 self.authorization.extend(policy);
             }
+            Kind::BreakGlass => self.tokens.extend(break_glass::read(header, at)?),
             Kind::PeerAuthentication | Kind::List => {
                 if let Some(policy) = PeerAuthentication::read(header, at, &self.workload)? {
                     self.add_peer(policy, at.0)?;
@@ -155,6 +162,8 @@ impl Policies {
 
     /// The resources that they stand for.
     pub(super) fn resources(&self) -> Vec<FileResource> {
-        compiled::compile(&self.authorization, &self.peers)
+        let mut resources = compiled::compile(&self.authorization, &self.peers);
+        resources.extend_from_slice(&self.tokens);
+        resources
     }
 }

@@ -137,3 +137,26 @@ typed_config:
     let again = read(&text).unwrap();
     assert_eq!(again[0].value, resource.value);
 }
+
+#[test]
+fn a_token_is_kept_for_whoever_verifies_it() {
+    let text = "apiVersion: security.mesh.io/v1beta1
+kind: BreakGlass
+metadata: { name: fire }
+spec: { token: a.b.c }
+";
+    let resources = read(text).unwrap();
+    let [resource] = &*resources else { panic!("{resources:?}") };
+    assert!(resource.is_break_glass() && !resource.is_authorization());
+    assert_eq!(crate::file::policy::token(resource).as_deref(), Some("a.b.c"));
+    let printed = yaml(&resource.type_url, &resource.value, Secrets::Show).unwrap();
+    assert_eq!(read(&printed).unwrap()[0].value, resource.value);
+    assert_eq!(
+        read(&text.replace("mesh.io", "istio.io")).unwrap_err(),
+        "p.yaml:1:13: apiVersion: a BreakGlass is of the group `security.mesh.io/v1beta1`"
+    );
+    assert_eq!(
+        read(&text.replace("a.b.c", "''")).unwrap_err(),
+        "p.yaml:4:16: spec.token: may not be empty"
+    );
+}
