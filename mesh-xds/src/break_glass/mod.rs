@@ -19,11 +19,12 @@ mod token;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use mesh_core::filter;
+use mesh_core::filter::BreakGlass;
 use rustls::crypto::CryptoProvider;
 
 pub use self::error::Invalid;
 pub use self::token::PublicKey;
+use crate::file::Verify;
 use crate::parse::Workload;
 
 /// Verifies the tokens of one scope.
@@ -35,16 +36,14 @@ pub(crate) struct Verifier {
     pub(crate) workload: Workload,
 }
 
+impl Verify for Verifier {
+    fn verify(&self, token: &str, now: (SystemTime, Instant)) -> Result<BreakGlass, String> {
+        self.grant(token, now).map_err(|why| why.to_string())
+    }
+}
+
 impl Verifier {
-    /// What `token` lets in; `now` is the same moment by the clock on the wall and by the steady one.
-    ///
-    /// # Errors
-    /// Why it lets in nothing.
-    pub(crate) fn verify(
-        &self,
-        token: &str,
-        now: (SystemTime, Instant),
-    ) -> Result<filter::BreakGlass, Invalid> {
+    fn grant(&self, token: &str, now: (SystemTime, Instant)) -> Result<BreakGlass, Invalid> {
         let payload = token::payload(token, &self.key, &self.crypto)?;
         grant::grant(&payload, (&self.scope, &self.workload), now)
     }

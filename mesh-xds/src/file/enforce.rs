@@ -1,25 +1,32 @@
 //! From resources to what servers enforce.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use mesh_core::authz::Authorizer;
 use mesh_core::filter::{BreakGlass, Guard};
 
-#[cfg(feature = "tls")]
 use super::policy;
 use super::resources::FileResource;
-#[cfg(feature = "tls")]
-use crate::break_glass::Verifier;
 use crate::parse;
+
+/// Verifies the tokens of emergencies.
+pub(crate) trait Verify: fmt::Debug + Send + Sync {
+    /// What `token` lets in; `now` is the same moment by the clock on the wall and by the steady
+    /// one.
+    ///
+    /// # Errors
+    /// Why it lets in nothing.
+    fn verify(&self, token: &str, now: (SystemTime, Instant)) -> Result<BreakGlass, String>;
+}
 
 /// Has a guard enforce the policies in files.
 #[derive(Clone, Debug)]
 pub(crate) struct Enforcer {
     pub(crate) guard: Arc<Guard>,
     /// What verifies the tokens of emergencies. Without it none has an effect.
-    #[cfg(feature = "tls")]
-    pub(crate) verifier: Option<Verifier>,
+    pub(crate) verifier: Option<Arc<dyn Verify>>,
 }
 
 impl Enforcer {
@@ -37,14 +44,16 @@ impl Enforcer {
     }
 
     /// What the token in `resource` lets in. One that is not valid has no effect.
-    #[cfg(feature = "tls")]
     fn exception(&self, resource: &FileResource, now: (SystemTime, Instant)) -> Option<BreakGlass> {
         let origin = &resource.origin;
         let Some(verifier) = &self.verifier else {
             tracing::error!(%origin, "a BreakGlass has no effect: no key is configured");
             return None;
         };
-        let token = policy::token(resource)?;
+        let Some(token) = policy::token(resource) else {
+            tracing::error!(%origin, "a BreakGlass has no effect: it holds no token");
+            return None;
+        };
         match verifier.verify(&token, now) {
             Ok(exception) => {
                 tracing::warn!(%origin, title = exception.title(), "a BreakGlass is in force");
@@ -55,11 +64,5 @@ impl Enforcer {
                 None
             }
         }
-    }
-
-    #[cfg(not(feature = "tls"))]
-    fn exception(&self, resource: &FileResource, _: (SystemTime, Instant)) -> Option<BreakGlass> {
-        tracing::error!(origin = %resource.origin, "a BreakGlass has no effect without TLS");
-        None
     }
 }

@@ -40,7 +40,7 @@ mod watch;
 
 pub use check::{Report, check};
 #[cfg(feature = "ads")]
-pub(crate) use enforce::Enforcer;
+pub(crate) use enforce::{Enforcer, Verify};
 pub use error::{FileError, Origin, Why};
 pub use explain::{Stage, explain};
 #[cfg(feature = "testing")]

@@ -22,10 +22,10 @@ use crate::break_glass::{PublicKey, Verifier};
 use crate::client::Files;
 use crate::client::{Client, Edges, Source};
 use crate::error::Error;
-#[cfg(feature = "file")]
-use crate::file::Enforcer;
 #[cfg(feature = "testing")]
 use crate::file::Memory;
+#[cfg(feature = "file")]
+use crate::file::{Enforcer, Verify};
 #[cfg(feature = "tls")]
 use crate::identity::Identities;
 use crate::parse::Registry;
@@ -328,19 +328,23 @@ impl Builder {
 
     /// What enforces the policies of one set of files.
     #[cfg(feature = "file")]
-    #[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "only tokens need it"))]
     fn enforcer(&self, registry: &Registry, providers: &Providers) -> Enforcer {
-        let guard = Guard::new(self.observer.clone(), providers.recorder.clone());
-        Enforcer {
-            guard: Arc::new(guard),
-            #[cfg(feature = "tls")]
-            verifier: self.break_glass.clone().map(|(scope, key)| Verifier {
-                scope,
-                key,
-                crypto: providers.identities.crypto().clone(),
-                workload: registry.workload().cloned().unwrap_or_default(),
-            }),
-        }
+        let guard = Arc::new(Guard::new(self.observer.clone(), providers.recorder.clone()));
+        Enforcer { guard, verifier: self.verifier(registry, providers) }
+    }
+
+    #[cfg(all(feature = "file", feature = "tls"))]
+    fn verifier(&self, registry: &Registry, providers: &Providers) -> Option<Arc<dyn Verify>> {
+        let (scope, key) = self.break_glass.clone()?;
+        let workload = registry.workload().cloned().unwrap_or_default();
+        let crypto = providers.identities.crypto().clone();
+        Some(Arc::new(Verifier { scope, key, crypto, workload }))
+    }
+
+    /// Without TLS there is no cryptography to verify a token with.
+    #[cfg(all(feature = "file", not(feature = "tls")))]
+    fn verifier(&self, _: &Registry, _: &Providers) -> Option<Arc<dyn Verify>> {
+        None
     }
 
     /// Starts to enforce local policies, if there are any.

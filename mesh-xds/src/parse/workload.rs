@@ -77,7 +77,9 @@ impl Workload {
         let text = |(key, value): (&String, &Value)| {
             value.as_str().map(|value| (key.clone(), value.to_owned()))
         };
-        workload.with_labels(labels.iter().filter_map(text))
+        let labels: Vec<_> = labels.iter().filter_map(text).collect();
+        // Of a node that says nothing nothing is known: a policy that selects is then an error.
+        if labels.is_empty() { workload } else { workload.with_labels(labels) }
     }
 
     /// Has one more name for its trust domain.
@@ -131,3 +133,24 @@ impl Default for Workload {
 
 /// Istio's name for whatever the trust domain is.
 const POINTER: &str = "cluster.local";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(metadata: &serde_json::Value) -> Workload {
+        let node = Node { metadata: metadata.as_object().cloned().unwrap(), ..Node::default() };
+        Workload::of_node(&node)
+    }
+
+    #[test]
+    fn a_node_says_who_it_is_as_istio_writes_it_or_with_its_own_metadata() {
+        let labels = serde_json::json!({ "app": "web", "replicas": 3 });
+        let istio = of(&serde_json::json!({ "NAMESPACE": "shop", "LABELS": labels, "X": "y" }));
+        let own = Workload::unknown().with_namespace("shop").with_labels([("app", "web")]);
+        assert_eq!(istio, own);
+        let plain = of(&serde_json::json!({ "app": "web", "size": 3 }));
+        assert_eq!(plain, Workload::unknown().with_labels([("app", "web")]));
+        assert_eq!(of(&serde_json::json!({ "size": 3 })), Workload::unknown());
+    }
+}

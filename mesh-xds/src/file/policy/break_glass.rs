@@ -34,7 +34,7 @@ pub(super) fn read(
 }
 
 /// The token in an encoded resource.
-#[cfg(all(feature = "ads", feature = "tls"))]
+#[cfg(feature = "ads")]
 pub(in crate::file) fn token(resource: &FileResource) -> Option<String> {
     let config = TypedExtensionConfig::decode(&*resource.value).ok()?;
     let any = config.typed_config.filter(|any| any.type_url == STRING)?;

@@ -44,7 +44,7 @@ use super::tree::Node;
 use crate::parse::Workload;
 
 pub(super) use self::break_glass::PREFIX as BREAK_GLASS;
-#[cfg(all(feature = "ads", feature = "tls"))]
+#[cfg(feature = "ads")]
 pub(super) use self::break_glass::token;
 pub(super) use self::compiled::PREFIX;
 pub(super) use self::header::is_policy;

@@ -160,3 +160,86 @@ spec: { token: a.b.c }
         "p.yaml:4:16: spec.token: may not be empty"
     );
 }
+
+/// What is to be said of policies with these rules, each a document: lint, line and text.
+fn lints(policies: &[(&str, &str)]) -> Vec<String> {
+    let document = |(at, (action, rule)): (usize, &(&str, &str))| {
+        let head = format!("{ISTIO}\nmetadata: {{ name: p{at} }}");
+        headed(&head, &format!("action: {action}, rules: [{rule}]"))
+    };
+    let text: String = policies.iter().enumerate().map(document).collect();
+    let contents = [(std::path::PathBuf::from("p.yaml"), text.into_bytes())];
+    let registry = crate::parse::Registry::default();
+    let set = crate::file::set::Set::of(&contents, Some(&registry));
+    set.notes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn rules_that_open_everything_or_decide_nothing_are_found() {
+    let (get, admin) = (
+        "{ to: [{ operation: { methods: [GET] } }] }",
+        "{ to: [{ operation: { methods: [GET] } }], from: [{ source: { namespaces: [a] } }] }",
+    );
+    assert_eq!(lints(&[("ALLOW", get), ("DENY", admin)]), [""; 0]);
+    assert_eq!(
+        lints(&[("ALLOW", "{}")]),
+        ["p.yaml:4: ns[default]-policy[p0]-rule[0] allows everything to everybody [allow-all]"]
+    );
+    assert_eq!(
+        lints(&[("ALLOW", get), ("ALLOW", admin)]),
+        [
+            "p.yaml:9: ns[default]-policy[p1]-rule[0] allows only what ns[default]-policy[p0]-rule[0] at p.yaml:4 allows [unreachable-rule]"
+        ]
+    );
+    assert_eq!(
+        lints(&[("ALLOW", admin), ("DENY", get)]),
+        [
+            "p.yaml:4: ns[default]-policy[p0]-rule[0] allows only what ns[default]-policy[p1]-rule[0] at p.yaml:9 denies [unreachable-rule]"
+        ]
+    );
+    assert_eq!(
+        lints(&[("DENY", get), ("DENY", get)]),
+        [
+            "p.yaml:9: ns[default]-policy[p1]-rule[0] denies only what ns[default]-policy[p0]-rule[0] at p.yaml:4 denies [unreachable-rule]"
+        ]
+    );
+    assert_eq!(
+        lints(&[("DENY", "")]),
+        ["p.yaml:1: without `rules` it matches nothing [unreachable-rule]"]
+    );
+}
+
+/// A policy that asks for mutual TLS, of the mode that `spec` has.
+fn peer(spec: &str) -> String {
+    format!(
+        "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{ name: q }}\nspec: {spec}\n---\n"
+    )
+}
+
+#[test]
+fn strict_also_denies_requests_of_clients_without_a_certificate() {
+    let (known, unknown) = ("GET / as=td/ns/a/sa/b port=80", "GET / port=80");
+    let strict = peer("{ mtls: { mode: STRICT } }");
+    assert!(allows(&strict, known) && !allows(&strict, unknown) && !allows(&strict, "GET / sni=a"));
+    for lax in ["PERMISSIVE", "DISABLE", "UNSET"] {
+        let policy = peer(&format!("{{ mtls: {{ mode: {lax} }} }}"));
+        assert!(allows(&policy, known) && allows(&policy, unknown));
+    }
+    let selector = "selector: { matchLabels: { app: web } }";
+    let ports = |mode: &str, port: &str| {
+        let spec = format!(
+            "{{ {selector}, mtls: {{ mode: {mode} }}, portLevelMtls: {{ 81: {{ mode: {port} }} }} }}"
+        );
+        WORKLOAD.to_owned() + &peer(&spec)
+    };
+    let open = ports("STRICT", "PERMISSIVE");
+    assert!(!allows(&open, unknown) && allows(&open, "GET / port=81"));
+    let shut = ports("UNSET", "STRICT");
+    assert!(allows(&shut, unknown) && !allows(&shut, "GET / port=81"));
+    assert!(allows(&shut, "GET / port=81 as=td/ns/a/sa/b"));
+    let twice = strict.clone() + &strict.replace("name: q", "name: r");
+    assert_eq!(
+        read(&twice).unwrap_err(),
+        "p.yaml:6:1: is for the same workloads as the one at p.yaml:1"
+    );
+}
