@@ -73,8 +73,9 @@ impl Registry {
         Self { workload: Some(workload), ..self }
     }
 
-    #[cfg(feature = "file")]
-    pub(crate) fn workload(&self) -> Option<&Workload> {
+    /// The workload that local policies are for, if it is known.
+    #[must_use]
+    pub fn workload(&self) -> Option<&Workload> {
         self.workload.as_ref()
     }
 
