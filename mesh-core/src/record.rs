@@ -104,6 +104,11 @@ pub enum Event<'a> {
         /// What happened.
         change: Renewal<'a>,
     },
+    /// A request that policies refuse was let in by an emergency.
+    BreakGlass {
+        /// Who has asked for it, and why.
+        title: &'a str,
+    },
 }
 
 /// What happened to a connection.

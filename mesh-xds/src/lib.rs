@@ -34,6 +34,8 @@
 pub mod ads;
 pub mod audit;
 pub mod bootstrap;
+#[cfg(all(feature = "ads", feature = "file", feature = "tls"))]
+pub mod break_glass;
 #[cfg(feature = "ads")]
 mod client;
 #[cfg(feature = "control-plane")]

@@ -115,3 +115,58 @@ fn audit_verify_says_whether_a_log_is_whole() {
     assert_eq!(verify(folder, &["audit.log", "--key", "absent"]).0, Some(2));
     assert_eq!(verify(folder, &[]).0, Some(2));
 }
+
+const POLICY: &str = "version: mesh/v1
+workload: { namespace: shop, labels: { app: web } }
+server: { 127.0.0.1:8080: { deny: [{ paths: /admin* }], allow: [{}] } }
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: get, namespace: shop }
+spec:
+  rules:
+  - to: [{ operation: { methods: [GET] } }]
+";
+
+#[test]
+fn check_names_what_is_probably_not_meant() {
+    let checked = mesh("check", POLICY);
+    assert_eq!(
+        text(&checked.stdout),
+        "note: mesh.yaml:3: takes connections in plain text, whose clients nobody knows [plaintext-permitted]
+note: mesh.yaml:3: allow[0] allows everything to everybody [allow-all]
+mesh.yaml: 2 resources, nothing wrong
+"
+    );
+}
+
+#[test]
+fn explain_names_the_rule_that_decides() {
+    let explain = |arguments: &[&str]| {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("mesh.yaml"), POLICY).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_mesh"))
+            .args(["explain", "authz", "--file", "mesh.yaml"])
+            .args(arguments)
+            .current_dir(directory.path())
+            .output()
+            .unwrap()
+    };
+    let allowed = explain(&["--principal", "cluster.local/ns/shop/sa/a"]);
+    assert!(allowed.status.success());
+    assert_eq!(
+        text(&allowed.stdout),
+        "authorization/allow: allowed: policy \"ns[shop]-policy[get]-rule[0]\", permission 0, principal 0 matches (mesh.yaml:10)
+allowed
+"
+    );
+    let denied = explain(&["--path", "/admin/x", "--server", "127.0.0.1:8080"]);
+    assert_eq!(denied.status.code(), Some(1));
+    assert!(text(&denied.stdout).ends_with("denied by server/127.0.0.1:8080 deny\n"));
+    let posted = explain(&["--method", "POST"]);
+    assert_eq!(
+        text(&posted.stdout),
+        "authorization/allow: denied: no policy matches\ndenied by authorization/allow\n"
+    );
+    assert_eq!(explain(&["--server", "127.0.0.1:1"]).status.code(), Some(2));
+}

@@ -118,6 +118,7 @@ pub(crate) const CRATES: &[Crate] = &[
             Row {
                 modules: &[
                     "side",
+                    "break_glass",
                     "client",
                     "identity",
                     "providers",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mesh_core::cluster::Address;
 use mesh_tests::{Control, EchoClient, Message};
 use mesh_tonic::{Channel, Mesh, Server, ServingState};
+use mesh_xds::Builder;
 use mesh_xds::bootstrap::Bootstrap;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -23,7 +24,17 @@ pub(crate) struct Served {
 impl Served {
     /// Starts a server that serves `routes`.
     pub(crate) async fn start(control: &Control, routes: Routes) -> Self {
-        let mesh = Mesh::builder().bootstrap(bootstrap(control)).build().unwrap();
+        Self::start_with(control, routes, |builder| builder).await
+    }
+
+    /// The same, of a mesh that `with` has more to say of.
+    pub(crate) async fn start_with(
+        control: &Control,
+        routes: Routes,
+        with: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
+        let builder = with(Mesh::builder().bootstrap(bootstrap(control)));
+        let mesh = builder.build().unwrap();
         let server = Server::bind(&mesh, "127.0.0.1:0").await.unwrap();
         Self::run(mesh, server, |server| tokio::spawn(server.serve(routes)))
     }

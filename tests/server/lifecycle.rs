@@ -105,7 +105,7 @@ async fn a_rolling_configuration_fails_no_call() {
 }
 
 /// What `ask` comes to within a few seconds.
-async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let all = async {
         loop {
             match ask().await {

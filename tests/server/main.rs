@@ -4,4 +4,5 @@
 mod frameworks;
 mod kit;
 mod lifecycle;
+mod policies;
 mod tls;

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Decision, Facts};
+use super::{Decision, Facts, Truth, Verdict};
 use crate::metadata::Fields;
 
 /// Writes decisions down. Called on the request path, before the request goes on: implementations
@@ -31,6 +31,22 @@ pub struct AuditEvent<'a> {
     pub effect: Effect,
     /// What it was decided about.
     pub facts: Facts<'a>,
+}
+
+impl<'a> AuditEvent<'a> {
+    /// That the emergency called `title` lets in what rules refuse.
+    #[must_use]
+    pub fn emergency(title: &'a Arc<str>, facts: Facts<'a>) -> Self {
+        let decision = Decision {
+            verdict: Verdict::Allow,
+            policy: Some(title),
+            rule: None,
+            matched: Truth::Yes,
+            log: None,
+            audit: true,
+        };
+        Self { filter: "break_glass", decision, effect: Effect::Enforced, facts }
+    }
 }
 
 /// Whether a decision counts.

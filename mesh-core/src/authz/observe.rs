@@ -1,5 +1,7 @@
 //! Who is told of decisions.
 
+use std::sync::Arc;
+
 use super::{AuditEvent, Decision, Effect, Facts, Unrecorded, Verdict};
 
 /// When decisions are audited (Envoy's `AuditLoggingOptions.AuditCondition`, gRFC A59).
@@ -87,4 +89,15 @@ pub trait Observer: Send + Sync {
     /// [`Unrecorded`] if nothing may happen without a record, and there can be none: what the rules
     /// allow is then refused.
     fn judged(&self, judgement: &Judgement<'_>, facts: &Facts<'_>) -> Result<(), Unrecorded>;
+
+    /// What was refused passes nevertheless: an emergency called `title`, for which somebody has
+    /// signed, lets it in. By default nothing is done about it.
+    ///
+    /// # Errors
+    /// [`Unrecorded`] if nothing may happen without a record, and there can be none: it is refused
+    /// then.
+    fn let_in(&self, title: &Arc<str>, facts: &Facts<'_>) -> Result<(), Unrecorded> {
+        let _ = (title, facts);
+        Ok(())
+    }
 }

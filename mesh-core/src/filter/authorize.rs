@@ -48,10 +48,7 @@ impl Filter for Authorize {
         if self.rules.is_empty() {
             return Step::Continue;
         }
-        let mut facts = Facts::request(head, &context.metadata, context.peer);
-        if let Some(route) = context.route {
-            facts = facts.on_route(&route.metadata);
-        }
+        let facts = facts(head, context);
         let judgement = self.rules.judge(&facts).by(&self.name);
         let recorded = self.rules.report(&judgement, &facts, self.observer.as_deref());
         let Judgement { decision, shadow, .. } = judgement;
@@ -70,6 +67,15 @@ impl Filter for Authorize {
             Verdict::Allow => passage,
             Verdict::Deny => Step::Respond(denial(&decision)),
         }
+    }
+}
+
+/// What is known of a request.
+pub(super) fn facts<'c>(head: &'c RequestHead<'c>, context: &'c Context<'_>) -> Facts<'c> {
+    let facts = Facts::request(head, &context.metadata, context.peer);
+    match context.route {
+        Some(route) => facts.on_route(&route.metadata),
+        None => facts,
     }
 }
 

@@ -10,8 +10,10 @@
 //! ```
 
 mod authorize;
+mod break_glass;
 mod chain;
 mod connection;
+mod guard;
 mod local;
 mod slot;
 #[cfg(test)]
@@ -23,8 +25,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use authorize::Authorize;
+pub use break_glass::BreakGlass;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
+pub use guard::Guard;
 pub use local::LocalResponse;
 pub use slot::Slot;
 

@@ -90,4 +90,9 @@ impl Observer for AuditLog {
         let _ = audit(judgement.tried(facts));
         audit(judgement.enforced(facts))
     }
+
+    /// Always recorded.
+    fn let_in(&self, title: &Arc<str>, facts: &Facts<'_>) -> Result<(), Unrecorded> {
+        self.log(&AuditEvent::emergency(title, *facts))
+    }
 }

@@ -8,13 +8,13 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::peers::wall;
-use crate::file::{FileError, FileResource, WatchOptions, Watcher};
+use crate::file::{Enforcer, FileError, FileResource, WatchOptions, Watcher};
 use crate::graph::{Event, Failure, Update};
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
@@ -35,22 +35,30 @@ pub(crate) struct Files {
     wanted: HashSet<Key>,
     /// What is in use, and not in the set any more.
     leaving: HashSet<Key>,
+    /// Enforces the policies of the set.
+    enforcer: Enforcer,
 }
 
 impl Files {
     /// Reads the resources at `path`, and again on `handle` when they change.
     pub(crate) fn open(
         path: &Path,
-        registry: &Registry,
+        (registry, enforcer): (&Registry, Enforcer),
         handle: &Handle,
     ) -> Result<Self, FileError> {
         let (first, watcher) =
             Watcher::open(path, WatchOptions::default(), registry.clone(), handle)?;
-        Ok(Self::watched(path, first, watcher))
+        Ok(Self::watched(path, first, watcher, enforcer))
     }
 
     /// `first`, and later what `watcher` says.
-    pub(crate) fn watched(path: &Path, first: Vec<FileResource>, watcher: Watcher) -> Self {
+    pub(crate) fn watched(
+        path: &Path,
+        first: Vec<FileResource>,
+        watcher: Watcher,
+        enforcer: Enforcer,
+    ) -> Self {
+        enforcer.enforce(&first, (wall(), now()));
         Self {
             path: path.to_owned(),
             watcher,
@@ -60,6 +68,7 @@ impl Files {
             error: None,
             wanted: HashSet::new(),
             leaving: HashSet::new(),
+            enforcer,
         }
     }
 
@@ -91,6 +100,7 @@ impl Files {
     }
 
     fn take(&mut self, resources: Vec<FileResource>) -> Vec<Update> {
+        self.enforcer.enforce(&resources, (wall(), now()));
         let before = std::mem::replace(&mut self.resources, index(resources));
         self.set += 1;
         self.since = wall();
@@ -151,6 +161,10 @@ impl Files {
             error: self.error.clone(),
         }
     }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 /// Whether a resource of this type is used by others only, so that it may go after them.

@@ -1,10 +1,12 @@
 //! Everything there is to say about files, for people.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::error::FileError;
+use super::error::{FileError, Origin};
 use super::notes::{self, Note};
-use super::resources::{FileResource, Set, contents};
+use super::resources::{FileResource, contents};
+use super::set::Set;
 use crate::parse::Registry;
 
 /// What [`check()`] found.
@@ -18,6 +20,8 @@ pub struct Report {
     pub errors: Vec<FileError>,
     /// What has no effect, or leads nowhere.
     pub notes: Vec<Note>,
+    /// Where the rules of policies are, by the names that decisions call them.
+    pub rules: BTreeMap<String, Origin>,
 }
 
 /// Reads the resources of a file or directory and says all that is wrong with them: what
@@ -29,13 +33,13 @@ pub fn check(path: &Path, registry: &Registry) -> Report {
         Ok(contents) => contents,
         Err(error) => return Report { errors: vec![error], ..Report::default() },
     };
-    let Set { resources, errors, mut notes, .. } = Set::of(&contents, Some(registry));
+    let Set { resources, errors, mut notes, rules, .. } = Set::of(&contents, Some(registry));
     // With an error, what is missing may be what is wrong.
     if errors.is_empty() {
         for (kind, name) in notes::dangling(&resources, registry) {
             let text = format!("{} `{name}` is referred to, and in no file", kind.message_name());
-            notes.push(Note { file: path.into(), line: None, text });
+            notes.push(Note { file: path.into(), line: None, lint: None, text });
         }
     }
-    Report { resources, errors, notes }
+    Report { resources, errors, notes, rules }
 }

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::error::Origin;
 use super::resources::FileResource;
+use super::server;
 use super::tree::Node;
 use super::valid::snake_case;
 use crate::graph::{Delta, Event, Graph, Update};
@@ -24,8 +25,34 @@ pub struct Note {
     pub file: Arc<Path>,
     /// The line, counted from one; `None` when the file itself is meant.
     pub line: Option<usize>,
+    /// What kind of finding it is, if it is about security.
+    pub lint: Option<Lint>,
     /// What is to be said.
     pub text: String,
+}
+
+/// Findings about security. Each has a name that stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Lint {
+    /// A rule allows everything to everybody.
+    AllowAll,
+    /// A rule decides nothing, because another does before it.
+    UnreachableRule,
+    /// A server takes connections without TLS.
+    PlaintextPermitted,
+}
+
+impl Lint {
+    /// Its name, such as `allow-all`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AllowAll => "allow-all",
+            Self::UnreachableRule => "unreachable-rule",
+            Self::PlaintextPermitted => "plaintext-permitted",
+        }
+    }
 }
 
 impl fmt::Display for Note {
@@ -34,7 +61,11 @@ impl fmt::Display for Note {
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
-        write!(f, ": {}", self.text)
+        write!(f, ": {}", self.text)?;
+        match self.lint {
+            Some(lint) => write!(f, " [{}]", lint.name()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -42,12 +73,20 @@ impl fmt::Display for Note {
 pub(super) fn of(resource: &FileResource, node: Option<&Node>) -> Vec<Note> {
     let Origin { file, line } = &resource.origin;
     let mut notes = Vec::new();
+    if resource.is_authorization() || resource.is_break_glass() {
+        return notes;
+    }
     if ResourceType::from_url(&resource.type_url).is_none() {
         let (_, name) = resource.type_url.rsplit_once('/').unwrap_or_default();
         let text = format!("{name} is accepted, but nothing uses it yet");
-        notes.push(Note { file: file.clone(), line: Some(*line), text });
-    } else if let Some(node) = node {
+        notes.push(Note { file: file.clone(), line: Some(*line), lint: None, text });
+        return notes;
+    }
+    if let Some(node) = node {
         fields(node, "", file, &mut notes);
+    }
+    for (lint, text) in server::lint(resource) {
+        notes.push(Note { file: file.clone(), line: Some(*line), lint: Some(lint), text });
     }
     notes
 }
@@ -64,7 +103,7 @@ fn fields(node: &Node, parent: &str, file: &Arc<Path>, notes: &mut Vec<Note>) {
         };
         if INERT.iter().any(|inert| is_it(&inert)) {
             let text = format!("`{}` is accepted, but not acted on yet", entry.key);
-            notes.push(Note { file: file.clone(), line: Some(entry.line), text });
+            notes.push(Note { file: file.clone(), line: Some(entry.line), lint: None, text });
         }
         fields(&entry.value, &key, file, notes);
     }

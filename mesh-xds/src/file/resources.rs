@@ -1,7 +1,6 @@
 //! Files to resources.
 
 use std::{
-    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,12 +14,12 @@ use super::{
     deserialize::{At, Trace},
     diagnose::{diagnose, message_of, similar},
     error::{FileError, Origin, Why},
-    notes::{self, Note},
-    short,
+    policy,
+    set::Set,
     tree::{Node, Value},
-    valid,
 };
-use crate::{parse::Registry, proto};
+use crate::parse::Registry;
+use crate::proto;
 
 /// A resource from a file: what a control plane would have sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +35,25 @@ pub struct FileResource {
     pub origin: Origin,
 }
 
+impl FileResource {
+    /// Whether it holds rules that all servers enforce, whatever their listeners say: Envoy's RBAC
+    /// filter in a `TypedExtensionConfig` whose name begins with `authorization/`. Policies compile
+    /// to such.
+    #[must_use]
+    pub fn is_authorization(&self) -> bool {
+        message_name(&self.type_url) == "envoy.config.core.v3.TypedExtensionConfig"
+            && self.name.starts_with(policy::PREFIX)
+    }
+
+    /// Whether it holds the token of an emergency, in a `TypedExtensionConfig` whose name begins
+    /// with `break-glass/`.
+    #[must_use]
+    pub fn is_break_glass(&self) -> bool {
+        message_name(&self.type_url) == "envoy.config.core.v3.TypedExtensionConfig"
+            && self.name.starts_with(policy::BREAK_GLASS)
+    }
+}
+
 /// Reads the resources of a file or of a directory.
 ///
 /// Of a directory, the files directly in it ending in `.yaml`, `.yml` or `.json` are read in the
@@ -44,7 +62,7 @@ pub struct FileResource {
 ///
 /// Every YAML document in a file is one of: a resource with its `@type`; a mapping with
 /// `resources` (and perhaps `version_info`), which is how Envoy writes such files; a list of
-/// resources; the short form, with its `version: mesh/v1`.
+/// resources; a policy with its `apiVersion`; the short form, with its `version: mesh/v1`.
 ///
 /// # Errors
 ///
@@ -60,9 +78,8 @@ pub fn read(path: &Path) -> Result<Vec<FileResource>, FileError> {
 ///
 /// As [`read()`].
 pub fn parse(text: &str, file: &Path) -> Result<Vec<FileResource>, FileError> {
-    let mut set = Set::default();
-    set.add_text(text, file);
-    set.into_result()
+    let contents = [(file.to_owned(), text.as_bytes().to_vec())];
+    Set::of(&contents, None).into_result()
 }
 
 /// The files that [`read()`] would read, with their bytes.
@@ -111,109 +128,19 @@ fn content(file: &Path) -> Result<Vec<u8>, FileError> {
     fs::read(file).map_err(io)
 }
 
-/// Resources with unique names, and everything that is wrong with others.
-#[derive(Debug, Default)]
-pub(super) struct Set<'r> {
-    /// What says whether a resource is valid; `None` takes all that are well-formed.
-    registry: Option<&'r Registry>,
-    pub(super) resources: Vec<FileResource>,
-    pub(super) errors: Vec<FileError>,
-    pub(super) notes: Vec<Note>,
-    origins: HashMap<(String, String), Origin>,
-}
-
-impl<'r> Set<'r> {
-    pub(super) fn of(contents: &[(PathBuf, Vec<u8>)], registry: Option<&'r Registry>) -> Self {
-        let mut set = Self { registry, ..Self::default() };
-        for (file, bytes) in contents {
-            match std::str::from_utf8(bytes) {
-                Ok(text) => set.add_text(text, file),
-                Err(error) => {
-                    let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-                    let why = Why::Syntax("not UTF-8".to_owned());
-                    set.errors.push(FileError::new(file.as_path(), Some(line), why));
-                }
-            }
-        }
-        set
-    }
-
-    /// All resources, or the first thing that is wrong.
-    fn into_result(self) -> Result<Vec<FileResource>, FileError> {
-        match self.errors.into_iter().next() {
-            Some(error) => Err(error),
-            None => Ok(self.resources),
-        }
-    }
-
-    fn add_text(&mut self, text: &str, file: &Path) {
-        let file: Arc<Path> = file.into();
-        // Whoever rewrites a file in place empties it first. That must not take everything away.
-        if text.trim_start_matches('\u{feff}').trim_ascii().is_empty() {
-            let why = Why::Syntax("the file is empty; a file without resources says `[]`".into());
-            return self.errors.push(FileError::new(file, None, why));
-        }
-        let documents = match Node::documents(text) {
-            Ok(documents) => documents,
-            Err(error) => {
-                let why = Why::Syntax(error.why);
-                let located = FileError::new(file, Some(error.line), why);
-                return self.errors.push(located.at_column(error.column));
-            }
-        };
-        for document in &documents {
-            if short::is_short(document) {
-                match short::compile(document, &file) {
-                    Ok(compiled) => compiled.into_iter().for_each(|it| self.add(it, None)),
-                    Err(errors) => self.errors.extend(errors),
-                }
-                continue;
-            }
-            let members = members(document, &file).unwrap_or_else(|error| {
-                self.errors.push(error);
-                Vec::new()
-            });
-            for node in members {
-                match resource(node, &file) {
-                    Ok(resource) => self.add(resource, Some(node)),
-                    Err(error) => self.errors.push(error),
-                }
-            }
-        }
-    }
-
-    /// Adds a resource, which was written as `node` if it was written as such.
-    fn add(&mut self, resource: FileResource, node: Option<&Node>) {
-        let key = (resource.type_url.clone(), resource.name.clone());
-        if let Some(first) = self.origins.insert(key, resource.origin.clone()) {
-            let why = Why::Duplicate {
-                type_name: message_name(&resource.type_url).to_owned(),
-                name: resource.name,
-                first,
-            };
-            let Origin { file, line } = resource.origin;
-            return self.errors.push(FileError::new(file, Some(line), why));
-        }
-        if let Some(registry) = self.registry {
-            if let Err(error) = valid::check(&resource, node, registry) {
-                return self.errors.push(error);
-            }
-            self.notes.extend(notes::of(&resource, node));
-        }
-        self.resources.push(resource);
-    }
-}
-
 /// The resources of a document.
-fn members<'n>(document: &'n Node, file: &Arc<Path>) -> Result<Vec<&'n Node>, FileError> {
+pub(super) fn members<'n>(
+    document: &'n Node,
+    file: &Arc<Path>,
+) -> Result<Vec<&'n Node>, FileError> {
     let fail = |line, why| Err(FileError::new(Arc::clone(file), Some(line), why));
     if let Some(items) = document.items() {
         return Ok(items.iter().collect());
     }
     let type_url = document.field("@type").and_then(Node::text);
     let is_response = type_url.is_some_and(|url| message_name(url) == RESPONSE);
-    if document.field("@type").is_some() && !is_response {
+    let is_one = document.field("@type").is_some() && !is_response;
+    if is_one || policy::is_policy(document) {
         return Ok(vec![document]);
     }
     let Some(resources) = document.field("resources") else {
@@ -239,7 +166,7 @@ fn members<'n>(document: &'n Node, file: &Arc<Path>) -> Result<Vec<&'n Node>, Fi
     }
 }
 
-fn resource(node: &Node, file: &Arc<Path>) -> Result<FileResource, FileError> {
+pub(super) fn resource(node: &Node, file: &Arc<Path>) -> Result<FileResource, FileError> {
     let fail = |line, why| FileError::new(Arc::clone(file), Some(line), why);
     if !matches!(node.value, Value::Map(_)) {
         let found = node.describe();
@@ -299,7 +226,7 @@ fn name_field(descriptor: &MessageDescriptor) -> Option<&'static str> {
     }
 }
 
-fn message_name(type_url: &str) -> &str {
+pub(super) fn message_name(type_url: &str) -> &str {
     type_url.rsplit_once('/').map_or(type_url, |(_, name)| name)
 }
 

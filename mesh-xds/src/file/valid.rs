@@ -12,8 +12,12 @@ pub(super) fn check(
     node: Option<&Node>,
     registry: &Registry,
 ) -> Result<(), FileError> {
-    let Some(kind) = ResourceType::from_url(&resource.type_url) else { return Ok(()) };
-    parse_as(kind, resource, registry).map_err(|reject| {
+    let valid = match ResourceType::from_url(&resource.type_url) {
+        Some(kind) => parse_as(kind, resource, registry),
+        None if resource.is_authorization() => parse::authorizer(&resource.value).map(drop),
+        None => Ok(()),
+    };
+    valid.map_err(|reject| {
         let line = node.map_or(resource.origin.line, |node| line_of(node, &reject.path));
         let why = Why::Refused(reject.why.into());
         FileError::new(resource.origin.file.clone(), Some(line), why).at_path(reject.path.into())

@@ -4,13 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mesh_core::authz::{AuditLoggerFactory, Observer};
+#[cfg(feature = "file")]
+use mesh_core::filter::Guard;
 use mesh_core::filter::{ConnectionFactory, Factory};
 use mesh_core::record::Recorder;
 use tokio::runtime::Handle;
 
 use super::Mesh;
 use super::control::Control;
+#[cfg(feature = "file")]
+use super::policies::Policies;
 use crate::bootstrap::Bootstrap;
+#[cfg(all(feature = "file", feature = "tls"))]
+use crate::break_glass::{PublicKey, Verifier};
 #[cfg(feature = "file")]
 use crate::client::Files;
 use crate::client::{Client, Source};
@@ -18,9 +24,13 @@ use crate::edges::Edges;
 use crate::error::Error;
 #[cfg(feature = "testing")]
 use crate::file::Memory;
+#[cfg(feature = "file")]
+use crate::file::{Enforcer, Verify};
 #[cfg(feature = "tls")]
 use crate::identity::Identities;
 use crate::parse::Registry;
+#[cfg(feature = "file")]
+use crate::parse::Workload;
 use crate::parse::authz::Auditing;
 use crate::providers::Providers;
 #[cfg(feature = "tls")]
@@ -50,6 +60,14 @@ pub struct Builder {
     #[cfg(feature = "tls")]
     minimum: MinimumVersion,
     connection_filters: Vec<Arc<dyn ConnectionFactory>>,
+    #[cfg(feature = "file")]
+    policies: Option<PathBuf>,
+    #[cfg(feature = "file")]
+    workload: Option<Workload>,
+    #[cfg(feature = "file")]
+    observer: Option<Arc<dyn Observer>>,
+    #[cfg(all(feature = "file", feature = "tls"))]
+    break_glass: Option<(Arc<str>, PublicKey)>,
 }
 
 impl Mesh {
@@ -170,7 +188,8 @@ impl Builder {
     }
 
     /// Tells `observer`, such as an [`AuditLog`](crate::audit::AuditLog), of all that authorization
-    /// decides at servers, whatever the control plane says of audits. Default: nobody.
+    /// decides at servers, whatever the control plane says of audits, and of each request that an
+    /// emergency lets in. Default: nobody.
     pub fn audit(mut self, observer: Arc<dyn Observer>) -> Self {
         self.auditing = self.auditing.observed(observer);
         self
@@ -235,12 +254,46 @@ impl Builder {
         self
     }
 
+    /// Enforces the policies in this file or directory at every server of the mesh, wherever its
+    /// listener comes from: a request must pass both. Policies among the resources of
+    /// [`files`](Self::files) are enforced without it.
+    ///
+    /// They are read before [`build`](Self::build) returns, and again whenever they change. A set
+    /// with anything wrong in it is not taken: the one before stays in force.
+    #[cfg(feature = "file")]
+    pub fn authorization(mut self, path: impl Into<PathBuf>) -> Self {
+        self.policies = Some(path.into());
+        self
+    }
+
+    /// Is this workload to policies in files. Default: what the bootstrap says of the node, or the
+    /// files themselves.
+    #[cfg(feature = "file")]
+    pub fn workload(mut self, workload: Workload) -> Self {
+        self.workload = Some(workload);
+        self
+    }
+
+    /// Lets in what policies in files refuse while a document of kind `BreakGlass` among them lets
+    /// it in: one whose token is signed with the private half of `key` and whose audience is
+    /// `scope`. The audit log and the recorder are told of each such request.
+    /// Default: nothing is let in.
+    #[cfg(all(feature = "file", feature = "tls"))]
+    pub fn break_glass(mut self, scope: impl Into<Arc<str>>, key: PublicKey) -> Self {
+        self.break_glass = Some((scope.into(), key));
+        self
+    }
+
     /// Builds the mesh.
     ///
     /// # Errors
     /// When the bootstrap or the files are missing or malformed, or the control thread cannot be
     /// started.
     pub fn build(mut self) -> Result<Mesh, Error> {
+        #[cfg(feature = "file")]
+        {
+            self.observer = self.auditing.observer().cloned();
+        }
         let auditing = std::mem::take(&mut self.auditing);
         let mut registry = Registry::audited(auditing, std::mem::take(&mut self.filters));
         for factory in std::mem::take(&mut self.connection_filters) {
@@ -259,9 +312,69 @@ impl Builder {
         providers.identities.watch(&providers.handle, providers.recorder.clone());
         let registry = registry.certificate_providers(providers.names());
         let edges = self.edges.take().unwrap_or_default();
-        let source = self.source(&registry, control.handle())?;
+        #[cfg(feature = "file")]
+        let registry = self.for_workload(registry)?;
+        #[cfg(feature = "file")]
+        let (registry, policies) = self.policies(registry, &providers)?;
+        #[cfg(not(feature = "file"))]
+        let policies = None;
+        let (source, registry) = self.source(registry, &providers)?;
         let client = Client::start(source, registry, providers.clone(), edges);
-        Ok(Mesh::assemble(control, Box::new(client), providers))
+        Ok(Mesh::assemble(control, Box::new(client), (providers, policies)))
+    }
+
+    /// Policies are for the node of the bootstrap, unless somebody says otherwise.
+    #[cfg(feature = "file")]
+    fn for_workload(&mut self, registry: Registry) -> Result<Registry, Error> {
+        if let Some(workload) = self.workload.take() {
+            return Ok(registry.for_workload(workload));
+        }
+        if self.policies.is_some()
+            && self.bootstrap.is_none()
+            && let (Some(path), false) = (&self.file, self.wait)
+        {
+            self.bootstrap = Some(Bootstrap::from_file(path).map_err(Error::bootstrap)?);
+        }
+        Ok(match &self.bootstrap {
+            Some(bootstrap) => registry.for_workload(Workload::of_node(&bootstrap.node)),
+            None => registry,
+        })
+    }
+
+    /// What enforces the policies of one set of files.
+    #[cfg(feature = "file")]
+    fn enforcer(&self, registry: &Registry, providers: &Providers) -> Enforcer {
+        let guard = Arc::new(Guard::new(self.observer.clone(), providers.recorder.clone()));
+        Enforcer { guard, verifier: self.verifier(registry, providers) }
+    }
+
+    #[cfg(all(feature = "file", feature = "tls"))]
+    fn verifier(&self, registry: &Registry, providers: &Providers) -> Option<Arc<dyn Verify>> {
+        let (scope, key) = self.break_glass.clone()?;
+        let workload = registry.workload().cloned().unwrap_or_default();
+        let crypto = providers.identities.crypto().clone();
+        Some(Arc::new(Verifier { scope, key, crypto, workload }))
+    }
+
+    /// Without TLS there is no cryptography to verify a token with.
+    #[cfg(all(feature = "file", not(feature = "tls")))]
+    fn verifier(&self, _: &Registry, _: &Providers) -> Option<Arc<dyn Verify>> {
+        None
+    }
+
+    /// Starts to enforce local policies, if there are any.
+    #[cfg(feature = "file")]
+    fn policies(
+        &mut self,
+        registry: Registry,
+        providers: &Providers,
+    ) -> Result<(Registry, Option<Policies>), Error> {
+        let Some(path) = self.policies.take() else { return Ok((registry, None)) };
+        let enforcer = self.enforcer(&registry, providers);
+        let guard = enforcer.guard.clone();
+        let policies = Policies::start(&path, &registry, enforcer, &providers.handle);
+        let policies = policies.map_err(Error::file)?;
+        Ok((registry.guarded(guard), Some(policies)))
     }
 
     #[cfg(feature = "tls")]
@@ -276,26 +389,36 @@ impl Builder {
     }
 
     #[cfg_attr(not(feature = "file"), expect(unused_variables, reason = "only files need them"))]
-    fn source(self, registry: &Registry, handle: &Handle) -> Result<Source, Error> {
+    fn source(
+        self,
+        registry: Registry,
+        providers: &Providers,
+    ) -> Result<(Source, Registry), Error> {
         #[cfg(feature = "testing")]
         if let Some((text, memory)) = &self.text {
-            let (first, watcher) = memory.open(text, registry).map_err(Error::file)?;
-            let files = Files::watched(memory.path(), first, watcher);
-            return Ok(Source::Files(Box::new(files)));
+            let (first, watcher) = memory.open(text, &registry).map_err(Error::file)?;
+            let enforcer = self.enforcer(&registry, providers);
+            let guard = enforcer.guard.clone();
+            let files = Files::watched(memory.path(), first, watcher, enforcer);
+            return Ok((Source::Files(Box::new(files)), registry.guarded(guard)));
         }
         #[cfg(feature = "file")]
         if let Some(path) = &self.files {
-            let files = Files::open(path, registry, handle).map_err(Error::file)?;
-            return Ok(Source::Files(Box::new(files)));
+            let enforcer = self.enforcer(&registry, providers);
+            let guard = enforcer.guard.clone();
+            let files = Files::open(path, (&registry, enforcer), &providers.handle);
+            let files = files.map_err(Error::file)?;
+            return Ok((Source::Files(Box::new(files)), registry.guarded(guard)));
         }
         let bootstrap = match (self.plain, self.bootstrap, self.file) {
-            (true, ..) => return Ok(Source::Plain),
+            (true, ..) => return Ok((Source::Plain, registry)),
             (false, Some(bootstrap), _) => Ok(bootstrap),
-            (false, None, Some(path)) if self.wait => return Ok(Source::File(path)),
+            (false, None, Some(path)) if self.wait => return Ok((Source::File(path), registry)),
             (false, None, Some(path)) => Bootstrap::from_file(path),
             (false, None, None) => Bootstrap::from_env(),
         };
-        bootstrap.map(|it| Source::Bootstrap(Box::new(it))).map_err(Error::bootstrap)
+        let source = bootstrap.map(|it| Source::Bootstrap(Box::new(it)));
+        Ok((source.map_err(Error::bootstrap)?, registry))
     }
 }
 

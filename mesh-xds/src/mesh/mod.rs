@@ -4,6 +4,8 @@
 mod builder;
 mod control;
 mod fixed;
+#[cfg(all(feature = "ads", feature = "file"))]
+mod policies;
 
 use std::any::Any;
 use std::fmt;
@@ -17,6 +19,8 @@ use tokio::runtime::Handle;
 #[cfg(feature = "ads")]
 pub use builder::Builder;
 use control::Control;
+#[cfg(all(feature = "ads", feature = "file"))]
+use policies::Policies;
 
 use crate::error::Error;
 #[cfg(feature = "tls")]
@@ -24,6 +28,10 @@ use crate::identity::Identities;
 use crate::providers::Providers;
 use crate::roots::{RootHandle, Roots, ServerHandle};
 use crate::status::Status;
+
+/// Without files there are no policies in them.
+#[cfg(not(all(feature = "ads", feature = "file")))]
+type Policies = std::convert::Infallible;
 
 /// A service mesh that this program is a member of.
 ///
@@ -37,6 +45,8 @@ struct Inner {
     roots: Box<dyn Roots>,
     providers: Providers,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// What works for the mesh until its last handle is dropped.
+    _policies: Option<Policies>,
 }
 
 impl Mesh {
@@ -53,11 +63,16 @@ impl Mesh {
             handle: control.handle().clone(),
             recorder: None,
         };
-        Ok(Self::assemble(control, Box::new(roots), providers))
+        Ok(Self::assemble(control, Box::new(roots), (providers, None)))
     }
 
-    pub(crate) fn assemble(control: Control, roots: Box<dyn Roots>, providers: Providers) -> Self {
-        Self(Arc::new(Inner { control, roots, providers, attachment: OnceLock::new() }))
+    fn assemble(
+        control: Control,
+        roots: Box<dyn Roots>,
+        (providers, policies): (Providers, Option<Policies>),
+    ) -> Self {
+        let attachment = OnceLock::new();
+        Self(Arc::new(Inner { control, roots, providers, attachment, _policies: policies }))
     }
 
     /// The configuration of a target such as `xds:///greeter`, subscribed to as long as the handle

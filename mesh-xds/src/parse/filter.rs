@@ -9,14 +9,14 @@ use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter as Message;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 use envoy_types::pb::google::protobuf::Any;
-use mesh_core::filter::{ConnectionFactory, Factory, Side};
+use mesh_core::filter::{ConnectionFactory, Factory, Guard, Side};
 use mesh_core::route::{Override, Overrides};
 use mesh_core::snapshot::HttpFilter;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::authz::{Auditing, NetworkRbacFactory, RbacFactory};
 use super::value::{is_type, unpack};
-use super::{Path, Reject};
+use super::{Path, Reject, Workload, guard};
 
 /// What resources may refer to: filters, by the type of their configuration (those that come with
 /// the mesh, and others), and certificate providers, by name.
@@ -26,6 +26,8 @@ pub struct Registry {
     filters: FxHashMap<Box<str>, Arc<dyn Factory>>,
     overrides: FxHashMap<Box<str>, Arc<dyn Factory>>,
     connections: FxHashMap<Box<str>, Arc<dyn ConnectionFactory>>,
+    guards: Vec<Arc<Guard>>,
+    workload: Option<Workload>,
 }
 
 impl Registry {
@@ -46,6 +48,8 @@ impl Registry {
             filters: FxHashMap::default(),
             overrides: FxHashMap::default(),
             connections: FxHashMap::default(),
+            guards: Vec::new(),
+            workload: None,
         };
         for factory in built_in.into_iter().chain(factories) {
             let own = factory.type_url();
@@ -61,6 +65,26 @@ impl Registry {
     #[must_use]
     pub fn certificate_providers(self, names: impl IntoIterator<Item = Arc<str>>) -> Self {
         Self { providers: Providers::These(names.into_iter().collect()), ..self }
+    }
+
+    /// Puts `guard` among the filters of every server's listener, where no listener can leave it
+    /// out and no route can switch it off.
+    #[must_use]
+    pub fn guarded(mut self, guard: Arc<Guard>) -> Self {
+        self.guards.push(guard);
+        self
+    }
+
+    /// Reads local policies for `workload`. Default: the one that the files themselves speak of.
+    #[must_use]
+    pub fn for_workload(self, workload: Workload) -> Self {
+        Self { workload: Some(workload), ..self }
+    }
+
+    /// The workload that local policies are for, if it is known.
+    #[must_use]
+    pub fn workload(&self) -> Option<&Workload> {
+        self.workload.as_ref()
     }
 
     /// Takes any certificate provider for known: to check resources where those of their mesh are
@@ -141,6 +165,7 @@ pub(super) fn filters(
         if message.name.is_empty() {
             return Err(path.field("name").reject("is empty"));
         }
+        guard::refuse_name(&message.name, &path.field("name"))?;
         if !names.insert(&message.name) {
             return Err(path.field("name").reject(format_args!("{:?} stands twice", message.name)));
         }
@@ -160,6 +185,9 @@ pub(super) fn filters(
         if !is_router {
             filters.extend(filter(message, any, &known, &path)?);
         }
+    }
+    if side == Side::Server {
+        registry.guards.iter().for_each(|guard| guard::insert(guard, &mut filters));
     }
     Ok(filters)
 }
@@ -200,6 +228,7 @@ pub(super) fn overrides(
     messages.sort_unstable_by_key(|(name, _)| *name);
     for (name, any) in messages {
         let path = path.entry("typed_per_filter_config", name);
+        guard::refuse_name(name, &path)?;
         if let Some(entry) = override_of(name, any, registry, &path)? {
             into.insert(entry);
         }

@@ -13,7 +13,10 @@ pub mod authz;
 pub mod cluster;
 pub mod endpoints;
 mod filter;
+mod guard;
 pub mod listener;
+#[cfg(feature = "file")]
+mod local;
 mod matcher;
 mod metadata;
 mod reject;
@@ -23,6 +26,10 @@ pub mod route;
 mod tests;
 pub mod tls;
 mod value;
+mod workload;
 
 pub use filter::Registry;
+#[cfg(feature = "file")]
+pub(crate) use local::authorizer;
 pub use reject::{Path, Reject};
+pub use workload::Workload;

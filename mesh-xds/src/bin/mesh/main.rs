@@ -1,8 +1,10 @@
-//! `mesh`: checks files of resources, shows what they stand for, and verifies audit logs.
+//! `mesh`: checks files of resources, shows what they stand for, explains what they decide, and verifies
+//! audit logs.
 
 mod audit;
 mod check;
 mod expand;
+mod explain;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +36,17 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
+    /// Says what decides about a request, and which rule it is.
+    Explain {
+        #[command(subcommand)]
+        about: About,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum About {
+    /// Whether a request may pass, by the policies in a file or directory. Exits with 1 if not.
+    Authz(Box<explain::Question>),
 }
 
 fn main() -> ExitCode {
@@ -41,5 +54,6 @@ fn main() -> ExitCode {
         Command::Expand { path } => expand::run(&path),
         Command::Check { path } => check::run(&path),
         Command::Audit { command } => audit::run(command),
+        Command::Explain { about: About::Authz(question) } => explain::run(&question),
     }
 }

@@ -2,50 +2,67 @@
 //!
 //! ```text
 //! services.NAME ─► Listener NAME ─► RouteConfiguration NAME ─► Cluster NAME/VERSION …
-//! server.PLACE ─► Listener server/PLACE
+//! server.PLACE ─► Listener server/PLACE, with the RBAC filters that allow, deny and roles are
 //! ```
 //!
 //! It compiles to the same resources that a control plane sends, so everything after it is the
 //! same. Unlike the long form it can be judged while it is read: a mistake is reported where it was
 //! made, with line and column. `docs/configuration.md` has the grammar.
 
+mod access;
 mod action;
 mod address;
 mod cluster;
-mod cursor;
 mod matching;
+mod roles;
 mod server;
 mod service;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use self::cursor::Cursor;
+use self::roles::Roles;
+pub(super) use self::service::{any, resource};
 use self::settings::Settings;
+use super::cursor::{self, Cursor};
 use super::error::{FileError, Why};
+use super::policy::{self, Policies};
 use super::resources::FileResource;
 use super::tree::Node;
+use crate::parse::Workload;
 
 /// What `version` must be.
 const VERSION: &str = "mesh/v1";
+const KNOWN: &[&str] =
+    &["version", "defaults", "workload", "services", "roles", "bindings", "server"];
 
 /// Whether `document` is in the short form, well-formed or not.
 pub(super) fn is_short(document: &Node) -> bool {
     let long = ["@type", "resources"].iter().any(|key| document.field(key).is_some());
-    let short = ["version", "services", "defaults", "server"];
+    let short = ["version", "services", "defaults", "server", "workload"];
     !long && short.iter().any(|key| document.field(key).is_some())
+}
+
+/// What `document` says of the workload that this process is, if it does.
+pub(super) fn workload(document: &Node, file: &Arc<Path>) -> Option<Result<Workload, FileError>> {
+    let cursor = Cursor::root(document, file);
+    let entries = cursor.entries().ok()?;
+    let found = entries.into_iter().find(|(key, _)| *key == "workload");
+    found.map(|(_, cursor)| policy::workload(&cursor))
 }
 
 /// The resources that `document` stands for, or all that is wrong with it.
 pub(super) fn compile(
     document: &Node,
     file: &Arc<Path>,
+    policies: &Policies,
 ) -> Result<Vec<FileResource>, Vec<FileError>> {
     let root = Cursor::root(document, file);
-    let fields = root.fields(&["version", "defaults", "services", "server"]).map_err(one)?;
+    let fields = root.fields(KNOWN).map_err(one)?;
     let mut errors = Vec::new();
     let version = fields.required("version").and_then(|version| match version.text()? {
         VERSION => Ok(()),
@@ -67,9 +84,15 @@ pub(super) fn compile(
         errors.push(error);
         None
     });
+    let (roles, bindings) = (fields.get("roles"), fields.get("bindings"));
+    let roles = Roles::read(roles.as_ref(), bindings.as_ref(), policies.workload());
+    let roles = roles.unwrap_or_else(|error| {
+        errors.push(error);
+        Roles::default()
+    });
     let mut resources = Vec::new();
     for (place, server) in servers.unwrap_or_default() {
-        match server::compile(place, &server) {
+        match server::compile(place, &server, (policies, &roles)) {
             Ok(listener) => resources.push(listener),
             Err(wrong) => errors.push(wrong),
         }

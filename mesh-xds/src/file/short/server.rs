@@ -1,28 +1,36 @@
-//! A server: its listener, which serves everything within some bounds.
+//! A server: its listener, which serves everything within some bounds to those who may have it.
 
 use envoy_types::pb::envoy::config::core::v3::{Http2ProtocolOptions, HttpProtocolOptions};
-use envoy_types::pb::envoy::config::listener::v3::{Filter, FilterChain, Listener, filter};
+use envoy_types::pb::envoy::config::listener::v3::{Filter, Listener, filter};
 use envoy_types::pb::envoy::config::route::v3 as pb;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
 use envoy_types::pb::google::protobuf::UInt32Value;
 
 use super::address::Address;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Fields};
+use super::roles::Roles;
 use super::service::{any, is_name, manager, proto_duration, resource, route_configuration};
+use super::{access, tls};
 use crate::file::error::{FileError, Why};
+use crate::file::policy::{Mode, Policies};
 use crate::file::resources::FileResource;
 
 /// What the name of a server's listener begins with; the rest is where it listens.
 const PREFIX: &str = "server/";
 
 /// The listener of the server at `place`.
-pub(super) fn compile(place: &str, server: &Cursor<'_>) -> Result<FileResource, FileError> {
+pub(super) fn compile(
+    place: &str,
+    server: &Cursor<'_>,
+    (policies, roles): (&Policies, &Roles),
+) -> Result<FileResource, FileError> {
     let address = address(place).ok_or_else(|| {
         let why = "a server listens at `ip:port`, `[ip]:port` or `unix:path`".to_owned();
         server.fail_key(Why::Invalid(why))
     })?;
-    let known = ["idle_timeout", "max_connection_age", "max_concurrent_streams", "header_timeout"];
-    let fields = server.fields(&known)?;
+    let fields = server.fields(KNOWN)?;
+    let mode = mode(&fields, &address, policies)?;
+    let identity = fields.get("identity").map(|it| it.text()).transpose()?;
     let duration = |key| fields.get(key).map(|it| it.duration()).transpose();
     let streams = fields.get("max_concurrent_streams").map(|it| match it.number(u32::MAX)? {
         0 => Err(it.invalid("at least 1")),
@@ -38,7 +46,8 @@ pub(super) fn compile(place: &str, server: &Cursor<'_>) -> Result<FileResource, 
     };
     let name = format!("{PREFIX}{}", place.strip_prefix("unix:").unwrap_or(place));
     let routes = route_configuration(&name, vec![everything]);
-    let manager = hcm::HttpConnectionManager {
+    let access = access::filters(&fields, roles, policies.workload())?;
+    let mut manager = hcm::HttpConnectionManager {
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: duration("idle_timeout")?.map(proto_duration),
             max_connection_duration: duration("max_connection_age")?.map(proto_duration),
@@ -51,18 +60,25 @@ pub(super) fn compile(place: &str, server: &Cursor<'_>) -> Result<FileResource, 
         }),
         ..manager(hcm::http_connection_manager::RouteSpecifier::RouteConfig(routes))
     };
+    manager.http_filters.splice(..0, access);
     let filter = Filter {
         name: "manager".to_owned(),
         config_type: Some(filter::ConfigType::TypedConfig(any(&manager))),
     };
-    let chain = FilterChain { filters: vec![filter], ..Default::default() };
-    let listener = Listener {
-        name: name.clone(),
-        address: Some(address.to_proto()),
-        default_filter_chain: Some(chain),
-        ..Default::default()
-    };
+    let mut listener =
+        Listener { name: name.clone(), address: Some(address.to_proto()), ..Default::default() };
+    tls::chains(&mut listener, mode, identity.unwrap_or("default"), vec![filter]);
     Ok(resource(name, server.origin(), &listener))
+}
+
+/// Of what the server says and what policies say, the stricter.
+fn mode(fields: &Fields<'_>, address: &Address, policies: &Policies) -> Result<Mode, FileError> {
+    let own = fields.get("tls").map(|it| it.choice(MODES)).transpose()?;
+    let port = match address {
+        Address::Socket(address) => Some(address.port()),
+        Address::Unix(_) | Address::Dns(..) => None,
+    };
+    Ok(own.max(policies.mode(port)).unwrap_or(Mode::Disable))
 }
 
 fn address(place: &str) -> Option<Address> {
@@ -72,3 +88,17 @@ fn address(place: &str) -> Option<Address> {
         None => place.parse().ok().map(Address::Socket),
     }
 }
+
+const KNOWN: &[&str] = &[
+    "tls",
+    "identity",
+    "allow",
+    "deny",
+    "roles",
+    "idle_timeout",
+    "max_connection_age",
+    "max_concurrent_streams",
+    "header_timeout",
+];
+const MODES: &[(&str, Mode)] =
+    &[("strict", Mode::Strict), ("permissive", Mode::Permissive), ("disable", Mode::Disable)];

@@ -160,7 +160,7 @@ pub(super) fn route_configuration(name: &str, routes: Vec<pb::Route>) -> pb::Rou
     }
 }
 
-pub(super) fn resource<M: Message + Name>(
+pub(in crate::file) fn resource<M: Message + Name>(
     name: String,
     origin: Origin,
     message: &M,
@@ -169,7 +169,7 @@ pub(super) fn resource<M: Message + Name>(
     FileResource { type_url: M::type_url(), name, value, origin }
 }
 
-pub(super) fn any<M: Message + Name>(message: &M) -> Any {
+pub(in crate::file) fn any<M: Message + Name>(message: &M) -> Any {
     Any { type_url: M::type_url(), value: message.encode_to_vec() }
 }
 

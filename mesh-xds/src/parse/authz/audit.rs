@@ -44,7 +44,7 @@ impl Auditing {
         self
     }
 
-    pub(super) fn observer(&self) -> Option<&Arc<dyn Observer>> {
+    pub(crate) fn observer(&self) -> Option<&Arc<dyn Observer>> {
         self.observer.as_ref()
     }
 

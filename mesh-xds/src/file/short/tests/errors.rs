@@ -144,8 +144,8 @@ fn errors_outside_of_services_say_so_too() {
             "2:11: server[\"localhost:80\"]: a server listens at `ip:port`, `[ip]:port` or `unix:path`",
         ),
         (
-            "version: mesh/v1\nserver: { 0.0.0.0:80: { tls: strict } }",
-            "2:25: server[\"0.0.0.0:80\"]: unrecognized field `tls`",
+            "version: mesh/v1\nserver: { 0.0.0.0:80: { tsl: strict } }",
+            "2:25: server[\"0.0.0.0:80\"]: unrecognized field `tsl`",
         ),
         (
             "version: mesh/v1\nserver: { 0.0.0.0:80: { max_concurrent_streams: 0 } }",

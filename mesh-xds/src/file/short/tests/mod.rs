@@ -1,4 +1,5 @@
 mod errors;
+mod servers;
 
 use std::path::Path;
 

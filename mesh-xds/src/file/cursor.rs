@@ -1,4 +1,4 @@
-//! A value of the short form, with the way to it.
+//! A value that is written by hand, with the way to it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::file::tree::{Node, Value};
 
 /// Where a reader is. Knows enough to say what is wrong there.
 #[derive(Clone, Debug)]
-pub(super) struct Cursor<'n> {
+pub(in crate::file) struct Cursor<'n> {
     file: &'n Arc<Path>,
     node: &'n Node,
     /// Line and column of the key of this value, or of the value where it has none.
@@ -19,21 +19,21 @@ pub(super) struct Cursor<'n> {
 }
 
 impl<'n> Cursor<'n> {
-    pub(super) fn root(node: &'n Node, file: &'n Arc<Path>) -> Self {
+    pub(in crate::file) fn root(node: &'n Node, file: &'n Arc<Path>) -> Self {
         Self { file, node, key: (node.line, node.column), path: String::new() }
     }
 
-    pub(super) fn origin(&self) -> Origin {
+    pub(in crate::file) fn origin(&self) -> Origin {
         Origin { file: Arc::clone(self.file), line: self.key.0 }
     }
 
     /// Says `why` the value is wrong.
-    pub(super) fn fail(&self, why: Why) -> FileError {
+    pub(in crate::file) fn fail(&self, why: Why) -> FileError {
         self.fail_at((self.node.line, self.node.column), why)
     }
 
     /// Says `why` the key of the value is wrong.
-    pub(super) fn fail_key(&self, why: Why) -> FileError {
+    pub(in crate::file) fn fail_key(&self, why: Why) -> FileError {
         self.fail_at(self.key, why)
     }
 
@@ -42,24 +42,24 @@ impl<'n> Cursor<'n> {
         error.at_column(column).at_path(self.path.clone())
     }
 
-    pub(super) fn invalid(&self, why: impl Into<String>) -> FileError {
+    pub(in crate::file) fn invalid(&self, why: impl Into<String>) -> FileError {
         self.fail(Why::Invalid(why.into()))
     }
 
-    pub(super) fn mismatch(&self, expected: &str) -> FileError {
+    pub(in crate::file) fn mismatch(&self, expected: &str) -> FileError {
         let found = self.node.describe();
         self.fail(Why::Mismatch { expected: expected.to_owned(), found })
     }
 
-    pub(super) fn is_text(&self) -> bool {
+    pub(in crate::file) fn is_text(&self) -> bool {
         self.node.text().is_some()
     }
 
-    pub(super) fn is_list(&self) -> bool {
+    pub(in crate::file) fn is_list(&self) -> bool {
         self.node.items().is_some()
     }
 
-    pub(super) fn text(&self) -> Result<&'n str, FileError> {
+    pub(in crate::file) fn text(&self) -> Result<&'n str, FileError> {
         let unquoted = matches!(
             self.node.value,
             Value::Bool(_) | Value::Signed(_) | Value::Unsigned(_) | Value::Float(_)
@@ -68,7 +68,7 @@ impl<'n> Cursor<'n> {
         self.node.text().ok_or_else(|| self.mismatch(expected))
     }
 
-    pub(super) fn flag(&self) -> Result<bool, FileError> {
+    pub(in crate::file) fn flag(&self) -> Result<bool, FileError> {
         let Value::Bool(value) = self.node.value else {
             return Err(self.mismatch("true or false"));
         };
@@ -76,14 +76,14 @@ impl<'n> Cursor<'n> {
     }
 
     /// A whole number up to `max`.
-    pub(super) fn number(&self, max: u32) -> Result<u32, FileError> {
+    pub(in crate::file) fn number(&self, max: u32) -> Result<u32, FileError> {
         let mismatch = || self.mismatch(&format!("a number from 0 to {max}"));
         let Value::Unsigned(value) = self.node.value else { return Err(mismatch()) };
         u32::try_from(value).ok().filter(|value| *value <= max).ok_or_else(mismatch)
     }
 
     /// A number and a unit, such as `500ms`.
-    pub(super) fn duration(&self) -> Result<Duration, FileError> {
+    pub(in crate::file) fn duration(&self) -> Result<Duration, FileError> {
         let mismatch = || self.mismatch("a duration such as `500ms`, `2s` or `1m`");
         let text = self.node.text().ok_or_else(mismatch)?;
         let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(mismatch)?;
@@ -108,7 +108,7 @@ impl<'n> Cursor<'n> {
     }
 
     /// The one of `choices` that the text names.
-    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, FileError> {
+    pub(in crate::file) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, FileError> {
         let name = self.text()?;
         let found = choices.iter().find(|(choice, _)| *choice == name).map(|(_, value)| *value);
         found.ok_or_else(|| {
@@ -122,7 +122,7 @@ impl<'n> Cursor<'n> {
         })
     }
 
-    pub(super) fn items(&self) -> Result<Vec<Self>, FileError> {
+    pub(in crate::file) fn items(&self) -> Result<Vec<Self>, FileError> {
         let items = self.node.items().ok_or_else(|| self.mismatch("a list"))?;
         let item = |(at, node): (usize, &'n Node)| Self {
             file: self.file,
@@ -134,7 +134,7 @@ impl<'n> Cursor<'n> {
     }
 
     /// The entries of a mapping whose keys are the writer's.
-    pub(super) fn entries(&self) -> Result<Vec<(&'n str, Self)>, FileError> {
+    pub(in crate::file) fn entries(&self) -> Result<Vec<(&'n str, Self)>, FileError> {
         let entries = self.node.entries().ok_or_else(|| self.mismatch("a mapping"))?;
         let below = |entry: &'n crate::file::tree::Entry| {
             let mut path = self.path.clone();
@@ -146,7 +146,7 @@ impl<'n> Cursor<'n> {
     }
 
     /// The entries of a mapping that has no keys but those in `known`.
-    pub(super) fn fields(&self, known: &[&str]) -> Result<Fields<'n>, FileError> {
+    pub(in crate::file) fn fields(&self, known: &[&str]) -> Result<Fields<'n>, FileError> {
         let entries = self.entries()?;
         for (key, entry) in &entries {
             if !known.contains(key) {
@@ -162,19 +162,28 @@ impl<'n> Cursor<'n> {
 
 /// The entries of a mapping with known keys.
 #[derive(Debug)]
-pub(super) struct Fields<'n> {
+pub(in crate::file) struct Fields<'n> {
     at: Cursor<'n>,
     entries: Vec<(&'n str, Cursor<'n>)>,
 }
 
 impl<'n> Fields<'n> {
     /// The value of `key`; one that is left empty is none.
-    pub(super) fn get(&self, key: &str) -> Option<Cursor<'n>> {
+    pub(in crate::file) fn get(&self, key: &str) -> Option<Cursor<'n>> {
         let mut entries = self.entries.iter().filter(|(_, value)| value.node.value != Value::Null);
         entries.find(|(name, _)| *name == key).map(|(_, value)| value.clone())
     }
 
-    pub(super) fn required(&self, key: &'static str) -> Result<Cursor<'n>, FileError> {
+    pub(in crate::file) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The value of `key`, also one that is left empty: what narrows a policy may not vanish.
+    pub(in crate::file) fn entry(&self, key: &str) -> Option<Cursor<'n>> {
+        self.entries.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone())
+    }
+
+    pub(in crate::file) fn required(&self, key: &'static str) -> Result<Cursor<'n>, FileError> {
         self.get(key).ok_or_else(|| self.at.fail_key(Why::MissingName(key)))
     }
 
@@ -182,7 +191,7 @@ impl<'n> Fields<'n> {
     ///
     /// # Errors
     /// When there are two of them.
-    pub(super) fn one_of(
+    pub(in crate::file) fn one_of(
         &self,
         keys: &[&'static str],
     ) -> Result<Option<(&'static str, Cursor<'n>)>, FileError> {
