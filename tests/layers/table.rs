@@ -150,6 +150,7 @@ pub(crate) const CRATES: &[Crate] = &[
                     "layer",
                     "client",
                     "server",
+                    "side",
                     "tls",
                     "xds",
                     "testing",

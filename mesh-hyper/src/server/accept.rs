@@ -50,7 +50,7 @@ where
     let shared = Arc::new(Shared {
         status: status.clone(),
         settings,
-        timers: context.timers.clone(),
+        context,
         on_accept: server.on_accept,
         handshakes: AtomicUsize::new(0),
     });

@@ -23,6 +23,7 @@ mod outgoing;
 mod peer;
 mod probes;
 mod settings;
+mod side;
 pub mod signal;
 mod socket;
 mod state;

@@ -26,15 +26,15 @@ use super::body::ServerBody;
 use super::peer::{Accepted, OnAccept, Peer};
 use super::settings::Settings;
 use super::state::Status;
+use crate::context::Context;
 use crate::error::BoxError;
 use crate::transport::connect::Io;
-use crate::transport::timer::Timers;
 
 /// What all connections of a server share.
 pub(super) struct Shared {
     pub(super) status: Arc<Status>,
     pub(super) settings: Settings,
-    pub(super) timers: Arc<Timers>,
+    pub(super) context: Arc<Context>,
     pub(super) on_accept: Option<OnAccept>,
     /// Connections that have not shown yet what they are.
     pub(super) handshakes: AtomicUsize,
@@ -44,7 +44,7 @@ pub(super) struct Shared {
 pub(super) struct Connected {
     pub(super) peer: Peer,
     pub(super) scheme: &'static str,
-    pub(super) timers: Arc<Timers>,
+    pub(super) context: Arc<Context>,
     /// Streams that the client has reset before they were answered.
     pub(super) resets: AtomicU32,
     /// What each request has in its extensions.
@@ -153,7 +153,7 @@ async fn shake(
     let connected = Arc::new(Connected {
         peer,
         scheme: "http",
-        timers: shared.timers.clone(),
+        context: shared.context.clone(),
         resets: AtomicU32::new(0),
         extensions,
     });

@@ -6,3 +6,4 @@ mod kit;
 mod lifecycle;
 mod probes;
 mod raw;
+mod side;
