@@ -15,6 +15,10 @@ use mesh_core::snapshot::HttpFilter;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::authz::{NetworkRbacFactory, RbacFactory};
+#[cfg(feature = "tls")]
+use super::ext_authz::ExtAuthzFactory;
+#[cfg(feature = "tls")]
+use super::jwt::JwtFactory;
 use super::value::{is_type, unpack};
 use super::{Path, Reject};
 
@@ -32,14 +36,13 @@ impl Registry {
     /// Knows, besides those that come with the mesh, the filters that `factories` make. Of two for
     /// one type the last counts.
     pub fn new(factories: impl IntoIterator<Item = Arc<dyn Factory>>) -> Self {
-        let built_in: [Arc<dyn Factory>; 1] = [Arc::new(RbacFactory::default())];
         let mut registry = Self {
             providers: Providers::default(),
             filters: FxHashMap::default(),
             overrides: FxHashMap::default(),
             connections: FxHashMap::default(),
         };
-        for factory in built_in.into_iter().chain(factories) {
+        for factory in built_in().into_iter().chain(factories) {
             let own = factory.type_url();
             let per_route = message_name(factory.override_type_url().unwrap_or(own)).into();
             registry.filters.insert(message_name(own).into(), factory.clone());
@@ -97,6 +100,18 @@ impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.filters.keys()).finish()
     }
+}
+
+/// What comes with the mesh.
+fn built_in() -> Vec<Arc<dyn Factory>> {
+    vec![
+        Arc::new(RbacFactory::default()),
+        // Without cryptography, whatever asks for tokens is refused.
+        #[cfg(feature = "tls")]
+        Arc::new(JwtFactory::default()),
+        #[cfg(feature = "tls")]
+        Arc::new(ExtAuthzFactory),
+    ]
 }
 
 #[derive(Clone)]

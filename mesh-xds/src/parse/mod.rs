@@ -12,7 +12,13 @@
 pub mod authz;
 pub mod cluster;
 pub mod endpoints;
+#[cfg(feature = "tls")]
+pub mod ext_authz;
+#[cfg(feature = "tls")]
+mod field_name;
 mod filter;
+#[cfg(feature = "tls")]
+pub mod jwt;
 pub mod listener;
 mod matcher;
 mod metadata;

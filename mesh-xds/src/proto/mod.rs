@@ -13,7 +13,11 @@
 mod descriptors;
 pub mod eds;
 mod labels;
+mod metadata;
 pub mod wire;
 
 #[cfg(feature = "file")]
 pub use descriptors::{is_sensitive, pool};
+pub(crate) use metadata::fields;
+#[cfg(feature = "tls")]
+pub(crate) use metadata::structure;
