@@ -1,7 +1,9 @@
 //! The JSON-like values of protobuf, and those of metadata.
 
+#[cfg(feature = "tls")]
+use envoy_types::pb::google::protobuf::ListValue;
 use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{ListValue, Struct, Value as Message};
+use envoy_types::pb::google::protobuf::{Struct, Value as Message};
 use mesh_core::metadata::{Fields, Value};
 
 /// The fields of `message`. How deep values are was bounded when it was decoded.
