@@ -59,6 +59,7 @@ pub mod cluster;
 pub mod deadline;
 pub mod filter;
 pub mod identity;
+pub mod jwt;
 pub mod lb;
 pub mod listener;
 pub mod matcher;

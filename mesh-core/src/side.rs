@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 /// One unary call.
 #[derive(Clone, Debug)]
@@ -23,10 +23,21 @@ pub struct Call {
     pub path: Arc<str>,
     /// Further header fields.
     pub headers: HeaderMap,
-    /// The request message, without gRPC framing.
+    /// How it is spoken.
+    pub encoding: Encoding,
+    /// The request message, without gRPC framing; in HTTP the body.
     pub message: Bytes,
     /// Bound on the whole call, waiting for a connection included.
     pub timeout: Duration,
+}
+
+/// How a [`Call`] is spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// A unary gRPC call: a status other than 0 is a [`Failure::Status`].
+    Grpc,
+    /// A plain HTTP request: whatever status comes back is a [`Reply`].
+    Http(Method),
 }
 
 /// What came back.
@@ -36,7 +47,7 @@ pub struct Reply {
     pub status: StatusCode,
     /// Header fields.
     pub headers: HeaderMap,
-    /// The response message, without gRPC framing.
+    /// The response message, without gRPC framing; in HTTP the body.
     pub message: Bytes,
 }
 

@@ -38,6 +38,7 @@ mod pool;
 mod report;
 mod runtime;
 mod server;
+mod side;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "tls")]

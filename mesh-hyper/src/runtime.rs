@@ -17,6 +17,11 @@ pub(crate) fn wall() -> std::time::SystemTime {
     std::time::SystemTime::now()
 }
 
+/// The same in seconds since 1970; 0 before that, when nothing is valid yet.
+pub(crate) fn unix() -> u64 {
+    wall().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// The time `duration` from now; as good as never if that cannot be told.
 #[inline]
 pub(crate) fn after(duration: Duration) -> Instant {

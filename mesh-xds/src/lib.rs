@@ -50,6 +50,8 @@ pub(crate) mod fixtures;
 pub mod graph;
 #[cfg(feature = "tls")]
 pub mod identity;
+#[cfg(feature = "tls")]
+pub mod jwt;
 #[cfg(feature = "mesh")]
 mod mesh;
 pub mod name;
@@ -59,6 +61,8 @@ pub mod proto;
 mod providers;
 #[cfg(feature = "mesh")]
 mod roots;
+#[cfg(feature = "tls")]
+mod side;
 #[cfg(feature = "mesh")]
 mod status;
 #[cfg(feature = "testing")]

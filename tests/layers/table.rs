@@ -51,7 +51,8 @@ const SANS_IO: &str = "the sans-IO part of mesh-xds has no runtime and no transp
 const NO_PROTO: &str = "nothing above mesh-xds knows protobuf";
 
 /// The part of mesh-xds that takes bytes and time as arguments.
-const XDS_SANS_IO: &[&str] = &["proto", "name", "bootstrap", "parse", "ads", "graph", "lrs"];
+const XDS_SANS_IO: &[&str] =
+    &["proto", "name", "bootstrap", "parse", "ads", "graph", "lrs", "jwt", "side"];
 
 pub(crate) const CRATES: &[Crate] = &[
     Crate {
@@ -77,7 +78,7 @@ pub(crate) const CRATES: &[Crate] = &[
             Row {
                 modules: &[
                     "route", "cluster", "retry", "limit", "breaker", "outlier", "fault", "authz",
-                    "lb", "listener",
+                    "lb", "listener", "jwt",
                 ],
                 siblings: Siblings::Closed(&[("lb", "cluster"), ("outlier", "cluster")]),
             },
@@ -117,7 +118,6 @@ pub(crate) const CRATES: &[Crate] = &[
             },
             Row {
                 modules: &[
-                    "side",
                     "break_glass",
                     "client",
                     "identity",
@@ -155,6 +155,7 @@ pub(crate) const CRATES: &[Crate] = &[
                     "layer",
                     "client",
                     "server",
+                    "side",
                     "tls",
                     "xds",
                     "testing",

@@ -173,6 +173,7 @@ mod tests {
         let (mut rng, mut changes) = (XorShift::new(1), HeaderChanges::default());
         let mut context = Context {
             now: crate::testing::at(0),
+            wall: 0,
             peer: None,
             route: None,
             metadata: Metadata::default(),

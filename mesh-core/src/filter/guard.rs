@@ -130,6 +130,7 @@ mod tests {
         let (mut rng, mut changes) = (XorShift::new(1), HeaderChanges::default());
         let mut context = Context {
             now: crate::testing::at(second),
+            wall: 0,
             peer: None,
             route: None,
             metadata: Metadata::default(),

@@ -18,6 +18,7 @@ mod local;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod writable;
 
 use std::any::Any;
 use std::fmt;
@@ -31,6 +32,7 @@ pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
 pub use guard::Guard;
 pub use local::LocalResponse;
 pub use slot::Slot;
+pub use writable::is_writable;
 
 use crate::identity::Peer;
 use crate::metadata::Metadata;
@@ -51,7 +53,7 @@ pub enum Step {
     /// Ask again at this time, or when it is past.
     WaitUntil(Instant),
     /// Send this call and ask again with its result in [`Context::answer`].
-    Ask(side::Call),
+    Ask(Box<side::Call>),
     /// Answer it here.
     Respond(LocalResponse),
 }
@@ -60,6 +62,8 @@ pub enum Step {
 pub struct Context<'a> {
     /// The current time.
     pub now: Instant,
+    /// The date and time, in seconds since 1970: what tokens are valid by.
+    pub wall: u64,
     /// Who has sent the request; `None` in a client, where it is the application itself.
     pub peer: Option<&'a Peer>,
     /// The route that the request falls under, if it is known.
@@ -104,11 +108,12 @@ impl HeaderChanges {
         for name in self.remove.drain(..) {
             headers.remove(name);
         }
+        // A map that is full, as no message can be, is left as it is rather than panicking.
         for (name, value) in self.set.drain(..) {
-            headers.insert(name, value);
+            let _ = headers.try_insert(name, value);
         }
         for (name, value) in self.append.drain(..) {
-            headers.append(name, value);
+            let _ = headers.try_append(name, value);
         }
     }
 }
@@ -192,6 +197,13 @@ pub trait Factory: Send + Sync {
     /// As for [`parse`](Self::parse).
     fn parse_override(&self, message: &[u8]) -> Result<Settings, String> {
         self.parse(message)
+    }
+
+    /// The clusters that filters of `settings`, which the listener configures, send side calls to
+    /// ([`Step::Ask`]). They are wanted as those of routes are. Default: none.
+    fn clusters(&self, settings: &Settings) -> Vec<Arc<str>> {
+        let _ = settings;
+        Vec::new()
     }
 
     /// The filter for a route: `base` from the listener, `overrides` from least to most specific.

@@ -70,6 +70,7 @@ fn drive(passage: &mut Passage) -> (usize, u32, Option<Step>) {
         let now = crate::testing::at(0);
         let mut cx = Context {
             now,
+            wall: 0,
             peer: None,
             route: None,
             metadata: Metadata::default(),

@@ -98,6 +98,12 @@ impl RouteMatch {
         self
     }
 
+    /// Whether the request matches, whatever the [`fraction`](Self::fraction).
+    #[must_use]
+    pub fn matches(&self, head: &RequestHead<'_>) -> bool {
+        self.path.matches(head.path) && self.obstacle(head).is_none()
+    }
+
     /// The first condition besides path and fraction that does not hold.
     pub(super) fn obstacle(&self, head: &RequestHead<'_>) -> Option<Obstacle<'_>> {
         if self.grpc_only && head.protocol != Protocol::Grpc {

@@ -20,6 +20,17 @@ pub struct HttpFilter {
 }
 
 impl HttpFilter {
+    /// The clusters that `filters` send side calls to, each once and in order.
+    pub fn clusters(filters: &[Self]) -> Vec<Arc<str>> {
+        let named = filters.iter().flat_map(|it| it.factory.clusters(&it.settings));
+        named.fold(Vec::new(), |mut names, name| {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+            names
+        })
+    }
+
     /// The chain that `filters` make under `levels`, of which the last with an entry counts.
     pub(super) fn chain(filters: &[Self], levels: &[&Overrides]) -> Chain {
         let mut entries = Vec::new();

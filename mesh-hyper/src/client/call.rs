@@ -214,6 +214,7 @@ impl Call {
             runtime::with_rng(|rng| {
                 let mut context = filter::Context {
                     now,
+                    wall: runtime::unix(),
                     peer: None,
                     route: Some(route),
                     metadata: Metadata::default(),

@@ -206,7 +206,7 @@ async fn filter(
                 runtime::sleep_until(at).await;
                 None
             }
-            Some(Step::Ask(side)) => Some(Side::new(target).unary(side).await),
+            Some(Step::Ask(side)) => Some(Side::new(target).unary(*side).await),
             Some(Step::Respond(local)) => {
                 passing.finish(End::Complete);
                 return Err(Box::new(Ok(answer::local(local, &call.head(target)))));

@@ -50,11 +50,11 @@ where
     let shared = Arc::new(Shared {
         status: status.clone(),
         settings,
-        timers: context.timers.clone(),
+        recorder: context.recorder.clone(),
+        context,
         on_accept: server.on_accept,
         greet: server.greet,
         trusted: server.trusted.into(),
-        recorder: context.recorder.clone(),
         handshakes: AtomicUsize::new(0),
     });
     let mut herald = Herald { address, told: None, listener: server.on_state };

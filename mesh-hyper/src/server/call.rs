@@ -95,7 +95,7 @@ impl<S: Service<Request<ServerBody>>> Call<S, S::Future> {
 }
 
 /// Deadline, route and filters of a request whose head is canonical.
-fn begin(tail: &mut Tail, routes: &Routes, mut request: Request<ServerBody>) -> Begin {
+fn begin(tail: &mut Tail, routes: &Arc<Routes>, mut request: Request<ServerBody>) -> Begin {
     let (connected, protocol) = (tail.connected.clone(), tail.protocol);
     if let Some(answer) = path::rewrite(&mut request, routes.paths, protocol) {
         return Begin::Decided(answer);
@@ -132,7 +132,8 @@ fn begin(tail: &mut Tail, routes: &Routes, mut request: Request<ServerBody>) -> 
                 return Begin::Decided(answer::local(local, protocol));
             }
             Progress::Waits(step) => {
-                let waiting = filters::wait(connected, request, (route, passage), step);
+                let waiting =
+                    filters::wait((connected, routes.clone()), request, (route, passage), step);
                 return Begin::Filtering(Box::pin(waiting), answer);
             }
         }

@@ -6,11 +6,13 @@ use http::Request;
 use mesh_core::filter::{self, HeaderChanges, LocalResponse, Passage, Step};
 use mesh_core::metadata::Metadata;
 use mesh_core::route::Route;
-use mesh_core::side::{Failure, Reply};
+use mesh_core::side::{Failure, Reply, SideCalls};
+use mesh_core::snapshot::Routes;
 
 use super::body::ServerBody;
 use super::connection::Connected;
 use super::head;
+use super::side::Side;
 use crate::runtime;
 
 /// How far a request has come.
@@ -39,6 +41,7 @@ pub(super) fn advance(
             runtime::with_rng(|rng| {
                 let mut context = filter::Context {
                     now,
+                    wall: runtime::unix(),
                     peer,
                     route: Some(route),
                     metadata: Metadata::default(),
@@ -66,7 +69,7 @@ pub(super) type Filtered = (Passage, Result<Request<ServerBody>, LocalResponse>)
 
 /// Goes on from `step`, at which a filter waits.
 pub(super) async fn wait(
-    connected: Arc<Connected>,
+    (connected, routes): (Arc<Connected>, Arc<Routes>),
     mut request: Request<ServerBody>,
     (route, mut passage): (Arc<Route>, Passage),
     mut step: Step,
@@ -77,8 +80,10 @@ pub(super) async fn wait(
                 runtime::sleep_until(at).await;
                 None
             }
-            // A server has no clusters to ask: its filters decide without an answer.
-            Step::Ask(call) => Some(Err(Failure::NoCluster(call.cluster))),
+            Step::Ask(call) => {
+                let side = Side { context: &connected.context, routes: &routes };
+                Some(side.unary(*call).await)
+            }
             Step::Continue | Step::Respond(_) | _ => None,
         };
         match advance(&connected, &mut request, (&route, &mut passage), answer) {

@@ -25,6 +25,7 @@ mod peer;
 mod probes;
 pub(crate) mod secure;
 mod settings;
+mod side;
 pub mod signal;
 mod socket;
 mod state;

@@ -42,7 +42,7 @@ impl Tail {
     /// Whether the deadline has passed; otherwise the task of `cx` is woken when it does.
     #[inline]
     pub(super) fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        self.timer.poll(&self.connected.timers, cx)
+        self.timer.poll(&self.connected.context.timers, cx)
     }
 
     /// Gives everything back; the request ended as `end` says.
@@ -82,7 +82,7 @@ impl Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
-        self.timer.cancel(&self.connected.timers);
+        self.timer.cancel(&self.connected.context.timers);
     }
 }
 

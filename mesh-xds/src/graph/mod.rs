@@ -14,8 +14,9 @@
 //! reaches the live cluster and nothing else. Bad news of a resource that is in use keeps it in use
 //! (gRFC A88). What no root leads to is dropped.
 //!
-//! A server is a root that ends at its routes: it switches to a listener when each of the routes
-//! that the listener names has a value or an error (gRFC A36).
+//! A server is a root that ends at its routes, and at the clusters that its filters send side calls
+//! to: it switches to a listener when each of what the listener names has a value or an error
+//! (gRFC A36).
 
 mod aggregate;
 mod apply;

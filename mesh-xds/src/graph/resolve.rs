@@ -10,7 +10,7 @@ use std::sync::Arc;
 use mesh_core::cluster::Address;
 use mesh_core::cluster::{Assignment, Cluster, Discovery};
 use mesh_core::route::Table;
-use mesh_core::snapshot::{ClusterSlot, Root, Routing, ServerRoot};
+use mesh_core::snapshot::{ClusterSlot, HttpFilter, Root, Routing, ServerRoot};
 
 use super::node::Settled;
 use super::resource::Resource;
@@ -245,8 +245,18 @@ impl Walk<'_> {
                 }
             }
         }
+        if listener.clusters().any(|name| self.settled(&name, true).is_none()) {
+            return waiting;
+        }
         ServerView::Serving(listener.clone(), tables)
     }
+}
+
+/// The clusters that a client's listener and routes name.
+fn clusters((listener, table): &(Arc<ClientListener>, Arc<Table>)) -> Vec<Arc<str>> {
+    let mut names = table.clusters().to_vec();
+    names.extend(HttpFilter::clusters(&listener.filters));
+    names
 }
 
 /// What the graph whose resources `store` has must have come to.
@@ -265,6 +275,12 @@ pub(super) fn resolve(store: &Graph, wishes: &BTreeMap<RootId, Wish>, before: &V
         }
         if let Some(address) = &wish.server {
             let server = walk.server(&wish.listener, address, before.servers.get(id));
+            if let Some(Listener::Server(newest)) = good {
+                direct.extend(newest.clusters().map(|name| name.to_string()));
+            }
+            if let ServerView::Serving(listener, _) = &server {
+                direct.extend(listener.clusters().map(|name| name.to_string()));
+            }
             view.servers.insert(*id, server);
             continue;
         }
@@ -277,13 +293,13 @@ pub(super) fn resolve(store: &Graph, wishes: &BTreeMap<RootId, Wish>, before: &V
             Err(true) => (None, None),
             Err(false) => (current, None),
             Ok(set) => {
-                let mut names = set.1.clusters().iter();
-                let is_complete = names.all(|name| walk.settled(name, true).is_some());
+                let is_complete =
+                    clusters(&set).iter().all(|name| walk.settled(name, true).is_some());
                 if is_complete { (Some(set), None) } else { (current, Some(set)) }
             }
         };
         for set in current.iter().chain(&candidate) {
-            direct.extend(set.1.clusters().iter().map(|name| name.to_string()));
+            direct.extend(clusters(set).iter().map(|name| name.to_string()));
         }
         direct.extend(wish.demands.iter().cloned());
         let root = match current {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use mesh_core::route::Table;
-use mesh_core::snapshot::{Chains, ClusterSlot, Presence, Root, Snapshot, Stamp};
+use mesh_core::snapshot::{Chains, ClusterSlot, HttpFilter, Presence, Root, Snapshot, Stamp};
 
 use super::arena::Key;
 use super::node::{Settled, User, take_one};
@@ -71,6 +71,8 @@ pub(super) struct Set {
     version: Arc<str>,
     /// Parallel to the table's clusters.
     pub(super) clusters: Box<[Key]>,
+    /// Those that the filters send side calls to.
+    side: Box<[(Arc<str>, Key)]>,
 }
 
 /// What listener and routes say.
@@ -100,6 +102,10 @@ impl RootNode {
 }
 
 impl Set {
+    fn all_clusters(&self) -> impl Iterator<Item = &Key> {
+        self.clusters.iter().chain(self.side.iter().map(|(_, key)| key))
+    }
+
     fn is(&self, listener: &Arc<ClientListener>, table: &Arc<Table>) -> bool {
         Arc::ptr_eq(&self.listener, listener) && Arc::ptr_eq(&self.table, table)
     }
@@ -120,6 +126,9 @@ impl Graph {
 
     /// One of the clusters that a root's candidate waits for is known.
     pub(super) fn dependency_settled(&mut self, id: RootId) {
+        if self.touch_server(id) {
+            return;
+        }
         if let Some(root) = self.roots.get_mut(&id) {
             root.open = root.open.saturating_sub(1);
             if root.open == 0 {
@@ -130,6 +139,9 @@ impl Graph {
 
     /// A cluster of a root is to be shown anew.
     pub(super) fn slot_changed(&mut self, id: RootId) {
+        if self.touch_server(id) {
+            return;
+        }
         if let Some(root) = self.roots.get_mut(&id) {
             root.is_stale = true;
             self.touch_root(id);
@@ -302,13 +314,15 @@ impl Graph {
             Some(key)
         };
         let clusters = table.clusters().iter().filter_map(&mut hold).collect();
+        let side = HttpFilter::clusters(&listener.filters).into_iter();
+        let side = side.filter_map(|name| hold(&name).map(|key| (name, key))).collect();
         let Some(root) = self.roots.get_mut(&id) else { return };
         // The same filters over the same routes keep what they remember.
         let kept = root.current.as_ref().filter(|c| c.is(&listener, &table));
         let chains = kept.map(|c| c.chains.clone());
         let chains = chains.unwrap_or_else(|| Arc::new(Chains::new(&listener.filters, &table)));
         root.open = open;
-        root.candidate = Some(Set { listener, table, chains, version, clusters });
+        root.candidate = Some(Set { listener, table, chains, version, clusters, side });
     }
 
     fn release_candidate(&mut self, id: RootId) {
@@ -318,7 +332,7 @@ impl Graph {
     }
 
     fn release_set(&mut self, id: RootId, set: &Set) {
-        for key in &set.clusters {
+        for key in set.all_clusters() {
             self.release_cluster(*key, User::Table(id));
         }
     }
@@ -362,6 +376,9 @@ impl Graph {
             .with_chains(set.chains.clone())
             .with_max_stream_duration(set.listener.max_stream_duration)
             .with_stamp(stamp);
+        for (name, key) in &set.side {
+            snapshot = snapshot.with_named(name.clone(), slot(key));
+        }
         for (name, Demanded { key, .. }) in &root.demands {
             let is_known = |key| self.clusters.get(key).map(|n| n.settled != Settled::Waiting);
             if is_known(*key) == Some(true) {
@@ -373,7 +390,7 @@ impl Graph {
 
     fn waits_for(&self, id: RootId) -> Arc<str> {
         let Some(root) = self.roots.get(&id) else { return Arc::default() };
-        let clusters = root.candidate.iter().flat_map(|set| set.clusters.iter());
+        let clusters = root.candidate.iter().flat_map(Set::all_clusters);
         let mut waiting = clusters.filter(|key| {
             self.clusters.get(**key).is_some_and(|node| node.settled == Settled::Waiting)
         });

@@ -15,6 +15,10 @@ use mesh_core::snapshot::HttpFilter;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::authz::{Auditing, NetworkRbacFactory, RbacFactory};
+#[cfg(feature = "tls")]
+use super::ext_authz::ExtAuthzFactory;
+#[cfg(feature = "tls")]
+use super::jwt::JwtFactory;
 use super::value::{is_type, unpack};
 use super::{Path, Reject, Workload, guard};
 
@@ -42,7 +46,6 @@ impl Registry {
         auditing: Auditing,
         factories: impl IntoIterator<Item = Arc<dyn Factory>>,
     ) -> Self {
-        let built_in: [Arc<dyn Factory>; 1] = [Arc::new(RbacFactory::new(auditing.clone()))];
         let mut registry = Self {
             providers: Providers::default(),
             filters: FxHashMap::default(),
@@ -51,7 +54,7 @@ impl Registry {
             guards: Vec::new(),
             workload: None,
         };
-        for factory in built_in.into_iter().chain(factories) {
+        for factory in built_in(&auditing).into_iter().chain(factories) {
             let own = factory.type_url();
             let per_route = message_name(factory.override_type_url().unwrap_or(own)).into();
             registry.filters.insert(message_name(own).into(), factory.clone());
@@ -129,6 +132,18 @@ impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.filters.keys()).finish()
     }
+}
+
+/// What comes with the mesh.
+fn built_in(auditing: &Auditing) -> Vec<Arc<dyn Factory>> {
+    vec![
+        Arc::new(RbacFactory::new(auditing.clone())),
+        // Without cryptography, whatever asks for tokens is refused.
+        #[cfg(feature = "tls")]
+        Arc::new(JwtFactory::default()),
+        #[cfg(feature = "tls")]
+        Arc::new(ExtAuthzFactory),
+    ]
 }
 
 #[derive(Clone)]

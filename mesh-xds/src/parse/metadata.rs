@@ -1,11 +1,10 @@
-//! `Metadata` and the JSON-like values in it.
+//! `Metadata`.
 
 use envoy_types::pb::envoy::config::core::v3 as core;
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Struct, Value as Message};
-use mesh_core::metadata::{Fields, Metadata, Value};
+use mesh_core::metadata::Metadata;
 
 use super::{Path, Reject};
+use crate::proto::fields;
 
 /// The values in `message`. Typed ones are extensions' own, and are left out.
 pub(super) fn metadata(
@@ -22,20 +21,4 @@ pub(super) fn metadata(
         metadata.add(name, fields(content)).map_err(refuse)?;
     }
     Ok(metadata)
-}
-
-/// How deep values are was bounded when the message was decoded.
-pub(super) fn fields(message: &Struct) -> Fields {
-    message.fields.iter().map(|(name, field)| (name.as_str(), value(field))).collect()
-}
-
-fn value(message: &Message) -> Value {
-    match &message.kind {
-        None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::BoolValue(value)) => Value::Bool(*value),
-        Some(Kind::NumberValue(number)) => Value::Number(*number),
-        Some(Kind::StringValue(text)) => text.as_str().into(),
-        Some(Kind::ListValue(list)) => Value::List(list.values.iter().map(value).collect()),
-        Some(Kind::StructValue(message)) => Value::Struct(fields(message)),
-    }
 }

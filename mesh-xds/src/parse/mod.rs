@@ -12,8 +12,14 @@
 pub mod authz;
 pub mod cluster;
 pub mod endpoints;
+#[cfg(feature = "tls")]
+pub mod ext_authz;
+#[cfg(feature = "tls")]
+mod field_name;
 mod filter;
 mod guard;
+#[cfg(feature = "tls")]
+pub mod jwt;
 pub mod listener;
 #[cfg(feature = "file")]
 mod local;

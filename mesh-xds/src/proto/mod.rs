@@ -15,6 +15,7 @@
 mod descriptors;
 pub mod eds;
 mod labels;
+mod metadata;
 mod typed_struct;
 pub mod wire;
 #[cfg(feature = "ads")]
@@ -22,4 +23,7 @@ pub mod workload;
 
 #[cfg(feature = "file")]
 pub use descriptors::{is_sensitive, pool};
+pub(crate) use metadata::fields;
+#[cfg(feature = "tls")]
+pub(crate) use metadata::structure;
 pub use typed_struct::TypedStruct;

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cluster::Keepalive;
+use crate::cluster::{Cluster, Keepalive};
 use crate::filter::{ConnectionFilter, Denial};
 use crate::identity::{Forwarded, Peer, ServerTls};
 use crate::listener::{Connection, Selector};
 use crate::request::Paths;
 use crate::route::Table;
-use crate::snapshot::{Chains, HttpFilter, Stamp};
+use crate::snapshot::{Chains, ClusterSlot, HttpFilter, Stamp};
 
 /// One complete configuration of a server.
 #[derive(Clone, Debug)]
@@ -92,7 +92,9 @@ pub struct Routes {
     /// The routes.
     pub table: Arc<Table>,
     /// The filters of each.
-    pub chains: Chains,
+    pub chains: Arc<Chains>,
+    /// The clusters that the filters send side calls to.
+    pub clusters: Box<[(Arc<str>, ClusterSlot)]>,
     /// A bound on all requests (`common_http_protocol_options.max_stream_duration`).
     pub max_stream_duration: Option<Duration>,
     /// How paths are rewritten before routes are looked for.
@@ -136,14 +138,42 @@ impl Routes {
     /// The routes of `table`, which pass `filters`.
     #[must_use]
     pub fn new(table: Arc<Table>, filters: &[HttpFilter], limit: Option<Duration>) -> Self {
-        let chains = Chains::new(filters, &table);
+        let chains = Arc::new(Chains::new(filters, &table));
         let max_stream_duration = limit.filter(|limit| !limit.is_zero());
-        Self { table, chains, max_stream_duration, paths: Paths::default() }
+        let (clusters, paths) = (Box::default(), Paths::default());
+        Self { table, chains, clusters, max_stream_duration, paths }
     }
 
     /// The same for paths that are rewritten by `paths`.
     #[must_use]
     pub fn rewriting(self, paths: Paths) -> Self {
         Self { paths, ..self }
+    }
+
+    /// The same routes and filters, with what they remember, which send side calls to `clusters`.
+    #[must_use]
+    pub fn with_clusters(
+        &self,
+        clusters: impl IntoIterator<Item = (Arc<str>, ClusterSlot)>,
+    ) -> Self {
+        Self {
+            table: self.table.clone(),
+            chains: self.chains.clone(),
+            clusters: clusters.into_iter().collect(),
+            max_stream_duration: self.max_stream_duration,
+            paths: self.paths,
+        }
+    }
+
+    /// The cluster called `name`, if it can be used.
+    ///
+    /// # Errors
+    /// What is wrong with it; `None` if no filter has named it.
+    pub fn cluster(&self, name: &str) -> Result<&Arc<Cluster>, Option<Arc<str>>> {
+        match self.clusters.iter().find(|(known, _)| **known == *name) {
+            Some((_, ClusterSlot::Ready(cluster))) => Ok(cluster),
+            Some((_, ClusterSlot::Broken(why))) => Err(Some(why.clone())),
+            None => Err(None),
+        }
     }
 }

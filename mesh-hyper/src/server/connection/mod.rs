@@ -30,15 +30,15 @@ use super::peer::{OnAccept, Peer};
 use super::secure::Greet;
 use super::settings::Settings;
 use super::state::Status;
+use crate::context::Context;
 use crate::error::BoxError;
 use crate::transport::connect::Io;
-use crate::transport::timer::Timers;
 
 /// What all connections of a server share.
 pub(super) struct Shared {
     pub(super) status: Arc<Status>,
     pub(super) settings: Settings,
-    pub(super) timers: Arc<Timers>,
+    pub(super) context: Arc<Context>,
     pub(super) on_accept: Option<OnAccept>,
     /// `None` where TLS is not built in.
     pub(super) greet: Option<Arc<dyn Greet>>,
@@ -65,7 +65,7 @@ pub(super) struct Connected {
     pub(super) scheme: &'static str,
     /// What becomes of what a request says of others' certificates.
     pub(super) forwarding: Forwarding,
-    pub(super) timers: Arc<Timers>,
+    pub(super) context: Arc<Context>,
     /// Streams that the client has reset before they were answered.
     pub(super) resets: AtomicU32,
     /// What each request has in its extensions.

@@ -82,7 +82,7 @@ pub(super) async fn shake(
         peer,
         scheme,
         forwarding: Forwarding::new(forwarding),
-        timers: shared.timers.clone(),
+        context: shared.context.clone(),
         resets: AtomicU32::new(0),
         extensions,
     });

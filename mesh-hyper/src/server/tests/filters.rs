@@ -34,14 +34,15 @@ impl Filter for Guard {
                 why: "test".into(),
             }),
             "/waits" if first => Step::WaitUntil(cx.now + Duration::from_secs(5)),
-            "/asks" if first => Step::Ask(side::Call {
+            "/asks" if first => Step::Ask(Box::new(side::Call {
                 cluster: "c".into(),
                 authority: "".into(),
                 path: "/a.B/C".into(),
                 headers: HeaderMap::new(),
+                encoding: side::Encoding::Grpc,
                 message: bytes::Bytes::new(),
                 timeout: Duration::from_secs(1),
-            }),
+            })),
             "/asks" => {
                 assert!(matches!(cx.answer, Some(Err(side::Failure::NoCluster(_)))));
                 Step::Continue

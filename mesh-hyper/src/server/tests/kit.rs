@@ -30,7 +30,6 @@ use crate::server::body::ServerBody;
 use crate::server::connection::{self, Shared};
 use crate::server::settings::Settings;
 use crate::server::state::{Source, Status};
-use crate::transport::timer::Timers;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, crate::BoxError>> + Send>>;
 
@@ -85,7 +84,7 @@ impl Kit {
         let shared = Arc::new(Shared {
             status: status.clone(),
             settings,
-            timers: Timers::start(&tokio::runtime::Handle::current()),
+            context: super::side::context(),
             on_accept: None,
             greet: Some(Arc::new(Pretence)),
             trusted: Box::default(),

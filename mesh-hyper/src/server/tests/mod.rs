@@ -11,3 +11,4 @@ mod paths;
 mod pretence;
 mod probes;
 mod raw;
+mod side;

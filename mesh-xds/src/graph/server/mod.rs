@@ -1,5 +1,6 @@
 //! Servers: what their connections are decided by, and when that is complete (gRFC A36).
 
+mod clusters;
 #[cfg(test)]
 mod tests;
 
@@ -8,10 +9,12 @@ use std::time::SystemTime;
 
 use mesh_core::cluster::Address;
 use mesh_core::route::Table;
-use mesh_core::snapshot::{FilterChain, Routes, Routing, ServerRoot, ServerSnapshot, Stamp};
+use mesh_core::snapshot::{
+    ClusterSlot, FilterChain, HttpFilter, Routes, Routing, ServerRoot, ServerSnapshot, Stamp,
+};
 
 use super::arena::Key;
-use super::node::take_one;
+use super::node::{User, take_one};
 use super::{Delta, Graph, RootId};
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::listener::{Listener, RouteSource, ServerChain, ServerListener};
@@ -25,6 +28,8 @@ pub(super) struct ServerNode {
     pub(super) state: Arc<ServerRoot>,
     /// What a newer listener waits for before it is used.
     pub(super) waiting: Vec<ResourceName>,
+    /// Clusters that its filters send side calls to, in order of their names.
+    held: Vec<(Arc<str>, Key)>,
     is_touched: bool,
     number: u64,
     epoch: u64,
@@ -54,6 +59,7 @@ impl ServerNode {
             current: None,
             state: Arc::new(ServerRoot::Waiting { why, since: now }),
             waiting: Vec::new(),
+            held: Vec::new(),
             is_touched: false,
             number: 0,
             epoch: 0,
@@ -65,6 +71,7 @@ impl ServerNode {
         &mut self,
         listener: Arc<ServerListener>,
         found: Vec<Result<Arc<Table>, Arc<str>>>,
+        slot: &dyn Fn(&str) -> ClusterSlot,
     ) -> bool {
         let current = self.current.take().filter(|c| Arc::ptr_eq(&c.listener, &listener));
         let is_new = current.is_none();
@@ -73,7 +80,7 @@ impl ServerNode {
         let mut has_changed = is_new;
         let mut routes = Vec::with_capacity(found.len());
         for (chain, found) in listener.all_chains().zip(found) {
-            let (routing, is_kept) = routing(chain, found, before.next());
+            let (routing, is_kept) = routing(chain, found, before.next(), slot);
             has_changed |= !is_kept;
             routes.push(routing);
         }
@@ -113,14 +120,24 @@ fn routing(
     chain: &ServerChain,
     found: Result<Arc<Table>, Arc<str>>,
     before: Option<Routing>,
+    slot: &dyn Fn(&str) -> ClusterSlot,
 ) -> (Routing, bool) {
+    let clusters = || {
+        let names = HttpFilter::clusters(&chain.filters).into_iter();
+        names.map(|name| (name.clone(), slot(&name))).collect::<Vec<_>>()
+    };
     match (found, before) {
         (Ok(table), Some(Routing::Ready(routes))) if Arc::ptr_eq(&routes.table, &table) => {
-            (Routing::Ready(routes), true)
+            let clusters = clusters();
+            if clusters::are_same(&routes.clusters, &clusters) {
+                return (Routing::Ready(routes), true);
+            }
+            (Routing::Ready(Arc::new(routes.with_clusters(clusters))), false)
         }
         (Ok(table), _) => {
             let routes = Routes::new(table, &chain.filters, chain.max_stream_duration);
-            (Routing::Ready(Arc::new(routes.rewriting(chain.paths))), false)
+            let routes = routes.with_clusters(clusters()).rewriting(chain.paths);
+            (Routing::Ready(Arc::new(routes)), false)
         }
         (Err(why), Some(Routing::Broken(known))) if known == why => (Routing::Broken(why), true),
         (Err(why), _) => (Routing::Broken(why), false),
@@ -157,6 +174,9 @@ impl Graph {
 
     pub(super) fn drop_server(&mut self, id: RootId) {
         let Some(server) = self.servers.remove(&id) else { return };
+        for (_, key) in server.held {
+            self.release_cluster(key, User::Table(id));
+        }
         if let Some(node) = self.listeners.get_mut(server.listener) {
             take_one(&mut node.roots, &id);
             self.pending.unused.push((ResourceType::Listener, server.listener));
@@ -165,12 +185,16 @@ impl Graph {
 
     /// Brings a server in line with its listener and routes.
     pub(super) fn evaluate_server(&mut self, id: RootId, delta: &mut Delta, now: SystemTime) {
+        self.hold_clusters(id, now);
         let Some(server) = self.servers.get(&id) else { return };
         let key = server.listener;
-        let found = self.find_server(key, &server.address);
+        let found = self.with_clusters(self.find_server(key, &server.address));
         let name = self.listeners.name(key).map_or("", |name| name.as_str()).to_owned();
         let version = self.listeners.get(key).map(|node| node.resource.version.clone());
+        let clusters = &self.clusters;
         let Some(server) = self.servers.get_mut(&id) else { return };
+        let held = server.held.clone();
+        let slot = |name: &str| clusters::slot(clusters, &held, name);
         server.is_touched = false;
         server.waiting = Vec::new();
         let state = match found {
@@ -184,7 +208,7 @@ impl Graph {
                 is_first.then_some(ServerRoot::Waiting { why, since: now })
             }
             Found::Complete(listener, routes) => {
-                if server.adopt(listener, routes) {
+                if server.adopt(listener, routes, &slot) {
                     server.number += 1;
                     let snapshot = server.snapshot(&name, &version.unwrap_or_default());
                     snapshot.map(|snapshot| ServerRoot::Serving(Arc::new(snapshot)))
@@ -198,6 +222,8 @@ impl Graph {
             delta.servers.retain(|(other, _)| *other != id);
             delta.servers.push((id, server.state.clone()));
         }
+        // What only the listener before needed.
+        self.hold_clusters(id, now);
     }
 
     fn find_server(&self, listener: Key, address: &Address) -> Found {

@@ -2,10 +2,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mesh_core::cluster::Address;
+use mesh_core::filter::{Authorize, Factory, Filter, Settings};
 use mesh_core::snapshot::{Routing, ServerRoot, ServerSnapshot};
 use prost::Message;
 
-use crate::fixtures::{listener, manager, rds, routes, served, served_routes, server_listener};
+use crate::fixtures::{
+    any, assignment, cluster, filter_chain, http_filter, listener, manager, rds, routes, served,
+    served_routes, server_listener,
+};
 use crate::graph::{Delta, Event, Graph, RootId, Update};
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
@@ -26,7 +30,11 @@ struct Kit {
 
 impl Kit {
     fn new() -> Self {
-        let mut graph = Graph::new(Registry::default());
+        Self::with(Registry::default())
+    }
+
+    fn with(registry: Registry) -> Self {
+        let mut graph = Graph::new(registry);
         let address = Address::Socket(PLACE.parse().unwrap());
         let name = ResourceName::parse(LDS, "l").unwrap();
         let (server, delta) = graph.add_server(address, name, now());
@@ -151,4 +159,65 @@ fn what_is_not_for_the_server_is_not_served() {
     kit.put(LDS, "l", &server_listener("l", PLACE, [served()]));
     let state = kit.graph.status().roots[0].state.clone();
     assert!(state.snapshot().is_none(), "{state:?}");
+}
+
+/// Makes filters that ask the clusters whose names are their configuration.
+struct Asking;
+
+impl Factory for Asking {
+    fn type_url(&self) -> &str {
+        "type.googleapis.com/google.protobuf.StringValue"
+    }
+
+    fn parse(&self, message: &[u8]) -> Result<Settings, String> {
+        let names = String::decode(message).map_err(|why| why.to_string())?;
+        Ok(Arc::new(names.split(' ').map(Into::into).collect::<Vec<Arc<str>>>()))
+    }
+
+    fn clusters(&self, settings: &Settings) -> Vec<Arc<str>> {
+        settings.downcast_ref::<Vec<Arc<str>>>().unwrap().clone()
+    }
+
+    fn build(&self, _: &Settings, _: &[Settings]) -> Arc<dyn Filter> {
+        Arc::new(Authorize::new(Arc::default(), None))
+    }
+}
+
+#[test]
+fn clusters_that_filters_ask_are_wanted_and_waited_for() {
+    let asking: Arc<dyn Factory> = Arc::new(Asking);
+    let mut kit = Kit::with(Registry::new([asking]));
+    let listener = |names: &str| {
+        let mut manager = manager(served());
+        let filter = any("google.protobuf.StringValue", &names.to_owned());
+        manager.http_filters.insert(0, http_filter("asks", filter));
+        let mut listener = server_listener("l", PLACE, [served()]);
+        listener.filter_chains = vec![filter_chain(&manager)];
+        listener
+    };
+    let (cds, eds) = (ResourceType::Cluster, ResourceType::ClusterLoadAssignment);
+    assert_eq!(kit.put(LDS, "l", &listener("a b")), "+a, +b, waiting for cluster a");
+    assert_eq!(kit.put(cds, "a", &cluster("a", "ae")), "+ae");
+    assert_eq!(kit.put(eds, "ae", &assignment("ae", vec![])), "waiting for cluster b");
+    assert_eq!(kit.gone(cds, "b", false), "serving 1 in 1: ok");
+    let find = |kit: &Kit, name: &str| match &kit.snapshot().chains[0].routing {
+        Routing::Ready(routes) => routes.cluster(name).map(|it| it.name().to_string()),
+        Routing::Broken(why) => panic!("{why}"),
+    };
+    assert_eq!(find(&kit, "a"), Ok("a".to_owned()));
+    assert_eq!(find(&kit, "b"), Err(Some("gone".into())));
+    assert_eq!(find(&kit, "c"), Err(None));
+    // A cluster that can be used after all is shown, with the same filters.
+    let chains = |kit: &Kit| match &kit.snapshot().chains[0].routing {
+        Routing::Ready(routes) => routes.chains.clone(),
+        Routing::Broken(why) => panic!("{why}"),
+    };
+    let before = chains(&kit);
+    kit.put(cds, "b", &cluster("b", "ae"));
+    assert_eq!(find(&kit, "b"), Ok("b".to_owned()));
+    assert!(Arc::ptr_eq(&before, &chains(&kit)));
+    // What a new listener asks is waited for, and what only the old one asked is held until then.
+    assert_eq!(kit.put(LDS, "l", &listener("b c")), "+c");
+    assert_eq!(kit.gone(cds, "c", false), "-a, serving 3 in 2: ok");
+    assert_eq!(words(&kit.graph.remove_root(kit.server, now())), "-ae, -b, -c, -l");
 }

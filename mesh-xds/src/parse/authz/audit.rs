@@ -14,10 +14,10 @@ use mesh_core::metadata::Fields;
 use rustc_hash::FxHashMap;
 
 use crate::audit::StdoutFactory;
-use crate::parse::metadata::fields;
 use crate::parse::value::unpack;
 use crate::parse::{Path, Reject};
 use crate::proto::TypedStruct;
+use crate::proto::fields;
 
 /// Who is told of the decisions of filters: an observer of all of them, and the loggers that rules
 /// may name.

@@ -11,7 +11,7 @@ use envoy_types::pb::envoy::config::listener::v3::listener_filter::ConfigType;
 use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 use mesh_core::cluster::Address;
 use mesh_core::listener::{ChainMatch, Selector, SelectorError};
-use mesh_core::snapshot::Inspection;
+use mesh_core::snapshot::{HttpFilter, Inspection};
 
 use super::chain_match::chain_match;
 use super::filter_chain::{ServerChain, filter_chain};
@@ -39,6 +39,11 @@ impl ServerListener {
     /// The chains, with the default one as the last.
     pub fn all_chains(&self) -> impl Iterator<Item = &ServerChain> {
         self.chains.iter().chain(&self.default)
+    }
+
+    /// The clusters that its filters send side calls to; one may stand twice.
+    pub(crate) fn clusters(&self) -> impl Iterator<Item = Arc<str>> {
+        self.all_chains().flat_map(|chain| HttpFilter::clusters(&chain.filters))
     }
 }
 

@@ -5,6 +5,8 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "tls")]
+pub(super) use self::rule::route_match;
 use envoy_types::pb::envoy::config::route::v3::{RouteConfiguration, VirtualHost as Message};
 use mesh_core::route::{Builder, Error, Overrides, Table, VirtualHost};
 use prost::Message as _;

@@ -44,7 +44,10 @@ pub(super) fn route(
     Ok(Some(route))
 }
 
-fn route_match(message: &Match, path: &Path<'_>) -> Result<RouteMatch, Reject> {
+pub(in crate::parse) fn route_match(
+    message: &Match,
+    path: &Path<'_>,
+) -> Result<RouteMatch, Reject> {
     let mut found = RouteMatch::new(path_matcher(message, path)?);
     for (at, header) in message.headers.iter().enumerate() {
         found.headers.push(matcher::header(header, &path.element("headers", at))?);

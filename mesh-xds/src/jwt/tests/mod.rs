@@ -1,0 +1,2 @@
+pub(crate) mod kit;
+mod vectors;

@@ -1,0 +1,4 @@
+mod fetched;
+mod kit;
+mod refused;
+mod requests;

@@ -1,0 +1,171 @@
+//! The filter that asks.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use mesh_core::filter::{Context, Filter, LocalResponse, Slot, Step};
+use mesh_core::metadata::{Fields, Overflow};
+use mesh_core::request::RequestHead;
+use mesh_core::side::{Call, Encoding, Failure, Reply};
+use prost::Message;
+
+use super::changes::Changes;
+use super::settings::{OnRoute, Service, Settings};
+use super::{Denied, Verdict, check, grpc, http as plain};
+
+/// Under which name Envoy's filter leaves the service's metadata.
+const NAMESPACE: &str = "envoy.filters.http.ext_authz";
+
+/// Says that a request has passed because nobody could be asked.
+const ALLOWED: HeaderName = HeaderName::from_static("x-envoy-auth-failure-mode-allowed");
+
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// Lets requests pass that a service allows.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    /// `None` is a configuration that is not understood: nothing passes.
+    pub(crate) settings: Option<Arc<Settings>>,
+    pub(crate) on_route: OnRoute,
+}
+
+impl Filter for Ask {
+    fn poll_request(
+        &self,
+        slot: &mut Slot,
+        head: &RequestHead<'_>,
+        context: &mut Context<'_>,
+    ) -> Step {
+        let Some(settings) = &self.settings else {
+            return Step::Respond(answer(
+                StatusCode::FORBIDDEN,
+                "ext_authz: not configured".into(),
+            ));
+        };
+        if self.on_route.is_disabled {
+            return Step::Continue;
+        }
+        let Some(reply) = context.answer.take() else {
+            context.changes.remove.push(ALLOWED);
+            let is_asked = settings.enabled.is_none_or(|share| share.decide(context.rng));
+            return match (is_asked, settings.deny_at_disable) {
+                (true, _) => Step::Ask(Box::new(self.call(settings, head, context))),
+                (false, false) => Step::Continue,
+                (false, true) => {
+                    let why = "ext_authz: disabled".into();
+                    Step::Respond(answer(settings.status_on_error, why))
+                }
+            };
+        };
+        match verdict(settings, reply) {
+            Verdict::Allow(allowed) => {
+                let invalid = [&allowed.request, &allowed.response];
+                let invalid = invalid.into_iter().find_map(|it| it.invalid.clone());
+                if let Some(name) = invalid.filter(|_| settings.validate_mutations) {
+                    let why = format!("ext_authz: the service may not write {name:?}");
+                    return Step::Respond(answer(StatusCode::INTERNAL_SERVER_ERROR, why));
+                }
+                if note(settings, context, allowed.notes).is_err() {
+                    let why = "ext_authz: the service's metadata is too large".into();
+                    return Step::Respond(answer(StatusCode::INTERNAL_SERVER_ERROR, why));
+                }
+                allowed.request.of_request(head.headers, context.changes);
+                if !allowed.response.all.is_empty() {
+                    *slot = Slot::Boxed(Box::new(allowed.response));
+                }
+                Step::Continue
+            }
+            Verdict::Deny(denied) => {
+                let Denied { status, headers, body, notes } = *denied;
+                // For logs only: what has no room is left out.
+                let _ = note(settings, context, notes);
+                let most = if settings.max_denied_body == 0 {
+                    usize::MAX
+                } else {
+                    settings.max_denied_body
+                };
+                let body = body.slice(..body.len().min(most));
+                let response = answer(status, format!("ext_authz: denied with {status}"));
+                Step::Respond(LocalResponse { headers, body, ..response })
+            }
+            Verdict::Error(why) => failed(settings, &why, context),
+        }
+    }
+
+    fn on_response(&self, slot: &mut Slot, _: StatusCode, headers: &mut HeaderMap) {
+        if let Slot::Boxed(changes) = slot
+            && let Some(changes) = changes.downcast_ref::<Changes>()
+        {
+            changes.of_response(headers);
+        }
+    }
+}
+
+impl Ask {
+    fn call(&self, settings: &Settings, head: &RequestHead<'_>, context: &Context<'_>) -> Call {
+        let (encoding, path, headers, message) = match &settings.service {
+            Service::Grpc(grpc) => {
+                let message = check::request(settings, &self.on_route, head, context);
+                let message = message.encode_to_vec().into();
+                (Encoding::Grpc, CHECK.into(), grpc.metadata.clone(), message)
+            }
+            Service::Http(http) => {
+                let (path, headers) =
+                    (plain::path(http, head), plain::headers(settings, http, head));
+                (Encoding::Http(head.method.clone()), path.into(), headers, Bytes::new())
+            }
+        };
+        Call {
+            cluster: settings.cluster.clone(),
+            authority: settings.authority.clone(),
+            path,
+            headers,
+            encoding,
+            message,
+            timeout: settings.timeout,
+        }
+    }
+}
+
+fn verdict(settings: &Settings, reply: Result<Reply, Failure>) -> Verdict {
+    match (reply, &settings.service) {
+        (Ok(reply), Service::Grpc(_)) => grpc::verdict(&reply.message),
+        (Ok(reply), Service::Http(http)) => plain::verdict(http, reply),
+        (Err(why), _) => Verdict::Error(why.to_string()),
+    }
+}
+
+#[cold]
+fn failed(settings: &Settings, why: &str, context: &mut Context<'_>) -> Step {
+    if !settings.failure_mode_allow {
+        return Step::Respond(answer(settings.status_on_error, format!("ext_authz: {why}")));
+    }
+    if settings.failure_mode_allow_header_add {
+        context.changes.set.push((ALLOWED, HeaderValue::from_static("true")));
+    }
+    Step::Continue
+}
+
+/// Leaves what the service says for the filters after.
+fn note(settings: &Settings, context: &mut Context<'_>, notes: Fields) -> Result<(), Overflow> {
+    if settings.takes_metadata && notes.iter().next().is_some() {
+        return context.metadata.add(NAMESPACE, notes);
+    }
+    Ok(())
+}
+
+#[cold]
+fn answer(status: StatusCode, why: String) -> LocalResponse {
+    // gRPC's table of HTTP statuses.
+    let grpc = match status.as_u16() {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    };
+    let (headers, body) = (HeaderMap::new(), Bytes::new());
+    LocalResponse { status, grpc, headers, body, why: why.into() }
+}

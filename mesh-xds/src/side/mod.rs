@@ -1,0 +1,5 @@
+//! Side calls: what filters ask services of the control plane's choice, and how it is said.
+//!
+//! The calls themselves go through the data plane ([`mesh_core::side`]).
+
+pub(crate) mod ext_authz;
