@@ -22,6 +22,7 @@ use super::address::Address;
 use super::cursor::Cursor;
 use super::service::{Scope, any, is_name};
 use super::settings::{Balance, Protocol};
+use super::tls;
 use crate::file::error::{FileError, Why};
 
 /// An endpoint, and where it stands among the others.
@@ -54,7 +55,7 @@ pub(super) fn compile(
             return Err(cursor.mismatch("an address, a list of endpoints, or a mapping"));
         }
         let fields = cursor.fields(&["endpoints", "balance"])?;
-        balance = scope.settings.with(&fields)?.balance;
+        balance = scope.settings.clone().with(&fields)?.balance;
         endpoints(&fields.required("endpoints")?)?
     };
     let cluster = scope.cluster(name);
@@ -76,6 +77,9 @@ pub(super) fn compile(
         ..Default::default()
     };
     set_balance(&mut message, balance);
+    if let Some(identity) = &scope.settings.identity {
+        message.transport_socket = Some(tls::towards(identity, &scope.settings.peers));
+    }
     Ok(message)
 }
 

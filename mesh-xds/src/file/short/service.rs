@@ -31,6 +31,9 @@ impl Scope<'_> {
     }
 }
 
+const KEYS: &[&str] =
+    &["protocol", "timeout", "balance", "identity", "peers", "routes", "versions"];
+
 /// The resources of the service called `name`, or all that is wrong with it.
 pub(super) fn compile(
     name: &str,
@@ -41,9 +44,8 @@ pub(super) fn compile(
         let why = "a service's name has letters, digits, `.`, `-`, `_` and `:`";
         return Err(vec![service.fail_key(Why::Invalid(why.to_owned()))]);
     }
-    let fields =
-        service.fields(&["protocol", "timeout", "balance", "routes", "versions"]).map_err(one)?;
-    let settings = defaults.with(&fields).map_err(one)?;
+    let fields = service.fields(KEYS).map_err(one)?;
+    let settings = defaults.clone().with(&fields).map_err(one)?;
     let versions = fields.get("versions").map(|it| it.entries()).transpose().map_err(one)?;
     let versions = versions.unwrap_or_default();
     let names = versions.iter().map(|(name, _)| *name).collect();

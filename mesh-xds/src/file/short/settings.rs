@@ -1,6 +1,9 @@
 //! What a service may leave to the defaults.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use mesh_core::identity::SpiffeId;
 
 use super::cursor::{Cursor, Fields};
 use crate::file::error::FileError;
@@ -26,17 +29,21 @@ pub(super) enum Balance {
 }
 
 /// The settings of a service, some of which `defaults` has too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) protocol: Protocol,
     pub(super) timeout: Option<Duration>,
     pub(super) balance: Balance,
+    /// The certificate provider that TLS towards endpoints uses; without one there is no TLS.
+    pub(super) identity: Option<Arc<str>>,
+    /// The SPIFFE IDs that endpoints may have; none stands for all.
+    pub(super) peers: Arc<[Arc<str>]>,
 }
 
 impl Settings {
     /// Those of `defaults`.
     pub(super) fn read_all(cursor: &Cursor<'_>) -> Result<Self, FileError> {
-        Self::default().with(&cursor.fields(&["timeout", "balance"])?)
+        Self::default().with(&cursor.fields(&["timeout", "balance", "identity", "peers"])?)
     }
 
     /// These, but for what `fields` says.
@@ -50,7 +57,31 @@ impl Settings {
         if let Some(balance) = fields.get("balance") {
             self.balance = balance.choice(BALANCES)?;
         }
+        if let Some(identity) = fields.get("identity") {
+            self.identity = Some(identity.text()?.into());
+        }
+        if let Some(peers) = fields.get("peers") {
+            self.peers = ids(&peers)?;
+            if self.identity.is_none() {
+                return Err(peers.invalid("only with `identity`: without TLS nobody has a name"));
+            }
+        }
         Ok(self)
+    }
+}
+
+/// One SPIFFE ID, or several.
+fn ids(cursor: &Cursor<'_>) -> Result<Arc<[Arc<str>]>, FileError> {
+    let id = |cursor: &Cursor<'_>| match cursor.text()? {
+        text if SpiffeId::parse(text).is_ok() => Ok(Arc::from(text)),
+        _ => Err(cursor.mismatch("a SPIFFE ID such as `spiffe://domain/path`")),
+    };
+    if cursor.is_text() {
+        return Ok([id(cursor)?].into());
+    }
+    match cursor.items()? {
+        items if items.is_empty() => Err(cursor.mismatch("at least one SPIFFE ID")),
+        items => items.iter().map(id).collect(),
     }
 }
 

@@ -1,4 +1,6 @@
-//! Whether a server speaks TLS.
+//! TLS at servers, and towards endpoints.
+
+use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::core::v3::TransportSocket;
 use envoy_types::pb::envoy::config::core::v3::transport_socket::ConfigType;
@@ -8,7 +10,10 @@ use envoy_types::pb::envoy::config::listener::v3::{
 use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as pb;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::common_tls_context::ValidationContextType;
-use envoy_types::pb::google::protobuf::BoolValue;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::subject_alt_name_matcher::SanType;
+use envoy_types::pb::envoy::r#type::matcher::v3::StringMatcher;
+use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use envoy_types::pb::google::protobuf::{Any, BoolValue};
 
 use super::service::any;
 use crate::file::policy::Mode;
@@ -40,25 +45,49 @@ fn matched(chain: FilterChain, transport: &str) -> FilterChain {
 }
 
 fn socket(identity: &str) -> TransportSocket {
+    let context = pb::DownstreamTlsContext {
+        common_tls_context: Some(common(identity, &[])),
+        require_client_certificate: Some(BoolValue { value: true }),
+        ..Default::default()
+    };
+    named(any(&context))
+}
+
+/// TLS towards endpoints: with the certificate of `identity`, to endpoints of one of its
+/// authorities that are one of `peers`, if there are any.
+pub(super) fn towards(identity: &str, peers: &[Arc<str>]) -> TransportSocket {
+    let common_tls_context = Some(common(identity, peers));
+    named(any(&pb::UpstreamTlsContext { common_tls_context, ..Default::default() }))
+}
+
+fn common(identity: &str, peers: &[Arc<str>]) -> pb::CommonTlsContext {
     let instance = || {
         let instance_name = identity.to_owned();
         Some(pb::CertificateProviderPluginInstance { instance_name, ..Default::default() })
     };
-    let validation = pb::CertificateValidationContext {
-        ca_certificate_provider_instance: instance(),
-        ..Default::default()
-    };
-    let context = pb::DownstreamTlsContext {
-        common_tls_context: Some(pb::CommonTlsContext {
-            tls_certificate_provider_instance: instance(),
-            validation_context_type: Some(ValidationContextType::ValidationContext(validation)),
+    let accepted = |id: &Arc<str>| pb::SubjectAltNameMatcher {
+        san_type: SanType::Uri.into(),
+        matcher: Some(StringMatcher {
+            match_pattern: Some(MatchPattern::Exact(id.to_string())),
             ..Default::default()
         }),
-        require_client_certificate: Some(BoolValue { value: true }),
         ..Default::default()
     };
+    let validation = pb::CertificateValidationContext {
+        ca_certificate_provider_instance: instance(),
+        match_typed_subject_alt_names: peers.iter().map(accepted).collect(),
+        ..Default::default()
+    };
+    pb::CommonTlsContext {
+        tls_certificate_provider_instance: instance(),
+        validation_context_type: Some(ValidationContextType::ValidationContext(validation)),
+        ..Default::default()
+    }
+}
+
+fn named(context: Any) -> TransportSocket {
     TransportSocket {
         name: "envoy.transport_sockets.tls".to_owned(),
-        config_type: Some(ConfigType::TypedConfig(any(&context))),
+        config_type: Some(ConfigType::TypedConfig(context)),
     }
 }

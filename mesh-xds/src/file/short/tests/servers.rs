@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
+use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::core::v3::transport_socket::ConfigType;
 use envoy_types::pb::envoy::config::listener::v3::Listener;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::common_tls_context::ValidationContextType;
 use prost::Message as _;
 
 use crate::file::parse;
@@ -220,3 +224,41 @@ default_filter_chain:
           instance_name: mine
       require_client_certificate: true
 ";
+
+#[test]
+fn services_are_reached_by_tls_where_an_identity_is_named() {
+    let document = "version: mesh/v1
+defaults: { identity: mine, peers: [spiffe://td/a, spiffe://td/b] }
+services:
+  one: { versions: { v1: 127.0.0.1:1 } }
+  two: { identity: other, peers: spiffe://td/c, versions: { v1: 127.0.0.1:2 } }
+";
+    let resources = parse(document, Path::new("mesh.yaml")).unwrap();
+    assert_eq!(
+        ["one", "two"].map(|name| {
+            let cluster = resources.iter().find(|it| it.name == format!("{name}/v1")).unwrap();
+            let cluster = Cluster::decode(&*cluster.value).unwrap();
+            let Some(ConfigType::TypedConfig(context)) =
+                cluster.transport_socket.unwrap().config_type
+            else {
+                panic!("it is configured")
+            };
+            let context = UpstreamTlsContext::decode(&*context.value).unwrap();
+            let common = context.common_tls_context.unwrap();
+            let provider = common.tls_certificate_provider_instance.unwrap().instance_name;
+            let Some(ValidationContextType::ValidationContext(validation)) =
+                common.validation_context_type
+            else {
+                panic!("endpoints are checked")
+            };
+            let authorities = validation.ca_certificate_provider_instance.unwrap().instance_name;
+            assert_eq!(provider, authorities);
+            (provider, validation.match_typed_subject_alt_names.len())
+        }),
+        [("mine".to_owned(), 2), ("other".to_owned(), 1)]
+    );
+    let plain = "services: { one: { peers: spiffe://td/a, versions: { v1: 127.0.0.1:1 } } }";
+    assert!(failure(plain).contains("peers: only with `identity`"));
+    let wrong = "services: { one: { identity: i, peers: [td/a], versions: { v1: 127.0.0.1:1 } } }";
+    assert!(failure(wrong).contains("a SPIFFE ID such as"));
+}
