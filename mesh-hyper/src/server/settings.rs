@@ -85,9 +85,9 @@ pub(super) const CONNECTION_WINDOW: u32 = 1 << 20;
 
 /// What unread small DATA frames of an HTTP/2 connection may cost beyond their bytes. A frame costs
 /// what it has less than 256 bytes, so the windows of two streams full of 32-byte messages stay below
-/// this, and one of single bytes is an attack, which takes 8 MiB of memory before it ends. h2's
-/// default ends connections of a handler that pauses.
-pub(super) const DATA_FRAME_BUDGET: usize = 4 << 20;
+/// this, and one of single bytes is an attack. It ends before h2's list of frames, of which each
+/// takes 250 bytes, grows beyond 16 384. h2's default ends connections of a handler that pauses.
+pub(super) const DATA_FRAME_BUDGET: usize = 4_000_000;
 
 /// Resets that a client may make this server send for errors of its own (h2's default is 1024).
 pub(super) const ERROR_RESETS: usize = 256;
