@@ -77,12 +77,12 @@ class Child:
         self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
 
-    def stop(self) -> None:
-        """Ends it; again is nothing."""
+    def stop(self, seconds: float = 5) -> None:
+        """Ends it, by force if it takes longer; again is nothing."""
         atexit.unregister(self.stop)
         self._process.terminate()
         try:
-            self._process.wait(5)
+            self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

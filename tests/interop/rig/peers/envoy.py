@@ -48,6 +48,7 @@ class Envoy:
         command = [str(ENVOY), "-c", str(config), "--admin-address-path", str(address)]
         command += ["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warn"]
         command += ["--drain-time-s", "1", "--drain-strategy", "immediate"]
+        command += ["--file-flush-interval-msec", "50"]
         self._child = Child(command, work / f"{node}.log")
         deadline = time.monotonic() + 20
         while not (address.exists() and address.read_text()):
