@@ -45,7 +45,7 @@ pub fn transport_socket(context: &str) -> String {
     let demand =
         if context == "DownstreamTlsContext" { "require_client_certificate: true, " } else { "" };
     format!(
-        "{{ name: tls, typed_config: {{ \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.{context}, {demand}common_tls_context: {{ tls_certificate_provider_instance: {{ {instance} }}, validation_context: {{ ca_certificate_provider_instance: {{ {instance} }} }} }} }} }}"
+        "{{ name: envoy.transport_sockets.tls, typed_config: {{ \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.{context}, {demand}common_tls_context: {{ tls_certificate_provider_instance: {{ {instance} }}, validation_context: {{ ca_certificate_provider_instance: {{ {instance} }} }} }} }} }}"
     )
 }
 

@@ -41,7 +41,7 @@ impl Server {
     /// # Errors
     /// When the address cannot be listened on.
     pub async fn bind(mesh: &Mesh, address: impl ToSocketAddrs) -> io::Result<mesh_hyper::Server> {
-        Ok(mesh_hyper::Server::bind(mesh, address).await?.on_accept(tell))
+        Ok(mesh_hyper::Server::bind(mesh, address).await?.grpc_only().on_accept(tell))
     }
 
     /// A server on a socket that listens already.
@@ -49,7 +49,7 @@ impl Server {
     /// # Errors
     /// When the socket has no address.
     pub fn from_listener(mesh: &Mesh, listener: TcpListener) -> io::Result<mesh_hyper::Server> {
-        Ok(mesh_hyper::Server::from_listener(mesh, listener)?.on_accept(tell))
+        Ok(mesh_hyper::Server::from_listener(mesh, listener)?.grpc_only().on_accept(tell))
     }
 
     /// A server on a Unix domain socket at `path`.
@@ -57,7 +57,7 @@ impl Server {
     /// # Errors
     /// When the path cannot be listened on, or is not UTF-8.
     pub fn bind_unix(mesh: &Mesh, path: impl AsRef<Path>) -> io::Result<mesh_hyper::Server> {
-        Ok(mesh_hyper::Server::bind_unix(mesh, path)?.on_accept(tell))
+        Ok(mesh_hyper::Server::bind_unix(mesh, path)?.grpc_only().on_accept(tell))
     }
 }
 

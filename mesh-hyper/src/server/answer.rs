@@ -40,10 +40,19 @@ pub(super) fn malformed(why: Malformed, protocol: Protocol) -> Response<Bytes> {
         Malformed::Authority => {
             plain(protocol, StatusCode::BAD_REQUEST, INTERNAL, "the authority is malformed")
         }
+        Malformed::Target => {
+            plain(protocol, StatusCode::BAD_REQUEST, INTERNAL, "the target is malformed")
+        }
         Malformed::GrpcPath => {
             plain(protocol, StatusCode::NOT_FOUND, UNIMPLEMENTED, "the path names no gRPC method")
         }
     }
+}
+
+/// To a request that is not gRPC, where there is nothing else.
+pub(super) fn not_grpc() -> Response<Bytes> {
+    let text = "only gRPC is served here";
+    plain(Protocol::Http, StatusCode::UNSUPPORTED_MEDIA_TYPE, INTERNAL, text)
 }
 
 /// To a request whose path cannot be brought into the form that is asked for.

@@ -121,6 +121,14 @@ impl Server {
         }
     }
 
+    /// Serves gRPC and nothing else: a request with another `content-type` is answered with 415. For
+    /// services that do not look at it themselves, so that rules and service take a request for the
+    /// same. Default: both are served.
+    pub fn grpc_only(mut self) -> Self {
+        self.settings.grpc_only = true;
+        self
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn local_addr(&self) -> &Address {

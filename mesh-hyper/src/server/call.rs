@@ -80,6 +80,9 @@ impl<S: Service<Request<ServerBody>>> Call<S, S::Future> {
         let mut tail = Tail::new(connected.clone(), protocol);
         let begin = match (canonical, routing) {
             (Err(why), _) => Begin::Decided(answer::malformed(why, protocol)),
+            (Ok(()), _) if connected.grpc_only && protocol != Protocol::Grpc => {
+                Begin::Decided(answer::not_grpc())
+            }
             (Ok(()), Routing::Ready(routes)) => begin(&mut tail, routes, request),
             (Ok(()), Routing::Broken(_)) => Begin::Decided(answer::broken(protocol)),
         };

@@ -2,7 +2,7 @@
 
 use http::header::{HOST, HeaderName};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Request, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use mesh_core::identity;
 use mesh_core::request::RequestHead;
 
@@ -14,6 +14,8 @@ const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-clie
 pub(super) enum Malformed {
     /// None, several, or none that is one.
     Authority,
+    /// A path that is neither one nor `*` of OPTIONS, or the method CONNECT, which asks for a tunnel.
+    Target,
     /// A gRPC path that is not `/package.Service/Method`.
     GrpcPath,
 }
@@ -65,6 +67,11 @@ pub(super) fn canonicalise<B>(
     forwarding: &Forwarding,
 ) -> Result<(), Malformed> {
     forwarding.apply(request.headers_mut());
+    let path = request.uri().path();
+    let is_target = path.starts_with('/') || path == "*" && *request.method() == Method::OPTIONS;
+    if !is_target || *request.method() == Method::CONNECT {
+        return Err(Malformed::Target);
+    }
     let version = request.version();
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
@@ -97,8 +104,8 @@ pub(super) fn canonicalise<B>(
                 request.headers_mut().remove(HOST);
             }
         }
-        (None, None) if version == Version::HTTP_11 => return Err(Malformed::Authority),
-        (None, None) => {}
+        // HTTP/1.0 knows requests that are for nobody in particular; rules on hosts do not.
+        (None, None) => return Err(Malformed::Authority),
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ pub(super) struct Settings {
     pub(super) drain_delay: Duration,
     pub(super) drain_timeout: Duration,
     pub(super) drain_grace: Duration,
+    /// Whether there is nothing but gRPC.
+    pub(super) grpc_only: bool,
 }
 
 impl Default for Settings {
@@ -52,6 +54,7 @@ impl Default for Settings {
             drain_timeout: Duration::from_secs(24),
             // gRFC A36.
             drain_grace: Duration::from_secs(600),
+            grpc_only: false,
         }
     }
 }

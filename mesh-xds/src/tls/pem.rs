@@ -31,5 +31,9 @@ pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKey, String> {
 pub(crate) fn revocation_lists(pem: &[u8]) -> Result<Vec<Arc<[u8]>>, String> {
     let all: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
     let all = all.map_err(|error| format!("not revocation lists in PEM: {error}"))?;
-    Ok(all.iter().map(|der| Arc::from(der.as_ref())).collect())
+    match all.is_empty() {
+        // Somebody is about to write it. To take it for good would let in who is revoked.
+        true => Err("it has no revocation list".to_owned()),
+        false => Ok(all.iter().map(|der| Arc::from(der.as_ref())).collect()),
+    }
 }

@@ -63,6 +63,8 @@ impl Shared {
 pub(super) struct Connected {
     pub(super) peer: Peer,
     pub(super) scheme: &'static str,
+    /// Whether there is nothing but gRPC.
+    pub(super) grpc_only: bool,
     /// What becomes of what a request says of others' certificates.
     pub(super) forwarding: Forwarding,
     pub(super) context: Arc<Context>,

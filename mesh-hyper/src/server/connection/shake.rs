@@ -82,6 +82,7 @@ pub(super) async fn shake(
         peer,
         scheme,
         forwarding: Forwarding::new(forwarding),
+        grpc_only: shared.settings.grpc_only,
         context: shared.context.clone(),
         resets: AtomicU32::new(0),
         extensions,

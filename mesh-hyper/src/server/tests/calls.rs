@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::kit::{App, Kit, ask, get, grpc, read, routes};
 use crate::server::Peer;
+use crate::server::settings::Settings;
 
 #[tokio::test]
 async fn requests_reach_the_application_with_their_peer() {
@@ -223,4 +224,27 @@ async fn large_responses_wait_for_the_client() {
     }
     // The client's window of 64 KiB, one frame that h2 has, and one that waits for it.
     assert!(asked.load(Ordering::SeqCst) <= 6, "{asked:?}");
+}
+
+/// tonic's services do not look at it, so rules about gRPC would not see what they serve.
+#[tokio::test]
+async fn what_is_not_grpc_is_refused_where_there_is_nothing_else() {
+    let app = App::new(|_| async { Response::new(crate::full("served")) });
+    let settings = Settings { grpc_only: true, ..Settings::default() };
+    let (sender, _) = Kit::bounded(app, settings).h2().await;
+    let seen = ask(&sender, get("/a.B/C")).await.unwrap();
+    assert_eq!(seen.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(ask(&sender, grpc("/a.B/C")).await.unwrap().body, "served");
+}
+
+#[tokio::test]
+async fn targets_that_no_rule_would_see_are_refused() {
+    let app = App::new(|_| async { Response::new(crate::full("served")) });
+    let (sender, _) = Kit::serving(app).h2().await;
+    let status = async |method: &str, target: &str| {
+        let request = http::Request::builder().method(method).uri(target).body(()).unwrap();
+        ask(&sender, request).await.map(|seen| seen.status.as_u16())
+    };
+    assert_eq!(status("CONNECT", "host:80").await.unwrap(), 400);
+    assert_eq!(status("GET", "http://host/").await.unwrap(), 200);
 }

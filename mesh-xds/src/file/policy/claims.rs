@@ -19,31 +19,46 @@ use super::text::{Case, Form};
 use crate::file::cursor::Cursor;
 use crate::file::error::FileError;
 
-/// A request's principal, `ISSUER/SUBJECT`. The last slash divides the two: an issuer may be a URL.
+/// A request's principal, `ISSUER/SUBJECT`. Both may have slashes, so any of them may divide the two:
+/// what matches is the whole.
 pub(super) fn principal(cursor: &Cursor<'_>) -> Result<Principal, FileError> {
     let any = Form::Present;
-    let (issuer, subject) = match Form::read(cursor)? {
-        Form::Present => (any, any),
-        Form::Exact(text) => match text.rsplit_once('/') {
-            Some((issuer, subject)) => (Form::Exact(issuer), Form::Exact(subject)),
-            None => (Form::Exact(text), Form::Exact("")),
-        },
-        Form::Prefix(text) => match text.rsplit_once('/') {
-            Some((issuer, "")) => (Form::Exact(issuer), any),
-            Some((issuer, subject)) => (Form::Exact(issuer), Form::Prefix(subject)),
-            None => (Form::Prefix(text), any),
-        },
-        Form::Suffix(text) => match text.rsplit_once('/') {
-            Some(("", subject)) => (any, Form::Exact(subject)),
-            Some((issuer, subject)) => (Form::Suffix(issuer), Form::Exact(subject)),
-            None => (any, Form::Suffix(text)),
-        },
+    let pairs: Vec<(Form<'_>, Form<'_>)> = match Form::read(cursor)? {
+        Form::Present => vec![(any, any)],
+        Form::Exact(text) => {
+            let pairs: Vec<_> =
+                splits(text).map(|(iss, sub)| (Form::Exact(iss), Form::Exact(sub))).collect();
+            if pairs.is_empty() {
+                return Err(cursor.invalid("expected `ISSUER/SUBJECT`"));
+            }
+            pairs
+        }
+        Form::Prefix(text) => {
+            let pairs = splits(text).map(|(iss, sub)| match sub {
+                "" => (Form::Exact(iss), any),
+                sub => (Form::Exact(iss), Form::Prefix(sub)),
+            });
+            pairs.chain([(Form::Prefix(text), any)]).collect()
+        }
+        Form::Suffix(text) => {
+            let pairs = splits(text).map(|(iss, sub)| match iss {
+                "" => (any, Form::Exact(sub)),
+                iss => (Form::Suffix(iss), Form::Exact(sub)),
+            });
+            pairs.chain([(any, Form::Suffix(text))]).collect()
+        }
     };
     let text = |claim, form: Form<'_>| {
         let value = value(MatchPattern::StringMatch(form.matcher(Case::Matters)));
         Principal::metadata(metadata(NAMESPACE, &[PAYLOAD, claim], value))
     };
-    Ok(Principal::all(vec![text("iss", issuer), text("sub", subject)]))
+    let pair = |(iss, sub)| Principal::all(vec![text("iss", iss), text("sub", sub)]);
+    Ok(Principal::any(pairs.into_iter().map(pair).collect()))
+}
+
+/// What stands before and behind each slash of `text`.
+fn splits(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.match_indices('/').filter_map(|(at, _)| Some((text.get(..at)?, text.get(at + 1..)?)))
 }
 
 /// The claim at the end of `path` is the value at `cursor`, or a list with it.

@@ -61,7 +61,7 @@ impl<'v> Form<'v> {
     /// What it matches.
     pub(super) fn matcher(self, case: Case) -> StringMatcher {
         let pattern = match self {
-            Self::Present => return regex(".+".to_owned()),
+            Self::Present => return regex("(?s).+".to_owned()),
             Self::Exact(text) => MatchPattern::Exact(text.to_owned()),
             Self::Prefix(text) => MatchPattern::Prefix(text.to_owned()),
             Self::Suffix(text) => MatchPattern::Suffix(text.to_owned()),

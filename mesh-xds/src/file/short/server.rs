@@ -4,7 +4,7 @@ use envoy_types::pb::envoy::config::core::v3::{Http2ProtocolOptions, HttpProtoco
 use envoy_types::pb::envoy::config::listener::v3::{Filter, Listener, filter};
 use envoy_types::pb::envoy::config::route::v3 as pb;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
-use envoy_types::pb::google::protobuf::UInt32Value;
+use envoy_types::pb::google::protobuf::{BoolValue, UInt32Value};
 
 use super::address::Address;
 use super::cursor::{Cursor, Fields};
@@ -58,6 +58,9 @@ pub(super) fn compile(
             max_concurrent_streams: streams.transpose()?,
             ..Default::default()
         }),
+        // Rules are about the path that the application will take it for, as with Istio.
+        normalize_path: Some(BoolValue { value: true }),
+        merge_slashes: true,
         ..manager(hcm::http_connection_manager::RouteSpecifier::RouteConfig(routes))
     };
     manager.http_filters.splice(..0, access);

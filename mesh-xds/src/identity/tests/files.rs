@@ -105,13 +105,19 @@ async fn revocation_lists_are_read_with_the_rest() {
     directory.write("ca.pem", ca.root_pem());
     let issued = ca.issue(&ca.workload("/w")).unwrap();
     directory.write_pair(&issued);
-    directory.write("crl.pem", "");
+    let nobody = ca.revocation_list(&[]).unwrap();
+    directory.write("crl.pem", &pem("X509 CRL", &nobody));
     let files = Files { crl: Some(directory.path("crl.pem")), ..directory.files() };
-    let (watcher, _) = watch(files);
-    assert_eq!(watcher.current().unwrap().crls.len(), 0);
+    let (watcher, notes) = watch(files);
+    assert_eq!(watcher.current().unwrap().crls, [nobody]);
     let list = ca.revocation_list(&[&issued]).unwrap();
     directory.write("crl.pem", &pem("X509 CRL", &list));
     until(&watcher, |current| current.as_ref().is_ok_and(|m| m.crls == [list.clone()])).await;
+    // A file that somebody has begun to write revokes as before.
+    directory.write("crl.pem", "");
+    let told = notes.until(3).await;
+    assert_eq!(told[2], "default: failed: crl_file: it has no revocation list");
+    assert_eq!(watcher.current().unwrap().crls, [list]);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod tests;
 
 #[cfg(feature = "tls")]
 pub(super) use self::rule::route_match;
+use envoy_types::pb::envoy::config::route::v3::virtual_host::TlsRequirementType;
 use envoy_types::pb::envoy::config::route::v3::{RouteConfiguration, VirtualHost as Message};
 use mesh_core::route::{Builder, Error, Overrides, Table, VirtualHost};
 use prost::Message as _;
@@ -93,6 +94,9 @@ fn virtual_host(
 ) -> Result<VirtualHost, Reject> {
     if message.matcher.is_some() {
         return Err(path.field("matcher").reject("is not supported"));
+    }
+    if message.require_tls != TlsRequirementType::None as i32 {
+        return Err(path.field("require_tls").reject("only NONE is supported"));
     }
     retry::check(message.retry_policy.as_ref(), &path.field("retry_policy"))?;
     let mut base = base.clone();

@@ -55,8 +55,16 @@ pub(in crate::parse) fn route_match(
     for (at, query) in message.query_parameters.iter().enumerate() {
         found.query.push(matcher::query(query, &path.element("query_parameters", at))?);
     }
-    if !message.cookies.is_empty() {
-        return Err(path.field("cookies").reject("is not supported"));
+    // Without these a route would match more than was meant.
+    for (name, is_set) in [
+        ("cookies", !message.cookies.is_empty()),
+        ("tls_context", message.tls_context.is_some()),
+        ("dynamic_metadata", !message.dynamic_metadata.is_empty()),
+        ("filter_state", !message.filter_state.is_empty()),
+    ] {
+        if is_set {
+            return Err(path.field(name).reject("is not supported"));
+        }
     }
     found.grpc_only = message.grpc.is_some();
     if let Some(fraction) = &message.runtime_fraction {

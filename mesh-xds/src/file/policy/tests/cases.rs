@@ -156,7 +156,8 @@ const CASES: &[Case] = &[
         "rules: [{ from: [{ source: { requestPrincipals: ['https://idp/x/alice'] } }] }]",
         &[
             ("GET / c:iss=https://idp/x c:sub=alice", true),
-            ("GET / c:iss=https://idp c:sub=x/alice", false),
+            ("GET / c:iss=https://idp c:sub=x/alice", true),
+            ("GET / c:iss=https://idp/ c:sub=x/alice", false),
             ("GET / c:iss=https://idp/x c:sub=bob", false),
         ],
     ),

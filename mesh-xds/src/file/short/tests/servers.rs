@@ -211,6 +211,8 @@ default_filter_chain:
         typed_config:
           '@type': type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
       http2_protocol_options: {}
+      normalize_path: true
+      merge_slashes: true
       common_http_protocol_options: {}
   transport_socket:
     name: envoy.transport_sockets.tls
