@@ -9,7 +9,7 @@
 //! Each source replaces what it gives as a whole, and only by something that works: a certificate
 //! whose key does not fit is never used. Changes are told to the recorder.
 
-mod bundle_map;
+pub mod bundle_map;
 #[cfg(feature = "dev-ca")]
 mod dev_ca;
 mod file_watcher;
