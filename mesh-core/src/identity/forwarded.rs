@@ -104,16 +104,35 @@ impl Forwarded {
     }
 }
 
-/// In quotes if it would otherwise say more than its own name.
+/// A name in quotes if it would otherwise say more than itself. A backslash, which no good name has,
+/// is written as it would be in a URI.
 fn quoted(value: &str) -> String {
     match value.contains([',', ';', '=', '"', '\\']) {
-        true => format!("\"{}\"", escaped(value)),
+        true => format!("\"{}\"", value.replace('\\', "%5C").replace('"', "\\\"")),
         false => value.to_owned(),
     }
 }
 
-fn escaped(value: &str) -> String {
-    value.replace('"', "\\\"")
+/// A subject between quotes.
+///
+/// Readers disagree about whether a backslash before a backslash means anything, and so about where
+/// the quotes end. An escaped quote or backslash is therefore written in the other way that RFC 2253
+/// has for it.
+fn escaped(subject: &str) -> String {
+    let mut text = String::with_capacity(subject.len());
+    let mut characters = subject.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => text.push_str("\\\""),
+            '\\' => match characters.next() {
+                Some('"') => text.push_str("\\22"),
+                Some('\\') | None => text.push_str("\\5C"),
+                Some(other) => text.extend(['\\', other]),
+            },
+            other => text.push(other),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -164,5 +183,21 @@ mod tests {
         );
         let found = all.of(&peer("spiffe://td/a"), &[1], &[], &[]);
         assert_eq!(found, Forwarding::Replace(expect.into()));
+    }
+
+    /// Found by the fuzz target `forwarded`.
+    #[test]
+    fn a_backslash_never_moves_the_end_of_a_value() {
+        for (subject, expect) in [
+            (r"CN=a\,b", r"CN=a\,b"),
+            (r#"CN=a\"b"#, r"CN=a\22b"),
+            (r"CN=a\\", r"CN=a\5C"),
+            (r#"CN=a\\\";URI=x"#, r"CN=a\5C\22;URI=x"),
+            ("CN=a\\", r"CN=a\5C"),
+        ] {
+            assert_eq!(escaped(subject), expect, "{subject}");
+        }
+        assert_eq!(quoted("a\\"), r#""a%5C""#);
+        assert_eq!(quoted(r#"a\";URI=x"#), r#""a%5C\";URI=x""#);
     }
 }

@@ -157,6 +157,8 @@ fn plain(path: &str) -> Option<String> {
                 plain.push(char::from(byte));
                 rest = after.get(2..).unwrap_or_default();
             }
+            // As if it were escaped, which it would be from here on.
+            (0, _) => return None,
             (b'\\', _) => plain.push('/'),
             (byte, _) if is_kept(byte) => plain.push(char::from(byte)),
             (byte, _) => {
@@ -251,6 +253,8 @@ mod tests {
             assert_eq!(NORMAL.rewrite(path), to(normal), "{path}");
         }
         assert_eq!(NORMAL.rewrite("/a%00b"), Rewritten::Refused);
+        // Found by the fuzz target `paths`.
+        assert_eq!(NORMAL.rewrite("/a\0b"), Rewritten::Refused);
     }
 
     #[test]

@@ -10,13 +10,17 @@ use serde_json::Value;
 
 use crate::tls::is_certificate;
 
-type Bundle = Vec<Arc<[u8]>>;
+/// The authorities of one trust domain (DER).
+pub type Bundle = Vec<Arc<[u8]>>;
 
 /// The authorities in the JSON text `json`, by trust domain.
 ///
 /// A bundle with anything wrong in it is left out as a whole, so its trust domain is not trusted;
 /// the others count. What is wrong with it is in the second list.
-pub(super) fn parse(json: &[u8]) -> Result<(BTreeMap<TrustDomain, Bundle>, Vec<String>), String> {
+///
+/// # Errors
+/// When the text is no JSON, names no trust domains, or has one whose name cannot be one's.
+pub fn parse(json: &[u8]) -> Result<(BTreeMap<TrustDomain, Bundle>, Vec<String>), String> {
     let value: Value = serde_json::from_slice(json).map_err(|error| format!("no JSON: {error}"))?;
     let domains = value.get("trust_domains").and_then(Value::as_object);
     let domains = domains.ok_or("trust_domains is missing, or is no object")?;

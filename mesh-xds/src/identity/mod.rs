@@ -12,7 +12,7 @@
 
 #[cfg(feature = "ads")]
 mod agent;
-mod bundle_map;
+pub mod bundle_map;
 mod clock;
 #[cfg(feature = "dev-ca")]
 mod dev_ca;

@@ -18,7 +18,10 @@ use x509_parser::time::ASN1Time;
 /// What decisions read of the certificate in `der`.
 ///
 /// Unlike the verifier of rustls, it counts names that it cannot read: they are an error.
-pub(crate) fn leaf(der: &[u8]) -> Result<Leaf, Refusal> {
+///
+/// # Errors
+/// [`Refusal::Unreadable`] says what cannot be read.
+pub fn leaf(der: &[u8]) -> Result<Leaf, Refusal> {
     let certificate = parse(der)?;
     let mut leaf = Leaf {
         names: SubjectNames::default(),

@@ -36,5 +36,6 @@ pub use config::{
 pub use credentials::Credentials;
 pub(crate) use credentials::load;
 pub use error::{TlsError, why, why_io};
-pub(crate) use leaf::{is_certificate, leaf};
-pub use session::{digest, session};
+pub(crate) use leaf::is_certificate;
+pub use leaf::leaf;
+pub use session::{certificate, digest, session};

@@ -36,7 +36,11 @@ pub fn digest(credentials: &Credentials, der: &[u8]) -> Box<[u8]> {
     sha256.map(|hash| hash.hash(der).as_ref().into()).unwrap_or_default()
 }
 
-fn certificate(der: &[u8]) -> Result<Certificate, Refusal> {
+/// What decisions read of the certificate in `der`, of a peer that has been accepted.
+///
+/// # Errors
+/// When it cannot be read, or breaks the rules of SPIFFE that it is under.
+pub fn certificate(der: &[u8]) -> Result<Certificate, Refusal> {
     let leaf = leaf(der)?;
     Ok(Certificate {
         spiffe_id: leaf.spiffe_id(Identification::AnyName)?,
