@@ -42,13 +42,11 @@ fn uris(der: &[u8]) -> Vec<&str> {
     assert!(rest.is_empty());
     let names = certificate.subject_alternative_name().expect("it has this extension once");
     let names = names.into_iter().flat_map(|names| &names.value.general_names);
-    let uri = |name: &GeneralName<'_>| match name {
-        GeneralName::URI(uri) => {
-            // Of the certificate's own bytes.
-            let at = der.windows(uri.len()).position(|bytes| bytes == uri.as_bytes());
-            std::str::from_utf8(&der[at?..][..uri.len()]).ok()
-        }
-        _ => None,
+    let uri = |name: &GeneralName<'_>| {
+        let GeneralName::URI(uri) = name else { return None };
+        // Of the certificate's own bytes.
+        let at = der.windows(uri.len()).position(|bytes| bytes == uri.as_bytes());
+        std::str::from_utf8(&der[at?..][..uri.len()]).ok()
     };
     names.filter_map(uri).collect()
 }

@@ -1,10 +1,5 @@
 //! Every input of the fuzz targets' corpus, once: what a fuzzer has found stays found.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, reason = "it is a library of its own")]

@@ -68,7 +68,8 @@ async fn grpc_and_unix_sockets_are_served_too() {
     io.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut some = [0; 12];
     io.read_exact(&mut some).await.unwrap();
-    assert_eq!(&some, b"HTTP/1.1 200");
+    // It is served, and says that it is for gRPC.
+    assert_eq!(&some, b"HTTP/1.1 415");
     running.abort();
 
     let server = mesh_tonic::Server::bind(&mesh, "127.0.0.1:0").await.unwrap();
