@@ -72,6 +72,19 @@ fn paths_are_checked() {
     let policy = PathSpecifier::PathMatchPolicy(Default::default());
     assert_eq!(with(Some(policy)), "match.path_match_policy");
     assert_eq!(path(matching(|m| m.cookies = vec![Default::default()])), "match.cookies");
+    let narrower = |change: fn(&mut rds::RouteMatch)| path(matching(change));
+    assert_eq!(narrower(|m| m.tls_context = Some(Default::default())), "match.tls_context");
+    assert_eq!(
+        narrower(|m| m.dynamic_metadata = vec![Default::default()]),
+        "match.dynamic_metadata"
+    );
+    assert_eq!(narrower(|m| m.filter_state = vec![Default::default()]), "match.filter_state");
+    let mut message = routes("r", vec![route("/", to("c"))]);
+    message.virtual_hosts[0].require_tls = 2;
+    assert_eq!(&*parse(&message).unwrap_err().path, "virtual_hosts[0].require_tls");
+    let mut message = routes("r", vec![route("/", to("c"))]);
+    message.ignore_path_parameters_in_path_matching = true;
+    assert_eq!(&*parse(&message).unwrap_err().path, "ignore_path_parameters_in_path_matching");
     one(matching(|m| m.path_specifier = Some(PathSpecifier::SafeRegex(regex("/a.*"))))).unwrap();
 }
 
