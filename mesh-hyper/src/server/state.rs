@@ -119,7 +119,7 @@ impl Status {
     }
 
     pub(super) fn serving(&self) -> ServingState {
-        if self.is_stopping.load(Ordering::Acquire) {
+        if self.is_stopping() {
             return ServingState::Stopping;
         }
         if self.snapshot().is_some() {
@@ -151,6 +151,11 @@ impl Status {
     pub(super) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Release);
         self.changes.published();
+    }
+
+    /// Whether it was told to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
     }
 
     /// From now on all connections drain.

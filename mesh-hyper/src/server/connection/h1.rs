@@ -1,5 +1,6 @@
 //! HTTP/1.1, through hyper.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use std::task::Poll;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -52,10 +54,19 @@ pub(super) async fn serve<S, B>(
     let requests = Arc::new(AtomicU64::new(0));
     let handler = {
         let (routing, requests) = (routing.clone(), requests.clone());
+        let status = lifetime.status().clone();
         service_fn(move |request: Request<Incoming>| {
             requests.fetch_add(1, Ordering::Relaxed);
             let request = request.map(ServerBody::h1);
-            Call::start(&connected, &routing.load(), service.clone(), request)
+            let call = Call::start(&connected, &routing.load(), service.clone(), request);
+            let status = status.clone();
+            async move {
+                let mut response = call.await?;
+                if status.is_stopping() {
+                    leave(&mut response);
+                }
+                Ok::<_, Infallible>(response)
+            }
         })
     };
     let wire = builder.serve_connection(TokioIo::new(io), handler).with_upgrades();
@@ -78,6 +89,14 @@ pub(super) async fn serve<S, B>(
         })
     })
     .await;
+}
+
+/// Asks the client to go while nothing is closed yet: a connection that is closed once it is idle
+/// may have its next request under way already.
+fn leave<B>(response: &mut Response<B>) {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
 }
 
 fn is_same(one: &Routing, other: &Routing) -> bool {

@@ -69,6 +69,11 @@ impl Lifetime {
         lifetime
     }
 
+    /// How the server stands.
+    pub(super) fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
     /// The bounds of the connection.
     pub(super) fn settings(&self) -> &Settings {
         &self.settings

@@ -121,3 +121,16 @@ async fn a_head_that_does_not_come_ends_the_connection() {
         assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "{beginning:?}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_stops_asks_its_clients_to_go() {
+    let kit = Kit::serving(echo());
+    let (mut io, task) = kit.connect();
+    let request = "GET /a HTTP/1.1\r\nhost: one\r\n\r\n";
+    let before = say(&mut io, request, "end").await;
+    assert!(!before.contains("connection: close"), "{before}");
+    kit.status.stop();
+    let after = say(&mut io, request, "end").await;
+    assert!(after.contains("connection: close\r\n"), "{after}");
+    task.await.unwrap();
+}
