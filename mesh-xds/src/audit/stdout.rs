@@ -1,7 +1,6 @@
 //! Records on the standard output, as gRFC A59 has them.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock};
 
@@ -18,19 +17,8 @@ use super::time::Clock;
 /// `envoy.extensions.rbac.audit_loggers.stream.v3.StdoutAuditLog`.
 ///
 /// All of them share one spool, which would rather lose a record than refuse a request.
-#[derive(Clone, Default)]
-pub struct StdoutFactory {
-    log: Option<AuditLog>,
-}
-
-impl StdoutFactory {
-    /// Makes loggers that write into `log`, so that its spool, its redaction and its file are also
-    /// those of rules that ask for the standard output.
-    #[must_use]
-    pub fn into_log(log: AuditLog) -> Self {
-        Self { log: Some(log) }
-    }
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StdoutFactory;
 
 impl AuditLoggerFactory for StdoutFactory {
     fn type_url(&self) -> &str {
@@ -39,16 +27,7 @@ impl AuditLoggerFactory for StdoutFactory {
 
     /// The message has no fields.
     fn build(&self, _: AuditLoggerConfig<'_>) -> Result<Arc<dyn AuditLogger>, String> {
-        Ok(match &self.log {
-            Some(log) => Arc::new(log.clone()),
-            None => Arc::new(Stdout),
-        })
-    }
-}
-
-impl fmt::Debug for StdoutFactory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StdoutFactory").finish_non_exhaustive()
+        Ok(Arc::new(Stdout))
     }
 }
 

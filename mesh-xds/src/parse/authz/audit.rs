@@ -91,7 +91,7 @@ impl Auditing {
 impl Default for Auditing {
     fn default() -> Self {
         let nothing = Self { observer: None, loggers: FxHashMap::default() };
-        nothing.logger(Arc::new(StdoutFactory::default()))
+        nothing.logger(Arc::new(StdoutFactory))
     }
 }
 

@@ -8,7 +8,7 @@ use mesh_core::filter::{Authorize, Factory, Filter, Settings, Side};
 use prost::Message;
 
 use super::Auditing;
-use super::rules::ruleset;
+use super::rules;
 use super::scope::{Layer, Scope};
 use crate::parse::{Path, Reject};
 
@@ -77,19 +77,11 @@ impl Factory for RbacFactory {
 }
 
 fn authorizer(message: &Rbac, auditing: &Auditing, path: &Path<'_>) -> Result<Authorizer, Reject> {
-    let scope = Scope::new(Layer::Requests, auditing);
-    let enforced = ruleset(
-        ("rules", message.rules.as_ref()),
-        ("matcher", message.matcher.as_ref()),
-        &scope,
+    rules::authorizer(
+        (message.rules.as_ref(), message.matcher.as_ref()),
+        (message.shadow_rules.as_ref(), message.shadow_matcher.as_ref()),
+        &message.shadow_rules_stat_prefix,
+        &Scope::new(Layer::Requests, auditing),
         path,
-    )?;
-    let shadow = ruleset(
-        ("shadow_rules", message.shadow_rules.as_ref()),
-        ("shadow_matcher", message.shadow_matcher.as_ref()),
-        &scope,
-        path,
-    )?;
-    let shadow_prefix = message.shadow_rules_stat_prefix.as_str().into();
-    Ok(Authorizer { enforced, shadow, shadow_prefix })
+    )
 }

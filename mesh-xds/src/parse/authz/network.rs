@@ -12,7 +12,7 @@ use mesh_core::identity::Peer;
 use prost::Message;
 
 use super::Auditing;
-use super::rules::ruleset;
+use super::rules;
 use super::scope::{Layer, Scope};
 use crate::parse::value::optional_duration;
 use crate::parse::{Path, Reject};
@@ -88,24 +88,17 @@ fn gate(message: &[u8], auditing: &Auditing) -> Result<Gate, Reject> {
     if EnforcementType::try_from(message.enforcement_type).is_err() {
         return Err(path.field("enforcement_type").reject("is unknown"));
     }
-    let scope = Scope::new(Layer::Connections, auditing);
-    let enforced = ruleset(
-        ("rules", message.rules.as_ref()),
-        ("matcher", message.matcher.as_ref()),
-        &scope,
+    let rules = rules::authorizer(
+        (message.rules.as_ref(), message.matcher.as_ref()),
+        (message.shadow_rules.as_ref(), message.shadow_matcher.as_ref()),
+        &message.shadow_rules_stat_prefix,
+        &Scope::new(Layer::Connections, auditing),
         path,
     )?;
-    let shadow = ruleset(
-        ("shadow_rules", message.shadow_rules.as_ref()),
-        ("shadow_matcher", message.shadow_matcher.as_ref()),
-        &scope,
-        path,
-    )?;
-    let shadow_prefix = message.shadow_rules_stat_prefix.as_str().into();
     let hold = optional_duration(message.delay_deny, &path.field("delay_deny"))?;
     Ok(Gate {
         name: message.stat_prefix.into(),
-        rules: Authorizer { enforced, shadow, shadow_prefix },
+        rules,
         hold: hold.unwrap_or_default(),
         observer: auditing.observer().cloned(),
     })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use envoy_types::pb::envoy::config::rbac::v3 as pb;
 use envoy_types::pb::envoy::config::rbac::v3::rbac;
 use envoy_types::pb::xds::r#type::matcher::v3::Matcher;
-use mesh_core::authz::{Action, Policy, Rules, Ruleset};
+use mesh_core::authz::{Action, Authorizer, Policy, Rules, Ruleset};
 
 use super::permission::permission;
 use super::principal::principal;
@@ -14,9 +14,26 @@ use super::scope::{Levels, Scope};
 use super::tree;
 use crate::parse::{Path, Reject};
 
+/// The rules of a filter at `path`: those that are enforced, then those that are tried out, each as
+/// policies or as a tree.
+pub(super) fn authorizer(
+    (rules, matcher): (Option<&pb::Rbac>, Option<&Matcher>),
+    (shadow_rules, shadow_matcher): (Option<&pb::Rbac>, Option<&Matcher>),
+    shadow_prefix: &str,
+    scope: &Scope<'_>,
+    path: &Path<'_>,
+) -> Result<Authorizer, Reject> {
+    let shadow = (("shadow_rules", shadow_rules), ("shadow_matcher", shadow_matcher));
+    Ok(Authorizer {
+        enforced: ruleset(("rules", rules), ("matcher", matcher), scope, path)?,
+        shadow: ruleset(shadow.0, shadow.1, scope, path)?,
+        shadow_prefix: shadow_prefix.into(),
+    })
+}
+
 /// The rules in whichever of the two fields at `path` is set. Envoy and gRPC disagree about which
 /// counts if both are.
-pub(super) fn ruleset(
+fn ruleset(
     (rules_field, rules_message): (&str, Option<&pb::Rbac>),
     (matcher_field, matcher): (&str, Option<&Matcher>),
     scope: &Scope<'_>,
