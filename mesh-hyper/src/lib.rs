@@ -32,6 +32,7 @@ mod body;
 mod client;
 mod context;
 mod error;
+mod inherit;
 #[cfg(feature = "reqwest-middleware")]
 mod middleware;
 mod pool;
@@ -49,8 +50,11 @@ mod xds;
 pub use body::{Body, Collected, ResponseBody, empty, full};
 pub use client::{Client, Options, OutboundPolicy, Response, ResponseFuture, Target};
 pub use error::{BoxError, Error, Kind};
+pub use inherit::{InRequest, Inheriting, inherited};
 pub use mesh_core::cluster::Address;
 pub use mesh_core::identity::SpiffeId;
+pub use mesh_core::inherited::Inherited;
+pub use mesh_core::request::Criticality;
 pub use mesh_core::route::Explanation;
 #[cfg(feature = "reqwest-middleware")]
 pub use middleware::MeshMiddleware;

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod frameworks;
+mod inherits;
 mod kit;
 mod lifecycle;
 mod policies;

@@ -46,6 +46,9 @@ pub(super) fn malformed(why: Malformed, protocol: Protocol) -> Response<Bytes> {
         Malformed::GrpcPath => {
             plain(protocol, StatusCode::NOT_FOUND, UNIMPLEMENTED, "the path names no gRPC method")
         }
+        Malformed::GrpcTimeout => {
+            plain(protocol, StatusCode::BAD_REQUEST, INTERNAL, "grpc-timeout is malformed")
+        }
     }
 }
 
@@ -58,11 +61,6 @@ pub(super) fn not_grpc() -> Response<Bytes> {
 /// To a request whose path cannot be brought into the form that is asked for.
 pub(super) fn malformed_path(protocol: Protocol) -> Response<Bytes> {
     plain(protocol, StatusCode::BAD_REQUEST, INTERNAL, "the path is malformed")
-}
-
-/// To a gRPC call whose `grpc-timeout` is none.
-pub(super) fn malformed_timeout() -> Response<Bytes> {
-    plain(Protocol::Grpc, StatusCode::BAD_REQUEST, INTERNAL, "grpc-timeout is malformed")
 }
 
 /// To a request whose deadline has passed.

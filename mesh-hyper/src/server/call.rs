@@ -8,9 +8,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body;
 use mesh_core::filter::Passage;
+use mesh_core::inherited::{self, Inherited};
 use mesh_core::request::Protocol;
 use mesh_core::snapshot::{NoPlan, Routes, Routing, ServerPlan};
 use pin_project_lite::pin_project;
@@ -103,18 +104,14 @@ fn begin(tail: &mut Tail, routes: &Arc<Routes>, mut request: Request<ServerBody>
     if let Some(answer) = path::rewrite(&mut request, routes.paths, protocol) {
         return Begin::Decided(answer);
     }
-    let mut limit = routes.max_stream_duration;
-    if protocol == Protocol::Grpc
-        && let Some(value) = request.headers().get(GRPC_TIMEOUT)
-    {
-        match mesh_core::deadline::parse(value.as_bytes()) {
-            Some(timeout) => {
-                limit = Some(limit.map_or(timeout, |limit: Duration| limit.min(timeout)))
-            }
-            None => return Begin::Decided(answer::malformed_timeout()),
-        }
-    }
-    tail.set_deadline(limit.map(runtime::after));
+    let patience = match patience(request.headers(), protocol) {
+        Ok(patience) => patience,
+        Err(why) => return Begin::Decided(answer::malformed(why, protocol)),
+    };
+    let limit = [routes.max_stream_duration, patience].into_iter().flatten().min();
+    let deadline = limit.map(runtime::after);
+    tail.set_deadline(deadline);
+    tail.set_inherited(Inherited::of(request.headers(), connected.caller, deadline));
     let plan = {
         let view = head::view(&request, connected.scheme);
         if protocol == Protocol::Grpc && !head::is_grpc_path(&view) {
@@ -146,6 +143,17 @@ fn begin(tail: &mut Tail, routes: &Arc<Routes>, mut request: Request<ServerBody>
     }
     connected.describe(&mut request);
     Begin::Ready(request)
+}
+
+/// How long the caller says that it waits.
+fn patience(headers: &HeaderMap, protocol: Protocol) -> Result<Option<Duration>, Malformed> {
+    match (protocol, headers.get(GRPC_TIMEOUT)) {
+        (Protocol::Grpc, Some(value)) => {
+            mesh_core::deadline::parse(value.as_bytes()).map(Some).ok_or(Malformed::GrpcTimeout)
+        }
+        (Protocol::Grpc, None) => Ok(None),
+        (Protocol::Http | _, _) => Ok(inherited::expected(headers)),
+    }
 }
 
 impl<S, B> Future for Call<S, S::Future>
@@ -194,7 +202,10 @@ where
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(Ok(())) => {
                         let Some(request) = request.take() else { return Poll::Pending };
-                        let future = service.call(request);
+                        let future = match this.tail.as_ref() {
+                            Some(tail) => tail.within(|| service.call(request)),
+                            None => return Poll::Pending,
+                        };
                         this.state.set(State::Busy { future });
                         continue;
                     }
@@ -202,7 +213,7 @@ where
                         Poll::Ready(Err(failed(&error.into(), this.tail.as_ref())))
                     }
                 },
-                StateProjection::Busy { future } => match future.poll(cx) {
+                StateProjection::Busy { future } => match within(this.tail.as_ref(), future, cx) {
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
                     Poll::Ready(Err(error)) => {
@@ -226,6 +237,18 @@ where
                 Err(response) => tail.answer(response),
             }));
         }
+    }
+}
+
+/// Polls the service within the request that it answers.
+fn within<F: Future>(
+    tail: Option<&Tail>,
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    match tail {
+        Some(tail) => tail.within(|| future.poll(cx)),
+        None => Poll::Pending,
     }
 }
 

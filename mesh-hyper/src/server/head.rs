@@ -18,6 +18,8 @@ pub(super) enum Malformed {
     Target,
     /// A gRPC path that is not `/package.Service/Method`.
     GrpcPath,
+    /// A `grpc-timeout` that is none.
+    GrpcTimeout,
 }
 
 /// What is done with what requests of a connection say of others' certificates.

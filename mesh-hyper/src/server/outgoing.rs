@@ -9,12 +9,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body, Frame, SizeHint};
 use mesh_core::filter::{End, Passage};
+use mesh_core::inherited::Inherited;
 use mesh_core::request::Protocol;
 use pin_project_lite::pin_project;
 
 use super::answer;
 use super::connection::Connected;
 use crate::error::{BoxError, Error, Kind};
+use crate::inherit;
 use crate::transport::timer::Timer;
 
 /// What a request holds from its first look at configuration until its response has ended.
@@ -23,16 +25,29 @@ pub(super) struct Tail {
     pub(super) protocol: Protocol,
     timer: Timer,
     passage: Option<Passage>,
+    /// What calls get from the request that the service makes for it; `None` until it is known.
+    inherited: Option<Arc<Inherited>>,
 }
 
 impl Tail {
     pub(super) fn new(connected: Arc<Connected>, protocol: Protocol) -> Self {
-        Self { connected, protocol, timer: Timer::default(), passage: None }
+        Self { connected, protocol, timer: Timer::default(), passage: None, inherited: None }
     }
 
     /// Ends the request at `deadline`, if there is one.
     pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.timer = Timer::new(deadline);
+    }
+
+    /// What the service's calls get from the request.
+    pub(super) fn set_inherited(&mut self, inherited: Inherited) {
+        self.inherited = Some(Arc::new(inherited));
+    }
+
+    /// Runs `run`, which is the service's, within the request.
+    #[inline]
+    pub(super) fn within<R>(&self, run: impl FnOnce() -> R) -> R {
+        inherit::within(self.inherited.as_ref(), run)
     }
 
     pub(super) fn set_passage(&mut self, passage: Passage) {
@@ -129,7 +144,11 @@ where
             }
             ContentProjection::Done => return Poll::Ready(None),
         };
-        let (end, frame) = match body.poll_frame(cx) {
+        let polled = match this.tail.as_ref() {
+            Some(tail) => tail.within(|| body.poll_frame(cx)),
+            None => body.poll_frame(cx),
+        };
+        let (end, frame) = match polled {
             Poll::Pending => {
                 if !this.tail.as_mut().is_some_and(|tail| tail.is_late(cx)) {
                     return Poll::Pending;

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{Extensions, Request, Response};
 use http_body::Body;
 use mesh_core::identity::{self, SpiffeId};
+use mesh_core::inherited::Caller;
 use mesh_core::record::{Event, Recorder};
 use mesh_core::snapshot::ServerSnapshot;
 use tower_service::Service;
@@ -62,6 +63,8 @@ impl Shared {
 /// What the requests of a connection share.
 pub(super) struct Connected {
     pub(super) peer: Peer,
+    /// Whether it is believed about how much its requests matter: whoever has proved an identity is.
+    pub(super) caller: Caller,
     pub(super) scheme: &'static str,
     /// Whether there is nothing but gRPC.
     pub(super) grpc_only: bool,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::Extensions;
 use mesh_core::filter::Denial;
 use mesh_core::identity;
+use mesh_core::inherited::Caller;
 use mesh_core::snapshot::ServerSnapshot;
 
 use super::lifetime::Lifetime;
@@ -78,8 +79,13 @@ pub(super) async fn shake(
     if accepted(shared, &peer, &mut extensions) {
         return Err(Closed::because("the application refuses it"));
     }
+    let caller = match peer.spiffe_id() {
+        Some(_) => Caller::Trusted,
+        None => Caller::Stranger,
+    };
     let connected = Arc::new(Connected {
         peer,
+        caller,
         scheme,
         forwarding: Forwarding::new(forwarding),
         grpc_only: shared.settings.grpc_only,
