@@ -74,8 +74,10 @@ impl Agent {
     /// When it never is.
     pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Book) -> bool) {
         let mut book = self.book.clone();
-        let waited = timeout(PATIENCE, book.wait_for(|book| condition(book))).await.is_ok();
-        assert!(waited, "waited in vain: {what}: {}", *self.book());
+        let waited = timeout(PATIENCE, book.wait_for(|book| condition(book))).await;
+        let is_so = matches!(waited, Ok(Ok(_)));
+        drop(waited);
+        assert!(is_so, "waited in vain: {what}: {}", *self.book());
     }
 
     /// Ends the process in good order; what it has told until then.

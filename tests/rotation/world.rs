@@ -130,20 +130,20 @@ transport_socket: {tls}
 /// The listener of the server, and its routes.
 fn server(port: u16, policy: Policy) -> String {
     let tls = socket("DownstreamTlsContext", "require_client_certificate: true,", "");
+    let filter = |rules: &str| {
+        format!(
+            "{{ name: rbac, typed_config: {{ \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC, {rules} }} }},"
+        )
+    };
+    let per_route = |rules: &str| {
+        format!(
+            "typed_per_filter_config: {{ rbac: {{ \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute, rbac: {{ {rules} }} }} }},"
+        )
+    };
     let (filter, per_route) = match policy {
         Policy::Absent => (String::new(), String::new()),
-        Policy::OfListener(action) => {
-            (format!("{{ name: rbac, typed_config: {} }},", rbac(action)), String::new())
-        }
-        Policy::OfRoutes(action) => {
-            let listener =
-                "{ \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC }";
-            let route = format!(
-                "typed_per_filter_config: {{ rbac: {{ \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute, rbac: {} }} }},",
-                rbac(action)
-            );
-            (format!("{{ name: rbac, typed_config: {listener} }},"), route)
-        }
+        Policy::OfListener(action) => (filter(&rbac(action)), String::new()),
+        Policy::OfRoutes(action) => (filter(""), per_route(&rbac(action))),
     };
     format!(
         r#"---
@@ -166,20 +166,15 @@ virtual_hosts: [{{ name: v, domains: ['*'], routes: [{{ match: {{ prefix: '' }},
     )
 }
 
-/// A filter that does `action` with everything that the client asks for.
+/// Rules that do `action` with everything that the client asks for.
 fn rbac(action: Action) -> String {
     let action = match action {
         Action::Allow => "ALLOW",
         Action::Deny => "DENY",
     };
-    let typed = |inner: &str| {
-        format!(
-            "{{ \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC, {inner} }}"
-        )
-    };
-    typed(&format!(
+    format!(
         "rules: {{ action: {action}, policies: {{ one: {{ permissions: [{{ any: true }}], principals: [{{ authenticated: {{ principal_name: {{ exact: 'spiffe://td/client' }} }} }}] }} }} }}"
-    ))
+    )
 }
 
 /// Mutual TLS with the files of the workload.
