@@ -71,9 +71,11 @@ async fn run(program: &Path, is_full: bool) {
 async fn turnover(program: &Path, is_full: bool) {
     let serials = if is_full { 500 } else { 30 };
     let report = turnover::run(program, serials).await;
-    println!("{report:?}");
-    println!("  {:.0} new connections a second", report.rate());
-    assert!(report.serials_of_clients >= serials && report.serials_of_servers >= serials);
+    let turnover::Report { serials_of_clients, serials_of_servers, halves, .. } = report;
+    println!("{serials_of_clients} serials of clients, {serials_of_servers} of servers");
+    println!("  {halves} writes left half on each side, {:?}", report.elapsed);
+    println!("  {:.0} new connections a second, {} requests", report.rate(), report.requests);
+    assert!(serials_of_clients >= serials && serials_of_servers >= serials);
     assert!(!is_full || report.rate() >= 20.0, "too few new connections");
 }
 
