@@ -18,18 +18,23 @@ use tokio::sync::Notify;
 pub(crate) struct Watches {
     paths: Vec<PathBuf>,
     watcher: RecommendedWatcher,
-    watched: Vec<PathBuf>,
+    watched: BTreeSet<PathBuf>,
+    changed: Arc<Notify>,
 }
+
+/// How often watches are set anew in a row because what is watched has moved meanwhile.
+const ATTEMPTS: usize = 5;
 
 impl Watches {
     /// Tells `changed` when one of the files or directories `paths` may have changed.
     pub(crate) fn new(paths: Vec<PathBuf>, changed: Arc<Notify>) -> notify::Result<Self> {
+        let tell = changed.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| !is_read(event.kind)) {
-                changed.notify_one();
+                tell.notify_one();
             }
         })?;
-        let mut watches = Self { paths, watcher, watched: Vec::new() };
+        let mut watches = Self { paths, watcher, watched: BTreeSet::new(), changed };
         watches.renew()?;
         Ok(watches)
     }
@@ -39,14 +44,40 @@ impl Watches {
     /// A directory that was replaced keeps its name but not its watch, so none is kept. It is an
     /// error only if nothing can be watched.
     pub(crate) fn renew(&mut self) -> notify::Result<()> {
-        for path in self.watched.drain(..) {
+        let places = self.places();
+        self.settle(places)
+    }
+
+    /// Watches `places`, or where the files are if that is somewhere else by then.
+    fn settle(&mut self, mut places: BTreeSet<PathBuf>) -> notify::Result<()> {
+        for _ in 0..ATTEMPTS {
+            self.watch(&places)?;
+            // A link that was swapped before it was watched has told nobody, and leads elsewhere.
+            let now = self.places();
+            if now == places {
+                return Ok(());
+            }
+            places = now;
+        }
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Where the files are now.
+    fn places(&self) -> BTreeSet<PathBuf> {
+        self.paths.iter().flat_map(|path| places(path)).collect()
+    }
+
+    /// Watches these, and nothing else.
+    fn watch(&mut self, places: &BTreeSet<PathBuf>) -> notify::Result<()> {
+        for path in std::mem::take(&mut self.watched) {
             // Gone together with what was watched; nothing is left to undo.
             let _ = self.watcher.unwatch(&path);
         }
         let mut refusal = None;
-        for path in self.paths.iter().flat_map(|path| places(path)).collect::<BTreeSet<_>>() {
-            match self.watcher.watch(&path, RecursiveMode::NonRecursive) {
-                Ok(()) => self.watched.push(path),
+        for path in places {
+            match self.watcher.watch(path, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.watched.insert(path.clone())),
                 Err(error) => refusal = Some(error),
             }
         }
@@ -85,4 +116,34 @@ fn parent(path: &Path) -> PathBuf {
 /// Whether somebody only read, as we do: that must not make us read again.
 fn is_read(kind: EventKind) -> bool {
     matches!(kind, EventKind::Access(access) if !matches!(access, AccessKind::Close(AccessMode::Write)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_link_that_is_swapped_before_it_is_watched_is_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| fs::canonicalize(directory.path()).unwrap().join(name);
+        let swap = |to: &str| {
+            fs::create_dir(path(to)).unwrap();
+            symlink(to, path("next")).unwrap();
+            fs::rename(path("next"), path("data")).unwrap();
+        };
+        swap("1");
+        fs::write(path("1/file"), "").unwrap();
+        let file = path("data").join("file");
+        let mut watches = Watches::new(vec![file], Arc::new(Notify::new())).unwrap();
+        let before = watches.places();
+        assert!(watches.watched.contains(&path("1")));
+        swap("2");
+        fs::write(path("2/file"), "").unwrap();
+        fs::remove_dir_all(path("1")).unwrap();
+        watches.settle(before).unwrap();
+        assert!(watches.watched.contains(&path("2")));
+        assert_eq!(watches.watched, watches.places());
+    }
 }

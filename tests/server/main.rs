@@ -2,6 +2,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod credentials;
+mod files;
 mod frameworks;
 mod inherits;
 mod kit;
