@@ -12,3 +12,4 @@ mod pretence;
 mod probes;
 mod raw;
 mod side;
+mod upgrades;
