@@ -25,7 +25,7 @@ use super::sniff::Prefixed;
 use crate::error::BoxError;
 use crate::server::body::ServerBody;
 use crate::server::call::Call;
-use crate::server::settings::{HEADER_FIELDS, HTTP1_BUFFER};
+use crate::server::settings::HTTP1_BUFFER;
 
 /// Serves a connection until it ends or is upgraded, and gives back what it lives by.
 pub(super) async fn serve<S, B>(
@@ -47,7 +47,7 @@ where
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(settings.header_timeout)
-        .max_headers(HEADER_FIELDS)
+        .max_headers(settings.header_fields)
         .max_header_size(header_bytes)
         .max_buf_size(HTTP1_BUFFER.max(header_bytes));
     // Requests see the newest routes, one after the other.

@@ -26,7 +26,7 @@ use tower_service::Service;
 use self::shake::{Closed, Shaken, shake};
 use self::sniff::Protocol;
 use super::body::ServerBody;
-use super::head::Forwarding;
+use super::head::HeadRules;
 use super::peer::{OnAccept, Peer};
 use super::secure::Greet;
 use super::settings::Settings;
@@ -66,8 +66,8 @@ pub(super) struct Connected {
     pub(super) scheme: &'static str,
     /// Whether there is nothing but gRPC.
     pub(super) grpc_only: bool,
-    /// What becomes of what a request says of others' certificates.
-    pub(super) forwarding: Forwarding,
+    /// What the heads of its requests may say.
+    pub(super) heads: HeadRules,
     pub(super) context: Arc<Context>,
     /// Streams that the client has reset before they were answered.
     pub(super) resets: AtomicU32,

@@ -124,24 +124,33 @@ impl Kit {
         inspection: Inspection,
         chains: Vec<(ChainMatch, Option<Arc<ServerTls>>, Routes)>,
     ) {
-        let matches: Vec<_> = chains.iter().map(|(matched, ..)| matched.clone()).collect();
-        let chain = |(_, security, routes)| {
-            Arc::new(FilterChain {
-                name: Arc::default(),
-                security,
-                forwarded: Forwarded::default(),
-                filters: Arc::default(),
-                connections: Connections::default(),
-                routing: Routing::Ready(Arc::new(routes)),
-            })
-        };
+        let made = chains.into_iter().map(|(matched, security, routes)| {
+            let made = FilterChain { security, ..plain(routes) };
+            (matched, made)
+        });
+        self.publish_made(epoch, inspection, made.collect());
+    }
+
+    /// Serves everything, on connections within these bounds.
+    pub(super) fn publish_bounded(&self, epoch: u64, connections: Connections) {
+        let chain = FilterChain { connections, ..plain(everything()) };
+        self.publish_made(epoch, Inspection::Addresses, vec![(ChainMatch::default(), chain)]);
+    }
+
+    fn publish_made(
+        &self,
+        epoch: u64,
+        inspection: Inspection,
+        chains: Vec<(ChainMatch, FilterChain)>,
+    ) {
+        let matches: Vec<_> = chains.iter().map(|(matched, _)| matched.clone()).collect();
         let snapshot = ServerSnapshot {
             listener: "l".into(),
             stamp: Stamp::default(),
             epoch,
             inspection,
             selector: Arc::new(Selector::new(&matches).unwrap()),
-            chains: chains.into_iter().map(chain).collect(),
+            chains: chains.into_iter().map(|(_, chain)| Arc::new(chain)).collect(),
             default: None,
         };
         self.root.publish(Arc::new(ServerRoot::Serving(Arc::new(snapshot))));
@@ -183,6 +192,18 @@ impl Kit {
         let (io, _) = self.connect();
         let (sender, connection) = h2::client::handshake(io).await.unwrap();
         (sender, tokio::spawn(connection))
+    }
+}
+
+/// A chain in plain text, without bounds.
+fn plain(routes: Routes) -> FilterChain {
+    FilterChain {
+        name: Arc::default(),
+        security: None,
+        forwarded: Forwarded::default(),
+        filters: Arc::default(),
+        connections: Connections::default(),
+        routing: Routing::Ready(Arc::new(routes)),
     }
 }
 

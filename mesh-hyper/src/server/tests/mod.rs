@@ -3,6 +3,7 @@ mod attacks;
 mod audit;
 mod calls;
 mod filters;
+mod heads;
 mod http1;
 mod kit;
 mod lifecycle;
