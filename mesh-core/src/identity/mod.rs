@@ -17,6 +17,7 @@ mod leaf;
 mod lifetime;
 mod names;
 mod peer;
+mod pem;
 mod refusal;
 mod san;
 mod source;
@@ -24,7 +25,7 @@ mod spiffe_id;
 mod tls;
 mod trust_domain;
 
-pub use forwarded::{ForwardMode, Forwarded, Forwarding};
+pub use forwarded::{ForwardMode, Forwarded, Forwarding, Shown};
 pub use leaf::{Identification, KeyUsage, Leaf};
 pub use lifetime::{Lifetime, Urgency};
 pub use names::SubjectNames;

@@ -43,6 +43,14 @@ pub(super) fn malformed(why: Malformed, protocol: Protocol) -> Response<Bytes> {
         Malformed::Target => {
             plain(protocol, StatusCode::BAD_REQUEST, INTERNAL, "the target is malformed")
         }
+        Malformed::TooManyFields => {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            plain(protocol, status, INTERNAL, "there are too many header fields")
+        }
+        Malformed::Underscore => {
+            let text = "the name of a header field has an underscore";
+            plain(protocol, StatusCode::BAD_REQUEST, INTERNAL, text)
+        }
         Malformed::GrpcPath => {
             plain(protocol, StatusCode::NOT_FOUND, UNIMPLEMENTED, "the path names no gRPC method")
         }

@@ -76,7 +76,7 @@ impl<S: Service<Request<ServerBody>>> Call<S, S::Future> {
         service: S,
         mut request: Request<ServerBody>,
     ) -> Self {
-        let canonical = head::canonicalise(&mut request, &connected.forwarding);
+        let canonical = head::canonicalise(&mut request, &connected.heads);
         let protocol = head::view(&request, connected.scheme).protocol;
         let mut tail = Tail::new(connected.clone(), protocol);
         let begin = match (canonical, routing) {
@@ -123,6 +123,7 @@ fn begin(tail: &mut Tail, routes: &Arc<Routes>, mut request: Request<ServerBody>
         Ok(plan) => plan,
         Err(why) => return Begin::Decided(answer::without_plan(why, protocol)),
     };
+    tail.set_fields(route.fields.clone());
     if !chain.is_empty() {
         let mut passage = Passage::new(chain);
         match filters::advance(&connected, &mut request, (&route, &mut passage), None) {
@@ -141,7 +142,7 @@ fn begin(tail: &mut Tail, routes: &Arc<Routes>, mut request: Request<ServerBody>
     if let Some(answer) = answer {
         return Begin::Decided(answer::without_plan(answer, protocol));
     }
-    connected.describe(&mut request);
+    tail.hand_over(&mut request);
     Begin::Ready(request)
 }
 
@@ -186,7 +187,7 @@ where
                                     Poll::Ready(Err(answer::without_plan(answer, tail.protocol)))
                                 }
                                 (Ok(mut request), None) => {
-                                    tail.connected.describe(&mut request);
+                                    tail.hand_over(&mut request);
                                     let request = Some(request);
                                     this.state.set(State::Ready { service, request });
                                     continue;

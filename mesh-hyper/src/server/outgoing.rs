@@ -6,14 +6,16 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use mesh_core::filter::{End, Passage};
 use mesh_core::inherited::Inherited;
 use mesh_core::request::Protocol;
+use mesh_core::route::FieldRules;
 use pin_project_lite::pin_project;
 
 use super::answer;
+use super::body::ServerBody;
 use super::connection::Connected;
 use crate::error::{BoxError, Error, Kind};
 use crate::inherit;
@@ -27,11 +29,20 @@ pub(super) struct Tail {
     passage: Option<Passage>,
     /// What calls get from the request that the service makes for it; `None` until it is known.
     inherited: Option<Arc<Inherited>>,
+    /// What the route changes about header fields.
+    fields: Option<Arc<FieldRules>>,
 }
 
 impl Tail {
     pub(super) fn new(connected: Arc<Connected>, protocol: Protocol) -> Self {
-        Self { connected, protocol, timer: Timer::default(), passage: None, inherited: None }
+        Self {
+            connected,
+            protocol,
+            timer: Timer::default(),
+            passage: None,
+            inherited: None,
+            fields: None,
+        }
     }
 
     /// Ends the request at `deadline`, if there is one.
@@ -52,6 +63,18 @@ impl Tail {
 
     pub(super) fn set_passage(&mut self, passage: Passage) {
         self.passage = Some(passage);
+    }
+
+    pub(super) fn set_fields(&mut self, fields: Option<Arc<FieldRules>>) {
+        self.fields = fields;
+    }
+
+    /// Makes a request that has passed everything ready for the application.
+    pub(super) fn hand_over(&self, request: &mut Request<ServerBody>) {
+        if let Some(fields) = &self.fields {
+            fields.request.iter().for_each(|changes| changes.apply(request.headers_mut()));
+        }
+        self.connected.describe(request);
     }
 
     /// Whether the deadline has passed; otherwise the task of `cx` is woken when it does.
@@ -82,6 +105,9 @@ impl Tail {
     pub(super) fn forward<B: Body>(mut self, response: Response<B>) -> Response<Outgoing<B>> {
         let mut response =
             response.map(|body| Outgoing { content: Content::User { body }, tail: None });
+        if let Some(fields) = &self.fields {
+            fields.response.iter().for_each(|changes| changes.apply(response.headers_mut()));
+        }
         self.respond(&mut response);
         response.body_mut().tail = Some(self);
         response

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 
 use super::clock::Clock;
 use super::expiry::{Watch, lifetime};
+use super::seat::Seat;
 use super::system;
 use crate::tls::{
     Anonymous, ClientSettings, Credentials, MinimumVersion, PeerCheck, ServerSettings, Side,
@@ -33,10 +34,13 @@ pub struct Identities {
 
 struct Provider {
     credentials: Arc<Credentials>,
+    /// Where the source of the credentials can be replaced.
+    seat: Arc<Seat>,
     /// Handshakes present what it gives.
     is_presented: AtomicBool,
     /// Lives as long as the provider is in use.
-    _watch: Option<Watch>,
+    /// Lives as long as the provider.
+    watch: Option<Watch>,
 }
 
 /// Why handshakes fail, or are about to.
@@ -87,28 +91,40 @@ impl Identities {
     pub(crate) fn watch(&self, handle: &Handle, recorder: Option<Arc<dyn Recorder>>) {
         // Only those that build a mesh do this, and once.
         self.watched.set((handle.clone(), recorder)).ok();
-        let sources: Vec<_> = {
-            let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
-            let all = providers.iter();
-            all.map(|(name, it)| (name.clone(), it.credentials.source().clone())).collect()
-        };
-        sources.into_iter().for_each(|(name, source)| self.insert(name, source));
+        let mut providers = self.providers.write().unwrap_or_else(PoisonError::into_inner);
+        for (name, provider) in providers.iter_mut() {
+            provider.watch = self.watch_of(name, &provider.seat);
+        }
     }
 
-    /// Adds the provider called `name`, in place of another of this name.
+    /// Adds the provider called `name`. In place of another of this name, it is in force at once:
+    /// handshakes present what it gives, and open connections whose peers it would not accept are
+    /// closed.
     pub fn insert(&self, name: impl Into<Arc<str>>, source: Arc<dyn Source>) {
         let name = name.into();
-        let watch = self.watched.get().map(|(handle, recorder)| {
-            let clock = (self.clock.clone(), handle);
-            Watch::start(name.clone(), source.clone(), recorder.clone(), clock)
-        });
-        let provider = Provider {
-            credentials: Arc::new(Credentials::new(name.clone(), source, self.crypto.clone())),
-            is_presented: AtomicBool::new(false),
-            _watch: watch,
-        };
         let mut providers = self.providers.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = providers.get(&name) {
+            let seat = known.seat.clone();
+            // Whoever hears of it may look for providers.
+            drop(providers);
+            return seat.replace(&source);
+        }
+        let seat = Arc::new(Seat::new(source));
+        let watch = self.watch_of(&name, &seat);
+        let credentials = Credentials::new(name.clone(), seat.clone(), self.crypto.clone());
+        let provider = Provider {
+            credentials: Arc::new(credentials),
+            seat,
+            is_presented: AtomicBool::new(false),
+            watch,
+        };
         providers.insert(name, provider);
+    }
+
+    fn watch_of(&self, name: &Arc<str>, seat: &Arc<Seat>) -> Option<Watch> {
+        let (handle, recorder) = self.watched.get()?;
+        let clock = (self.clock.clone(), handle);
+        Some(Watch::start(name.clone(), seat.clone(), recorder.clone(), clock))
     }
 
     /// Watches over the certificates of `source`, which is none of the providers.

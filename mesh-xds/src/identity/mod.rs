@@ -24,6 +24,7 @@ mod pem;
 mod renewals;
 #[cfg(feature = "ads")]
 mod sds;
+mod seat;
 #[cfg(feature = "ads")]
 mod secret;
 #[cfg(feature = "ads")]

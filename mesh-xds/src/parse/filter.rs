@@ -162,6 +162,14 @@ fn message_name(type_url: &str) -> &str {
     type_url.rsplit_once('/').map_or(type_url, |(_, name)| name)
 }
 
+/// The filters of a connection manager.
+pub(super) struct Filters {
+    /// Those that requests pass, in order, without the router.
+    pub(super) used: Vec<HttpFilter>,
+    /// Those that are optional and not known, for people.
+    pub(super) ignored: Vec<Arc<str>>,
+}
+
 /// The filters of a connection manager at `path` for requests of `side`, without the router, which
 /// must be the last.
 pub(super) fn filters(
@@ -169,11 +177,11 @@ pub(super) fn filters(
     side: Side,
     registry: &Registry,
     path: &Path<'_>,
-) -> Result<Vec<HttpFilter>, Reject> {
+) -> Result<Filters, Reject> {
     let Some((last, _)) = messages.split_last() else {
         return Err(path.field("http_filters").reject("is empty"));
     };
-    let (mut filters, mut names) = (Vec::new(), FxHashSet::default());
+    let (mut used, mut ignored, mut names) = (Vec::new(), Vec::new(), FxHashSet::default());
     let known = |type_url: &str| registry.filter(type_url).filter(|factory| factory.is_for(side));
     for (at, message) in messages.iter().enumerate() {
         let path = path.element("http_filters", at);
@@ -197,14 +205,21 @@ pub(super) fn filters(
             };
             return Err(path.reject(why));
         }
-        if !is_router {
-            filters.extend(filter(message, any, &known, &path)?);
+        if is_router {
+            continue;
+        }
+        match filter(message, any, &known, &path)? {
+            Some(filter) => used.push(filter),
+            None => {
+                let kind = any.map_or("without typed_config", |any| message_name(&any.type_url));
+                ignored.push(format!("filter {:?} ({kind})", message.name).into());
+            }
         }
     }
     if side == Side::Server {
-        registry.guards.iter().for_each(|guard| guard::insert(guard, &mut filters));
+        registry.guards.iter().for_each(|guard| guard::insert(guard, &mut used));
     }
-    Ok(filters)
+    Ok(Filters { used, ignored })
 }
 
 fn filter<'r>(

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 use mesh_core::cluster::Address;
 use mesh_core::filter::{Authorize, Factory, Filter, Settings};
 use mesh_core::snapshot::{Routing, ServerRoot, ServerSnapshot};
@@ -220,4 +221,22 @@ fn clusters_that_filters_ask_are_wanted_and_waited_for() {
     assert_eq!(kit.put(LDS, "l", &listener("b c")), "+c");
     assert_eq!(kit.gone(cds, "c", false), "-a, serving 3 in 2: ok");
     assert_eq!(words(&kit.graph.remove_root(kit.server, now())), "-ae, -b, -c, -l");
+}
+
+#[test]
+fn filters_that_are_left_out_are_said() {
+    let mut kit = Kit::new();
+    let mut with = manager(served());
+    let optional = HttpFilter { is_optional: true, ..http_filter("lua", any("test.Lua", &())) };
+    with.http_filters.insert(0, optional);
+    let mut listener = server_listener("l", PLACE, [served(), served()]);
+    for chain in &mut listener.filter_chains {
+        chain.filters = filter_chain(&with).filters;
+    }
+    assert_eq!(kit.put(LDS, "l", &listener), "serving 1 in 1: ok; ok");
+    let status = kit.graph.status();
+    let ignored: Vec<_> = status.resources[0].ignored.iter().map(|it| &**it).collect();
+    assert_eq!(ignored, [r#"filter "lua" (test.Lua)"#]);
+    let status = crate::Status { graph: Some(status), ..crate::Status::default() }.to_string();
+    assert!(status.contains("; ignores filter \"lua\" (test.Lua)\n"), "{status}");
 }
