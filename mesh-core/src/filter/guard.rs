@@ -142,7 +142,7 @@ mod tests {
         match guard.poll_request(&mut Slot::Empty, &head, &mut context) {
             Step::Respond(LocalResponse { status, .. }) => Some(status),
             Step::Continue => None,
-            step @ (Step::WaitUntil(_) | Step::Ask(_)) => panic!("{step:?}"),
+            step @ (Step::WaitUntil(_) | Step::WaitFor(..) | Step::Ask(_)) => panic!("{step:?}"),
         }
     }
 

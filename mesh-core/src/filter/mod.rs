@@ -10,6 +10,7 @@
 //! ```
 
 mod authorize;
+mod awaited;
 mod break_glass;
 mod chain;
 mod connection;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use authorize::Authorize;
+pub use awaited::Awaited;
 pub use break_glass::BreakGlass;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
@@ -52,6 +54,8 @@ pub enum Step {
     Continue,
     /// Ask again at this time, or when it is past.
     WaitUntil(Instant),
+    /// Ask again once this has happened, and at this time at the latest.
+    WaitFor(Box<dyn Awaited>, Instant),
     /// Send this call and ask again with its result in [`Context::answer`].
     Ask(Box<side::Call>),
     /// Answer it here.

@@ -19,4 +19,4 @@ mod tests;
 pub use claims::Expectations;
 pub use failure::Failure;
 pub use location::{Found, Locations, Place};
-pub use requirement::{Answer, Audiences, Outcome, Requirement, Verify};
+pub use requirement::{Answer, Audiences, Outcome, Requirement, Verify, one_of};

@@ -206,6 +206,10 @@ async fn filter(
                 runtime::sleep_until(at).await;
                 None
             }
+            Some(Step::WaitFor(what, latest)) => {
+                runtime::happened(what, latest).await;
+                None
+            }
             Some(Step::Ask(side)) => Some(Side::new(target).unary(*side).await),
             Some(Step::Respond(local)) => {
                 passing.finish(End::Complete);
