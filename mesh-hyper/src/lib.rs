@@ -50,10 +50,11 @@ pub use body::{Body, Collected, ResponseBody, empty, full};
 pub use client::{Client, Options, OutboundPolicy, Response, ResponseFuture, Target};
 pub use error::{BoxError, Error, Kind};
 pub use mesh_core::cluster::Address;
+pub use mesh_core::filter::{Tenancy, TenantSource};
 pub use mesh_core::identity::SpiffeId;
 pub use mesh_core::route::Explanation;
 #[cfg(feature = "reqwest-middleware")]
 pub use middleware::MeshMiddleware;
-pub use server::{Accepted, Peer, Server, ServerBody, ServingState, signal};
+pub use server::{Accepted, Peer, Server, ServerBody, ServingState, Tenant, signal};
 pub use transport::connect::{Connect, Connecting, Io, Sockets};
 pub use xds::{Mesh, audit};

@@ -17,6 +17,7 @@ mod connection;
 mod guard;
 mod local;
 mod slot;
+mod tenancy;
 #[cfg(test)]
 mod tests;
 mod writable;
@@ -34,6 +35,7 @@ pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
 pub use guard::Guard;
 pub use local::LocalResponse;
 pub use slot::Slot;
+pub use tenancy::{Ambiguity, Tenancy, TenantSource, TenantSourceError};
 pub use writable::is_writable;
 
 use crate::identity::Peer;
@@ -42,6 +44,7 @@ use crate::request::RequestHead;
 use crate::rng::Rng;
 use crate::route::Route;
 use crate::side;
+use crate::tenant::Tenant;
 
 /// A filter's own parsed configuration. Each factory knows its concrete type.
 pub type Settings = Arc<dyn Any + Send + Sync>;
@@ -81,6 +84,14 @@ pub struct Context<'a> {
     pub answer: Option<Result<side::Reply, side::Failure>>,
     /// Changes to make to the request's header fields before it goes on.
     pub changes: &'a mut HeaderChanges,
+}
+
+impl Context<'_> {
+    /// Whose the request is, if that is known by now.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Tenant> {
+        self.metadata.tenant()
+    }
 }
 
 impl fmt::Debug for Context<'_> {

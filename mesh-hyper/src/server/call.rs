@@ -144,7 +144,7 @@ fn begin(tail: &mut Tail, routes: &Arc<Routes>, mut request: Request<ServerBody>
     if let Some(answer) = answer {
         return Begin::Decided(answer::without_plan(answer, protocol));
     }
-    connected.describe(&mut request);
+    connected.describe(&mut request, tail.tenant());
     Begin::Ready(request)
 }
 
@@ -178,7 +178,7 @@ where
                                     Poll::Ready(Err(answer::without_plan(answer, tail.protocol)))
                                 }
                                 (Ok(mut request), None) => {
-                                    tail.connected.describe(&mut request);
+                                    tail.connected.describe(&mut request, tail.tenant());
                                     let request = Some(request);
                                     this.state.set(State::Ready { service, request });
                                     continue;

@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 
 use super::answer;
 use super::connection::Connected;
+use super::tenant::Tenant;
 use crate::error::{BoxError, Error, Kind};
 use crate::transport::timer::Timer;
 
@@ -33,6 +34,11 @@ impl Tail {
     /// Ends the request at `deadline`, if there is one.
     pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.timer = Timer::new(deadline);
+    }
+
+    /// Whose the request is, once its filters have said so.
+    pub(super) fn tenant(&self) -> Option<Tenant> {
+        self.passage.as_ref()?.metadata().tenant().cloned().map(Tenant)
     }
 
     pub(super) fn set_passage(&mut self, passage: Passage) {
