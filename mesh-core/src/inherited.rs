@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::request::Criticality;
+use crate::tenant::Tenant;
 
 /// What the calls made for one request get from it.
 ///
@@ -25,6 +26,8 @@ pub struct Inherited {
     pub criticality: Criticality,
     /// How often the request had been sent before it was sent this time; 0 for the first time.
     pub retries: u32,
+    /// Whose it is, if that is known.
+    pub tenant: Option<Tenant>,
     fields: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -39,7 +42,8 @@ pub enum Caller {
 }
 
 impl Inherited {
-    /// What a request with these header fields hands down, which must be answered by `deadline`.
+    /// What a request with these header fields hands down, which must be answered by `deadline`. Whose
+    /// it is, fields do not say.
     #[must_use]
     pub fn of(headers: &HeaderMap, caller: Caller, deadline: Option<Instant>) -> Self {
         let criticality = match caller {
@@ -54,6 +58,7 @@ impl Inherited {
             deadline,
             criticality: criticality.unwrap_or_default(),
             retries: retries(headers),
+            tenant: None,
             fields: fields.take(MAX_FIELDS).collect(),
         }
     }

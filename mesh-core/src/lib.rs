@@ -72,5 +72,6 @@ pub mod rng;
 pub mod route;
 pub mod side;
 pub mod snapshot;
+pub mod tenant;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -64,6 +64,7 @@ pub(crate) const CRATES: &[Crate] = &[
                     "rng",
                     "time",
                     "metadata",
+                    "tenant",
                     "matcher",
                     "vocabulary",
                     "cell",

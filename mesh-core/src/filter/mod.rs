@@ -10,12 +10,14 @@
 //! ```
 
 mod authorize;
+mod awaited;
 mod break_glass;
 mod chain;
 mod connection;
 mod guard;
 mod local;
 mod slot;
+mod tenancy;
 #[cfg(test)]
 mod tests;
 mod writable;
@@ -26,12 +28,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use authorize::Authorize;
+pub use awaited::Awaited;
 pub use break_glass::BreakGlass;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
 pub use guard::Guard;
 pub use local::LocalResponse;
 pub use slot::Slot;
+pub use tenancy::{Ambiguity, Tenancy, TenantSource, TenantSourceError};
 pub use writable::is_writable;
 
 use crate::identity::Peer;
@@ -40,6 +44,7 @@ use crate::request::RequestHead;
 use crate::rng::Rng;
 use crate::route::Route;
 use crate::side;
+use crate::tenant::Tenant;
 
 /// A filter's own parsed configuration. Each factory knows its concrete type.
 pub type Settings = Arc<dyn Any + Send + Sync>;
@@ -52,6 +57,8 @@ pub enum Step {
     Continue,
     /// Ask again at this time, or when it is past.
     WaitUntil(Instant),
+    /// Ask again once this has happened, and at this time at the latest.
+    WaitFor(Box<dyn Awaited>, Instant),
     /// Send this call and ask again with its result in [`Context::answer`].
     Ask(Box<side::Call>),
     /// Answer it here.
@@ -77,6 +84,14 @@ pub struct Context<'a> {
     pub answer: Option<Result<side::Reply, side::Failure>>,
     /// Changes to make to the request's header fields before it goes on.
     pub changes: &'a mut HeaderChanges,
+}
+
+impl Context<'_> {
+    /// Whose the request is, if that is known by now.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Tenant> {
+        self.metadata.tenant()
+    }
 }
 
 impl fmt::Debug for Context<'_> {

@@ -22,6 +22,7 @@ mod refusal;
 mod san;
 mod source;
 mod spiffe_id;
+mod template;
 mod tls;
 mod trust_domain;
 
@@ -34,5 +35,6 @@ pub use refusal::Refusal;
 pub use san::{SanKind, SanMatcher};
 pub use source::{Feed, Identity, Material, PrivateKey, Source, Trust, Unavailable};
 pub use spiffe_id::{SpiffeId, SpiffeIdError};
+pub use template::{SpiffeTemplate, SpiffeTemplateError};
 pub use tls::{Authorities, ClientRules, ClientTls, Clients, ServerName, ServerTls};
 pub use trust_domain::TrustDomain;

@@ -19,6 +19,7 @@ use mesh_core::metadata::Metadata;
 use mesh_core::request::{Protocol, RequestHead};
 use mesh_core::route::Route;
 use mesh_core::snapshot::{NoPlan, Plan, Root};
+use mesh_core::tenant::Tenant;
 
 use super::target::{Inner, Options};
 use super::{answer, slow, timeout};
@@ -68,6 +69,8 @@ pub(super) struct Call {
     pub(super) report: Option<Box<Report>>,
     /// Whether the caller has set `grpc-timeout` itself, and to its own deadline.
     pub(super) has_timeout: bool,
+    /// Whose the request is that it is made for.
+    pub(super) tenant: Option<Tenant>,
 }
 
 /// How far a call has come when it has to wait.
@@ -94,6 +97,7 @@ impl ResponseFuture {
             wait_for_ready: options.wait_for_ready,
             report: report(target),
             has_timeout: parts.headers.contains_key(timeout::GRPC),
+            tenant: None,
             parts,
         };
         inherit::with(|request| call.inherit(request.map(|request| &**request)));
@@ -161,6 +165,7 @@ impl Call {
             self.has_timeout = false;
         }
         request.hand_down(&mut self.parts.headers);
+        self.tenant.clone_from(&request.tenant);
     }
 
     /// Takes the plan's limit into account, and tells it to the upstream.
@@ -198,7 +203,7 @@ impl Call {
         if plan.chain.is_empty() {
             return Ok(Stage::Pick(plan, Passing::default(), Draw::Due));
         }
-        let mut passing = Passing::new(plan.chain.clone());
+        let mut passing = Passing::new(plan.chain.clone()).of(self.tenant.take());
         loop {
             match self.filter(target, &plan.route, &mut passing, None) {
                 None => return Ok(Stage::Pick(plan, passing, Draw::Due)),

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body;
 use mesh_core::filter::Passage;
-use mesh_core::inherited::{self, Inherited};
+use mesh_core::inherited;
 use mesh_core::request::Protocol;
 use mesh_core::snapshot::{NoPlan, Routes, Routing, ServerPlan};
 use pin_project_lite::pin_project;
@@ -109,9 +109,7 @@ fn begin(tail: &mut Tail, routes: &Arc<Routes>, mut request: Request<ServerBody>
         Err(why) => return Begin::Decided(answer::malformed(why, protocol)),
     };
     let limit = [routes.max_stream_duration, patience].into_iter().flatten().min();
-    let deadline = limit.map(runtime::after);
-    tail.set_deadline(deadline);
-    tail.set_inherited(Inherited::of(request.headers(), connected.caller, deadline));
+    tail.set_deadline(limit.map(runtime::after));
     let plan = {
         let view = head::view(&request, connected.scheme);
         if protocol == Protocol::Grpc && !head::is_grpc_path(&view) {

@@ -80,6 +80,10 @@ pub(super) async fn wait(
                 runtime::sleep_until(at).await;
                 None
             }
+            Step::WaitFor(what, latest) => {
+                runtime::happened(what, latest).await;
+                None
+            }
             Step::Ask(call) => {
                 let side = Side { context: &connected.context, routes: &routes };
                 Some(side.unary(*call).await)

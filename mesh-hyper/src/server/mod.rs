@@ -29,6 +29,7 @@ mod side;
 pub mod signal;
 mod socket;
 mod state;
+mod tenant;
 #[cfg(test)]
 mod tests;
 
@@ -38,3 +39,4 @@ pub use self::peer::{Accepted, Peer};
 pub(crate) use self::socket::Socket;
 pub use self::state::ServingState;
 pub(crate) use self::state::Source;
+pub use self::tenant::Tenant;

@@ -17,6 +17,7 @@ use pin_project_lite::pin_project;
 use super::answer;
 use super::body::ServerBody;
 use super::connection::Connected;
+use super::tenant::Tenant;
 use crate::error::{BoxError, Error, Kind};
 use crate::inherit;
 use crate::transport::timer::Timer;
@@ -27,7 +28,7 @@ pub(super) struct Tail {
     pub(super) protocol: Protocol,
     timer: Timer,
     passage: Option<Passage>,
-    /// What calls get from the request that the service makes for it; `None` until it is known.
+    /// What calls get from the request that the service makes for it; `None` until it is handed over.
     inherited: Option<Arc<Inherited>>,
     /// What the route changes about header fields.
     fields: Option<Arc<FieldRules>>,
@@ -50,15 +51,15 @@ impl Tail {
         self.timer = Timer::new(deadline);
     }
 
-    /// What the service's calls get from the request.
-    pub(super) fn set_inherited(&mut self, inherited: Inherited) {
-        self.inherited = Some(Arc::new(inherited));
-    }
-
     /// Runs `run`, which is the service's, within the request.
     #[inline]
     pub(super) fn within<R>(&self, run: impl FnOnce() -> R) -> R {
         inherit::within(self.inherited.as_ref(), run)
+    }
+
+    /// Whose the request is, once its filters have said so.
+    fn tenant(&self) -> Option<Tenant> {
+        self.passage.as_ref()?.metadata().tenant().cloned().map(Tenant)
     }
 
     pub(super) fn set_passage(&mut self, passage: Passage) {
@@ -70,11 +71,16 @@ impl Tail {
     }
 
     /// Makes a request that has passed everything ready for the application.
-    pub(super) fn hand_over(&self, request: &mut Request<ServerBody>) {
+    pub(super) fn hand_over(&mut self, request: &mut Request<ServerBody>) {
         if let Some(fields) = &self.fields {
             fields.request.iter().for_each(|changes| changes.apply(request.headers_mut()));
         }
-        self.connected.describe(request);
+        let tenant = self.tenant();
+        let (caller, deadline) = (self.connected.caller, self.timer.deadline());
+        let mut inherited = Inherited::of(request.headers(), caller, deadline);
+        inherited.tenant = tenant.as_ref().map(|Tenant(tenant)| tenant.clone());
+        self.inherited = Some(Arc::new(inherited));
+        self.connected.describe(request, tenant);
     }
 
     /// Whether the deadline has passed; otherwise the task of `cx` is woken when it does.

@@ -73,7 +73,7 @@ impl fmt::Display for Note {
 pub(super) fn of(resource: &FileResource, node: Option<&Node>) -> Vec<Note> {
     let Origin { file, line } = &resource.origin;
     let mut notes = Vec::new();
-    if resource.is_authorization() || resource.is_break_glass() {
+    if resource.is_authorization() || resource.is_break_glass() || resource.is_tenancy() {
         return notes;
     }
     if ResourceType::from_url(&resource.type_url).is_none() {

@@ -16,6 +16,7 @@ use super::{
     error::{FileError, Origin, Why},
     policy,
     set::Set,
+    short,
     tree::{Node, Value},
 };
 use crate::parse::Registry;
@@ -43,6 +44,14 @@ impl FileResource {
     pub fn is_authorization(&self) -> bool {
         message_name(&self.type_url) == "envoy.config.core.v3.TypedExtensionConfig"
             && self.name.starts_with(policy::PREFIX)
+    }
+
+    /// Whether it says whose requests are, in a `TypedExtensionConfig` called `tenants`. The member
+    /// of that name in the short form compiles to such.
+    #[must_use]
+    pub fn is_tenancy(&self) -> bool {
+        message_name(&self.type_url) == "envoy.config.core.v3.TypedExtensionConfig"
+            && self.name == short::TENANTS
     }
 
     /// Whether it holds the token of an emergency, in a `TypedExtensionConfig` whose name begins

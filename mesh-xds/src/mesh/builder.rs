@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mesh_core::authz::{AuditLoggerFactory, Observer};
 #[cfg(feature = "file")]
 use mesh_core::filter::Guard;
-use mesh_core::filter::{ConnectionFactory, Factory};
+use mesh_core::filter::{ConnectionFactory, Factory, Tenancy};
 use mesh_core::record::Recorder;
 use tokio::runtime::Handle;
 
@@ -60,6 +60,7 @@ pub struct Builder {
     #[cfg(feature = "tls")]
     minimum: MinimumVersion,
     connection_filters: Vec<Arc<dyn ConnectionFactory>>,
+    tenancy: Option<Tenancy>,
     #[cfg(feature = "file")]
     policies: Option<PathBuf>,
     #[cfg(feature = "file")]
@@ -254,6 +255,14 @@ impl Builder {
         self
     }
 
+    /// Finds out whose requests are by `tenancy` at every server of the mesh, wherever its listener
+    /// comes from. Policies may then ask for the tenant, handlers and audit logs are told of it.
+    /// Default: requests are nobody's.
+    pub fn tenants(mut self, tenancy: Tenancy) -> Self {
+        self.tenancy = Some(tenancy);
+        self
+    }
+
     /// Enforces the policies in this file or directory at every server of the mesh, wherever its
     /// listener comes from: a request must pass both. Policies among the resources of
     /// [`files`](Self::files) are enforced without it.
@@ -298,6 +307,9 @@ impl Builder {
         let mut registry = Registry::audited(auditing, std::mem::take(&mut self.filters));
         for factory in std::mem::take(&mut self.connection_filters) {
             registry.add_connection_filter(factory);
+        }
+        if let Some(tenancy) = self.tenancy.take() {
+            registry = registry.tenants(tenancy);
         }
         let control = match self.runtime.take() {
             Some(handle) => Control::on(handle),

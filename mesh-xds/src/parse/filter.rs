@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter as Message;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 use envoy_types::pb::google::protobuf::Any;
-use mesh_core::filter::{ConnectionFactory, Factory, Guard, Side};
+use mesh_core::filter::{ConnectionFactory, Factory, Guard, Side, Tenancy};
 use mesh_core::route::{Override, Overrides};
 use mesh_core::snapshot::HttpFilter;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -31,6 +31,7 @@ pub struct Registry {
     overrides: FxHashMap<Box<str>, Arc<dyn Factory>>,
     connections: FxHashMap<Box<str>, Arc<dyn ConnectionFactory>>,
     guards: Vec<Arc<Guard>>,
+    tenancy: Option<Arc<Tenancy>>,
     workload: Option<Workload>,
 }
 
@@ -52,6 +53,7 @@ impl Registry {
             overrides: FxHashMap::default(),
             connections: FxHashMap::default(),
             guards: Vec::new(),
+            tenancy: None,
             workload: None,
         };
         for factory in built_in(&auditing).into_iter().chain(factories) {
@@ -76,6 +78,14 @@ impl Registry {
     pub fn guarded(mut self, guard: Arc<Guard>) -> Self {
         self.guards.push(guard);
         self
+    }
+
+    /// Finds out whose requests are by `tenancy` at every server's listener, behind the filters that
+    /// verify tokens and in front of local policies. No listener can leave it out and no route can
+    /// switch it off. Default: requests are nobody's.
+    #[must_use]
+    pub fn tenants(self, tenancy: Tenancy) -> Self {
+        Self { tenancy: Some(Arc::new(tenancy)), ..self }
     }
 
     /// Reads local policies for `workload`. Default: the one that the files themselves speak of.
@@ -218,6 +228,8 @@ pub(super) fn filters(
     }
     if side == Side::Server {
         registry.guards.iter().for_each(|guard| guard::insert(guard, &mut used));
+        // After the guards, and so in front of them.
+        registry.tenancy.iter().for_each(|tenancy| guard::insert_tenancy(tenancy, &mut used));
     }
     Ok(Filters { used, ignored })
 }

@@ -32,6 +32,7 @@ use super::peer::{OnAccept, Peer};
 use super::secure::Greet;
 use super::settings::Settings;
 use super::state::Status;
+use super::tenant::Tenant;
 use crate::context::Context;
 use crate::error::BoxError;
 use crate::transport::connect::Io;
@@ -79,13 +80,16 @@ pub(super) struct Connected {
 }
 
 impl Connected {
-    /// Tells the application what is known of the connection.
-    pub(super) fn describe(&self, request: &mut Request<ServerBody>) {
+    /// Tells the application what is known of the connection, and whose the request is.
+    pub(super) fn describe(&self, request: &mut Request<ServerBody>, tenant: Option<Tenant>) {
         let extensions = request.extensions_mut();
         if extensions.is_empty() {
             *extensions = self.extensions.clone();
         } else {
             extensions.extend(self.extensions.clone());
+        }
+        if let Some(tenant) = tenant {
+            extensions.insert(tenant);
         }
     }
 }
