@@ -1,7 +1,7 @@
 //! The certificate provider `file_watcher` (gRFC A29, A65, A87).
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ const MAX_FILE: u64 = 1 << 20;
 ///
 /// Files are read when the operating system says that they have changed (written in place, renamed
 /// over, or behind a symbolic link that is swapped, as Kubernetes does), and every
-/// `refresh_interval`. They are taken as a whole: with a key that is not that of the certificate,
+/// `refresh_interval`, which is all there is where the operating system watches no more files. They are taken as a whole: with a key that is not that of the certificate,
 /// or anything that cannot be read, what was there before stays in force.
 pub struct FileWatcher {
     feed: Arc<Feed>,
@@ -60,7 +60,11 @@ impl FileWatcher {
         let feed = Arc::new(Feed::empty("its files have not been read yet"));
         let changed = Arc::new(Notify::new());
         // First the watches: what happens after them is seen, what happened before is read.
-        let watches = watches(&watched.files, &changed);
+        let mut watches = Watches::new(paths(&watched.files), changed.clone());
+        if let Err(error) = watches.renew() {
+            let provider = &*watched.name;
+            tracing::warn!(provider, %error, "certificate files are only read at intervals");
+        }
         let (name, recorder) = (watched.name.clone(), watched.recorder.clone());
         let renewals = Renewals::new(name, feed.clone(), recorder);
         let mut follower = Follower { watched, renewals, last: None, is_failing: false };
@@ -112,7 +116,7 @@ struct Follower {
 }
 
 impl Follower {
-    async fn run(mut self, mut watches: Option<Watches>, changed: Arc<Notify>, first: Duration) {
+    async fn run(mut self, mut watches: Watches, changed: Arc<Notify>, first: Duration) {
         let mut pause = first;
         loop {
             // Whichever comes first leads to reading, so it does not matter which it was.
@@ -120,7 +124,7 @@ impl Follower {
             let files = self.watched.files.clone();
             let reading = tokio::task::spawn_blocking(move || {
                 // A directory that was replaced has kept its name but not its watch.
-                if let Some(Err(error)) = watches.as_mut().map(Watches::renew) {
+                if let Err(error) = watches.renew() {
                     tracing::debug!(%error, "certificate files are not watched");
                 }
                 (watches, read(&files))
@@ -222,7 +226,7 @@ fn read_once(files: &Files) -> Result<Contents, String> {
         }
         None => (None, None),
     };
-    let optional = |path: &Option<std::path::PathBuf>| path.as_deref().map(file).transpose();
+    let optional = |path: &Option<PathBuf>| path.as_deref().map(file).transpose();
     Ok(Contents {
         chain,
         key,
@@ -244,16 +248,9 @@ fn file(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Watches on the files; none if the system has none to give, and then time alone leads to reading.
-fn watches(files: &Files, changed: &Arc<Notify>) -> Option<Watches> {
+/// All files that there are to be.
+fn paths(files: &Files) -> Vec<PathBuf> {
     let identity = files.identity.iter().flat_map(|i| [&i.certificate, &i.private_key]);
     let others = [&files.ca_certificate, &files.spiffe_trust_bundle_map, &files.crl];
-    let paths = identity.chain(others.into_iter().flatten()).cloned().collect();
-    match Watches::new(paths, changed.clone()) {
-        Ok(watches) => Some(watches),
-        Err(error) => {
-            tracing::warn!(%error, "certificate files are only read at intervals");
-            None
-        }
-    }
+    identity.chain(others.into_iter().flatten()).cloned().collect()
 }
