@@ -17,6 +17,7 @@ mod clock;
 #[cfg(feature = "dev-ca")]
 mod dev_ca;
 mod expiry;
+mod fed;
 mod file_watcher;
 mod identities;
 mod material;
@@ -41,10 +42,7 @@ pub use agent::AgentSettings;
 pub use dev_ca::{DevCa, DevCaError, Issued, Request};
 #[cfg(feature = "ads")]
 pub(crate) use expiry::Watch as ExpiryWatch;
-pub use file_watcher::{FileWatcher, Watched};
+pub use fed::Fed;
+pub use file_watcher::Watched;
 pub use identities::{ClientHandshake, Identities, NotReady};
 pub use pem::{Pem, PemError};
-#[cfg(feature = "ads")]
-pub use sds::Sds;
-#[cfg(feature = "ads")]
-pub use workload_api::WorkloadApi;

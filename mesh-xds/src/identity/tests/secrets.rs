@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::kit::{Notes, presents};
 use crate::bootstrap;
-use crate::identity::{AgentSettings, DevCa, Issued, Sds};
+use crate::identity::{AgentSettings, DevCa, Fed, Issued};
 use crate::testing::InMemory;
 
 /// What the agent has: by the name of a secret the version and the resource, or nothing at all.
@@ -113,7 +113,7 @@ impl Agent {
     }
 }
 
-fn world() -> (Agent, Sds, Arc<Notes>) {
+fn world() -> (Agent, Fed, Arc<Notes>) {
     let network = Arc::new(InMemory::default());
     let agent = Agent { said: watch::Sender::new(Some(BTreeMap::new())), asked: Arc::default() };
     let incoming = UnboundedReceiverStream::new(network.listen());
@@ -129,7 +129,7 @@ fn world() -> (Agent, Sds, Arc<Notes>) {
         recorder: Some(notes.clone() as Arc<dyn Recorder>),
     };
     let node = bootstrap::Node { id: "me".into(), ..bootstrap::Node::default() };
-    let source = Sds::reached_by(network.edges(), settings, &node, &Handle::current());
+    let source = settings.reached_by(network.edges(), &node, &Handle::current());
     (agent, source, notes)
 }
 
