@@ -1,10 +1,11 @@
 //! What goes into the graph and what comes out of it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use mesh_core::cluster::HostPort;
+use mesh_core::identity::Feed;
 use mesh_core::snapshot::{Root, ServerRoot};
 
 use crate::name::{ResourceName, ResourceType};
@@ -59,6 +60,8 @@ pub struct Delta {
     pub roots: Vec<(RootId, Arc<Root>)>,
     /// Servers in a new state, in the same way.
     pub servers: Vec<(RootId, Arc<ServerRoot>)>,
+    /// What happened to secrets, in order.
+    pub secrets: Vec<(ResourceName, SecretNews)>,
     /// Resources that were refused: the text of the NACK.
     pub rejects: Vec<Reject>,
     /// Names to resolve from now on, and again after each `refresh`; replaces what was said of the
@@ -66,6 +69,23 @@ pub struct Delta {
     pub resolve: Vec<Resolve>,
     /// Clusters whose names need no resolving any more.
     pub resolved_no_more: Vec<ResourceName>,
+}
+
+/// What happened to a secret.
+#[derive(Clone, Debug)]
+pub enum SecretNews {
+    /// It is wanted: handshakes that need it are to find it here. Before anything that names it is
+    /// in use.
+    Wanted(Arc<Feed>),
+    /// It gives something new, of which the own certificate, if there is one, expires then.
+    Renewed {
+        /// When.
+        expires: Option<SystemTime>,
+    },
+    /// Nothing new could be had, because of this. It gives what it gave before.
+    Failed(Arc<str>),
+    /// It gives nothing any more, because of this.
+    Withdrawn(Arc<str>),
 }
 
 /// Names that a cluster's endpoints stand behind.

@@ -1,8 +1,8 @@
 //! Where identities and authorities come from, by the names that resources refer to them.
 //!
 //! ```text
-//! files, agents (Workload API, SDS), PEM from code, the    ─► Source ─► Identities (by name)
-//! operating system, a development CA                                        │ every handshake
+//! files, agents (Workload API, SDS), secrets of the         ─► Source ─► Identities (by name)
+//! management server, PEM, the system, a development CA                      │ every handshake
 //!                                     client_config, server_config of crate::tls ◄─┘
 //! ```
 //!
@@ -46,3 +46,7 @@ pub use fed::Fed;
 pub use file_watcher::Watched;
 pub use identities::{ClientHandshake, Identities, NotReady};
 pub use pem::{Pem, PemError};
+#[cfg(feature = "ads")]
+pub(crate) use renewals::Told;
+#[cfg(feature = "ads")]
+pub(crate) use secret::Secrets;

@@ -27,7 +27,7 @@ use crate::file::Memory;
 #[cfg(feature = "file")]
 use crate::file::{Enforcer, Verify};
 #[cfg(feature = "tls")]
-use crate::identity::Identities;
+use crate::identity::{Identities, Secrets};
 use crate::parse::Registry;
 #[cfg(feature = "file")]
 use crate::parse::Workload;
@@ -311,6 +311,8 @@ impl Builder {
         };
         providers.identities.watch(&providers.handle, providers.recorder.clone());
         let registry = registry.certificate_providers(providers.names());
+        let crypto = providers.identities.crypto().clone();
+        let registry = registry.secrets(Arc::new(Secrets { crypto }));
         let edges = self.edges.take().unwrap_or_default();
         #[cfg(feature = "file")]
         let registry = self.for_workload(registry)?;

@@ -5,4 +5,5 @@ mod kit;
 mod modes;
 mod policies;
 mod refusals;
+mod secrets;
 mod withdrawal;

@@ -196,11 +196,11 @@ async fn what_is_refused_leaves_the_last_good_secret_and_quotes_no_key() {
         ),
         (
             Type::TlsCertificate(tls::TlsCertificate { private_key: Some(file), ..pair(&own) }),
-            "tls_certificate.private_key is not inline",
+            "tls_certificate.private_key: is not inline",
         ),
         (
             Type::TlsCertificate(tls::TlsCertificate { pkcs12: text(&key), ..pair(&own) }),
-            "tls_certificate.pkcs12 is not supported",
+            "tls_certificate.pkcs12: is not supported",
         ),
         (Type::ValidationContext(roots(&ca)), "it is a validation_context, not a tls_certificate"),
         (
@@ -223,7 +223,7 @@ async fn what_is_refused_leaves_the_last_good_secret_and_quotes_no_key() {
         ..roots(&ca)
     };
     agent.say("ROOTCA", "91", Type::ValidationContext(narrowed)).await;
-    let why = "validation_context.verify_certificate_hash is not supported in a secret";
+    let why = "validation_context.verify_certificate_hash: is not supported in a secret";
     assert_eq!(agent.last(), format!("ROOTCA \"1\" n91 secret ROOTCA: {why}"));
     agent.say("default", "92", Type::TlsCertificate(pair(&next))).await;
     assert!(presents(&source.current(), &next));
