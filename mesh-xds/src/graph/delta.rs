@@ -1,5 +1,6 @@
 //! What goes into the graph and what comes out of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +24,7 @@ pub struct Update {
 }
 
 /// What happened to a resource.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Event {
     /// The server sent it.
@@ -43,6 +44,21 @@ pub enum Event {
     Refused(Arc<str>),
     /// The server cannot be reached or reports an error that will pass. Takes nothing away.
     Unreachable(Arc<str>),
+}
+
+impl fmt::Debug for Event {
+    /// Without the message, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, text) = match self {
+            Self::Value { version, .. } => ("Value", version),
+            Self::DoesNotExist(why) => ("DoesNotExist", why),
+            Self::Timeout(why) => ("Timeout", why),
+            Self::Refused(why) => ("Refused", why),
+            Self::Unreachable(why) => ("Unreachable", why),
+            Self::LeftOut => return f.write_str("LeftOut"),
+        };
+        f.debug_tuple(name).field(text).finish()
+    }
 }
 
 /// A target or server in the graph.
