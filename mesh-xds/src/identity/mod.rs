@@ -49,4 +49,4 @@ pub use pem::{Pem, PemError};
 #[cfg(feature = "ads")]
 pub(crate) use renewals::Told;
 #[cfg(feature = "ads")]
-pub(crate) use secret::Secrets;
+pub use secret::Secrets;

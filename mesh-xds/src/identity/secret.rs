@@ -31,10 +31,18 @@ pub(super) enum Secret {
     Authorities(Trust, Vec<Arc<[u8]>>),
 }
 
-/// Reads the secrets of management servers.
+/// Reads the secrets of management servers, for a [`Registry`](crate::parse::Registry).
 #[derive(Debug)]
-pub(crate) struct Secrets {
-    pub(crate) crypto: Arc<CryptoProvider>,
+pub struct Secrets {
+    crypto: Arc<CryptoProvider>,
+}
+
+impl Secrets {
+    /// Keys are checked with `crypto`.
+    #[must_use]
+    pub fn new(crypto: Arc<CryptoProvider>) -> Self {
+        Self { crypto }
+    }
 }
 
 impl Default for Secrets {

@@ -55,7 +55,7 @@ impl Builder {
         providers.identities.watch(&providers.handle, providers.recorder.clone());
         let registry = registry.certificate_providers(providers.names());
         let crypto = providers.identities.crypto().clone();
-        let registry = registry.secrets(Arc::new(Secrets { crypto }));
+        let registry = registry.secrets(Arc::new(Secrets::new(crypto)));
         let edges = self.edges.take().unwrap_or_default();
         #[cfg(feature = "file")]
         let registry = self.for_workload(registry)?;
