@@ -40,6 +40,7 @@ pub const BODIES: &[Body] = &[
     ("request", request::request),
     ("revocation", certificates::revocation),
     ("routes", routes),
+    ("secrets", certificates::secrets),
     ("session", session::session),
     ("timeouts", texts::timeouts),
     ("upstream", listener::upstream),

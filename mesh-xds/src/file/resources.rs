@@ -1,7 +1,7 @@
 //! Files to resources.
 
 use std::{
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -23,7 +23,7 @@ use crate::parse::Registry;
 use crate::proto;
 
 /// A resource from a file: what a control plane would have sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileResource {
     /// The type, always as `type.googleapis.com/<message>`.
@@ -34,6 +34,18 @@ pub struct FileResource {
     pub value: Bytes,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl fmt::Debug for FileResource {
+    /// Without the message, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { type_url, name, origin, .. } = self;
+        f.debug_struct("FileResource")
+            .field("type_url", type_url)
+            .field("name", name)
+            .field("origin", origin)
+            .finish_non_exhaustive()
+    }
 }
 
 impl FileResource {

@@ -53,7 +53,7 @@ pub struct ServerStatus {
     pub listener: ResourceName,
     /// What its connections are decided by.
     pub state: Arc<ServerRoot>,
-    /// Routes that a newer listener waits for before it is used.
+    /// Routes and secrets that a newer listener waits for before it is used.
     pub waiting: Vec<ResourceName>,
 }
 
@@ -71,7 +71,7 @@ pub struct ResourceStatus {
     pub since: SystemTime,
     /// The version that is in use; empty if there is none.
     pub version: Arc<str>,
-    /// The message that is in use; empty if there is none.
+    /// The message that is in use; empty if there is none. Always empty of secrets.
     pub raw: Bytes,
     /// What is wrong with a later one.
     pub error: Option<Failure>,
@@ -97,6 +97,8 @@ impl Graph {
             let good = node.and_then(|node| node.resource.good.as_ref());
             resource.ignored = good.map(Listener::ignored).unwrap_or_default();
         }
+        let secrets = self.secrets.iter().map(|(n, node)| (n, entry(&node.resource)));
+        collect(&mut resources, ResourceType::Secret, secrets);
         resources.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
         Status { roots: self.root_status(), servers: self.server_status(), resources }
     }

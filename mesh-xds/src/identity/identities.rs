@@ -1,11 +1,13 @@
-//! The certificate providers of a mesh, by name.
+//! The certificate providers of a mesh, and the secrets that it has been sent, by name.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use mesh_core::identity::{Authorities, ClientTls, Clients, ServerTls, Source, Urgency};
+use mesh_core::identity::{
+    Authorities, ClientTls, Clients, Provider as Name, ServerTls, Source, Urgency,
+};
 use mesh_core::record::Recorder;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{DnsName, IpAddr, Ipv4Addr, ServerName};
@@ -21,9 +23,10 @@ use crate::tls::{
     TlsError, client_config, server_config,
 };
 
-/// The certificate providers of a mesh, by the names that resources refer to them.
+/// The certificate providers of a mesh, and the secrets of its management servers, by the names that
+/// resources refer to them.
 pub struct Identities {
-    providers: RwLock<BTreeMap<Arc<str>, Provider>>,
+    providers: RwLock<BTreeMap<Name, Provider>>,
     system: OnceLock<Arc<Credentials>>,
     crypto: Arc<CryptoProvider>,
     minimum: MinimumVersion,
@@ -38,7 +41,6 @@ struct Provider {
     seat: Arc<Seat>,
     /// Handshakes present what it gives.
     is_presented: AtomicBool,
-    /// Lives as long as the provider is in use.
     /// Lives as long as the provider.
     watch: Option<Watch>,
 }
@@ -101,7 +103,23 @@ impl Identities {
     /// handshakes present what it gives, and open connections whose peers it would not accept are
     /// closed.
     pub fn insert(&self, name: impl Into<Arc<str>>, source: Arc<dyn Source>) {
-        let name = name.into();
+        self.put(Name::Instance(name.into()), source);
+    }
+
+    /// Adds the secret called `name`, in place of another of this name.
+    #[cfg(feature = "ads")]
+    pub(crate) fn insert_secret(&self, name: &str, source: Arc<dyn Source>) {
+        self.put(Name::Secret(name.into()), source);
+    }
+
+    /// Forgets the secret called `name`.
+    #[cfg(feature = "ads")]
+    pub(crate) fn remove_secret(&self, name: &str) {
+        let mut providers = self.providers.write().unwrap_or_else(PoisonError::into_inner);
+        providers.remove(&Name::Secret(name.into()));
+    }
+
+    fn put(&self, name: Name, source: Arc<dyn Source>) {
         let mut providers = self.providers.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = providers.get(&name) {
             let seat = known.seat.clone();
@@ -111,7 +129,8 @@ impl Identities {
         }
         let seat = Arc::new(Seat::new(source));
         let watch = self.watch_of(&name, &seat);
-        let credentials = Credentials::new(name.clone(), seat.clone(), self.crypto.clone());
+        let label: Arc<str> = name.to_string().into();
+        let credentials = Credentials::new(label, seat.clone(), self.crypto.clone());
         let provider = Provider {
             credentials: Arc::new(credentials),
             seat,
@@ -121,10 +140,10 @@ impl Identities {
         providers.insert(name, provider);
     }
 
-    fn watch_of(&self, name: &Arc<str>, seat: &Arc<Seat>) -> Option<Watch> {
+    fn watch_of(&self, name: &Name, seat: &Arc<Seat>) -> Option<Watch> {
         let (handle, recorder) = self.watched.get()?;
         let clock = (self.clock.clone(), handle);
-        Some(Watch::start(name.clone(), seat.clone(), recorder.clone(), clock))
+        Some(Watch::start(name.to_string().into(), seat.clone(), recorder.clone(), clock))
     }
 
     /// Watches over the certificates of `source`, which is none of the providers.
@@ -150,7 +169,8 @@ impl Identities {
         let now = self.clock.now();
         let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
         for (name, provider) in providers.iter() {
-            let not_ready = |why: &str| NotReady { provider: name.clone(), why: why.into() };
+            let not_ready =
+                |why: &str| NotReady { provider: name.to_string().into(), why: why.into() };
             match provider.credentials.source().current() {
                 Ok(material) => match lifetime(&material).map(|it| it.urgency(now)) {
                     Some(Urgency::Over) => {
@@ -171,11 +191,15 @@ impl Identities {
         Ok(())
     }
 
-    /// The names of all providers.
+    /// The names of all certificate providers, without secrets.
     #[must_use]
     pub fn names(&self) -> Vec<Arc<str>> {
         let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
-        providers.keys().cloned().collect()
+        let instance = |name: &Name| match name {
+            Name::Instance(name) => Some(name.clone()),
+            Name::Secret(_) => None,
+        };
+        providers.keys().filter_map(instance).collect()
     }
 
     /// What does the cryptography.
@@ -190,20 +214,22 @@ impl Identities {
         self.minimum
     }
 
-    /// The provider called `name`.
+    /// The provider or secret called `name`.
     ///
     /// # Errors
     /// [`TlsError::UnknownProvider`].
-    pub fn credentials(&self, name: &Arc<str>) -> Result<Arc<Credentials>, TlsError> {
+    pub fn credentials(&self, name: &Name) -> Result<Arc<Credentials>, TlsError> {
         let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
         let found = providers.get(name).map(|provider| provider.credentials.clone());
-        found.ok_or_else(|| TlsError::UnknownProvider(name.clone()))
+        found.ok_or_else(|| TlsError::UnknownProvider(name.to_string().into()))
     }
 
     /// The same, to present what it gives.
-    fn presented(&self, name: &Arc<str>) -> Result<Arc<Credentials>, TlsError> {
+    fn presented(&self, name: &Name) -> Result<Arc<Credentials>, TlsError> {
         let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
-        let found = providers.get(name).ok_or_else(|| TlsError::UnknownProvider(name.clone()))?;
+        let found = providers
+            .get(name)
+            .ok_or_else(|| TlsError::UnknownProvider(name.to_string().into()))?;
         found.is_presented.store(true, Ordering::Relaxed);
         Ok(found.credentials.clone())
     }

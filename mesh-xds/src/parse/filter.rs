@@ -19,11 +19,12 @@ use super::authz::{Auditing, NetworkRbacFactory, RbacFactory};
 use super::ext_authz::ExtAuthzFactory;
 #[cfg(feature = "tls")]
 use super::jwt::JwtFactory;
+use super::secret::SecretReader;
 use super::value::{is_type, unpack};
 use super::{Path, Reject, Workload, guard};
 
 /// What resources may refer to: filters, by the type of their configuration (those that come with
-/// the mesh, and others), and certificate providers, by name.
+/// the mesh, and others), certificate providers, by name, and secrets.
 #[derive(Clone)]
 pub struct Registry {
     providers: Providers,
@@ -33,6 +34,7 @@ pub struct Registry {
     guards: Vec<Arc<Guard>>,
     tenancy: Option<Arc<Tenancy>>,
     workload: Option<Workload>,
+    secrets: Option<Arc<dyn SecretReader>>,
 }
 
 impl Registry {
@@ -55,6 +57,7 @@ impl Registry {
             guards: Vec::new(),
             tenancy: None,
             workload: None,
+            secrets: None,
         };
         for factory in built_in(&auditing).into_iter().chain(factories) {
             let own = factory.type_url();
@@ -105,6 +108,24 @@ impl Registry {
     #[must_use]
     pub fn any_certificate_provider(self) -> Self {
         Self { providers: Providers::Any, ..self }
+    }
+
+    /// Takes secrets, which `reader` reads: resources may name them. Default: they are refused.
+    #[must_use]
+    pub fn secrets(self, reader: Arc<dyn SecretReader>) -> Self {
+        Self { secrets: Some(reader), ..self }
+    }
+
+    pub(crate) fn secret_reader(&self) -> Option<&Arc<dyn SecretReader>> {
+        self.secrets.as_ref()
+    }
+
+    /// Whether resources may name secrets.
+    pub(super) fn has_secrets(&self) -> bool {
+        match &self.providers {
+            Providers::Any => true,
+            Providers::These(_) => self.secrets.is_some(),
+        }
     }
 
     pub(super) fn has_certificate_provider(&self, name: &str) -> bool {

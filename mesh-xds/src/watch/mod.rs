@@ -3,94 +3,92 @@
 //! Watches are on directories, so it does not matter how a file is replaced: written in place,
 //! renamed over, or behind a symbolic link that is swapped, as Kubernetes does. They say that
 //! something may have changed, not what: whoever is told reads and compares.
+//!
+//! All of a process share one watcher of the operating system, which gives out only so many.
+
+mod directories;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
+
+use self::directories::{Directories, Place};
 
 /// Watches on all directories in which a change can change what some files say.
 #[derive(Debug)]
 pub(crate) struct Watches {
     paths: Vec<PathBuf>,
-    watcher: RecommendedWatcher,
-    watched: BTreeSet<PathBuf>,
     changed: Arc<Notify>,
+    places: Vec<Place>,
 }
 
-/// How often watches are set anew in a row because what is watched has moved meanwhile.
-const ATTEMPTS: usize = 5;
-
 impl Watches {
-    /// Tells `changed` when one of the files or directories `paths` may have changed.
-    pub(crate) fn new(paths: Vec<PathBuf>, changed: Arc<Notify>) -> notify::Result<Self> {
-        let tell = changed.clone();
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !is_read(event.kind)) {
-                tell.notify_one();
-            }
-        })?;
-        let mut watches = Self { paths, watcher, watched: BTreeSet::new(), changed };
-        watches.renew()?;
-        Ok(watches)
+    /// Will tell `changed` when one of the files or directories `paths` may have changed, once it is
+    /// [renewed](Self::renew).
+    pub(crate) fn new(paths: Vec<PathBuf>, changed: Arc<Notify>) -> Self {
+        Self { paths, changed, places: Vec::new() }
     }
 
     /// Watches the places where the files are now.
     ///
-    /// A directory that was replaced keeps its name but not its watch, so none is kept. It is an
-    /// error only if nothing can be watched.
+    /// A directory that was replaced keeps its name but not its watch, so all are set again. It is
+    /// an error only if nothing can be watched: then the next call may succeed.
     pub(crate) fn renew(&mut self) -> notify::Result<()> {
-        let places = self.places();
-        self.settle(places)
+        let wanted = self.wanted();
+        self.settle(wanted)
     }
 
-    /// Watches `places`, or where the files are if that is somewhere else by then.
-    fn settle(&mut self, mut places: BTreeSet<PathBuf>) -> notify::Result<()> {
+    /// Watches `wanted`, or where the files are if that is somewhere else by then.
+    fn settle(&mut self, mut wanted: BTreeSet<PathBuf>) -> notify::Result<()> {
         for _ in 0..ATTEMPTS {
-            self.watch(&places)?;
+            self.watch(&wanted)?;
             // A link that was swapped before it was watched has told nobody, and leads elsewhere.
-            let now = self.places();
-            if now == places {
+            let now = self.wanted();
+            if now == wanted {
                 return Ok(());
             }
-            places = now;
+            wanted = now;
         }
         self.changed.notify_one();
         Ok(())
     }
 
     /// Where the files are now.
-    fn places(&self) -> BTreeSet<PathBuf> {
+    fn wanted(&self) -> BTreeSet<PathBuf> {
         self.paths.iter().flat_map(|path| places(path)).collect()
     }
 
     /// Watches these, and nothing else.
-    fn watch(&mut self, places: &BTreeSet<PathBuf>) -> notify::Result<()> {
-        for path in std::mem::take(&mut self.watched) {
-            // Gone together with what was watched; nothing is left to undo.
-            let _ = self.watcher.unwatch(&path);
-        }
-        let mut refusal = None;
-        for path in places {
-            match self.watcher.watch(path, RecursiveMode::NonRecursive) {
-                Ok(()) => drop(self.watched.insert(path.clone())),
+    fn watch(&mut self, wanted: &BTreeSet<PathBuf>) -> notify::Result<()> {
+        let directories = Directories::shared()?;
+        let (mut watched, mut refusal) = (Vec::new(), None);
+        for path in wanted {
+            match directories.watch(path.clone(), &self.changed) {
+                Ok(place) => watched.push(place),
                 Err(error) => refusal = Some(error),
             }
         }
+        // Those before are let go of now, so that what is still needed was watched all the time.
+        self.places = watched;
         match refusal {
-            Some(refusal) if self.watched.is_empty() => Err(refusal),
-            _ => Ok(()),
+            Some(refusal) if self.places.is_empty() => Err(refusal),
+            Some(_) | None => Ok(()),
         }
     }
 }
 
-/// The directories in which a change can change what is read from `path`.
+/// How often watches are set anew in a row because what is watched has moved meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// The directories in which a change can change what is read from `path`, each by the one name that
+/// all users know it by: the operating system has one watch on it, however it is called.
 fn places(path: &Path) -> BTreeSet<PathBuf> {
-    let mut places = BTreeSet::from([parent(path)]);
+    let parent_of_name = parent(path);
+    // One that is not there is what cannot be watched.
+    let mut places = BTreeSet::from([fs::canonicalize(&parent_of_name).unwrap_or(parent_of_name)]);
     // What does not exist yet is found through its parent.
     let mut add_target = |path: &Path| {
         if let Ok(target) = fs::canonicalize(path) {
@@ -109,13 +107,8 @@ fn places(path: &Path) -> BTreeSet<PathBuf> {
 fn parent(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
+        Some(_) | None => PathBuf::from("."),
     }
-}
-
-/// Whether somebody only read, as we do: that must not make us read again.
-fn is_read(kind: EventKind) -> bool {
-    matches!(kind, EventKind::Access(access) if !matches!(access, AccessKind::Close(AccessMode::Write)))
 }
 
 #[cfg(test)]
@@ -136,14 +129,18 @@ mod tests {
         swap("1");
         fs::write(path("1/file"), "").unwrap();
         let file = path("data").join("file");
-        let mut watches = Watches::new(vec![file], Arc::new(Notify::new())).unwrap();
-        let before = watches.places();
-        assert!(watches.watched.contains(&path("1")));
+        let mut watches = Watches::new(vec![file], Arc::new(Notify::new()));
+        watches.renew().unwrap();
+        let watched = |watches: &Watches| -> BTreeSet<_> {
+            watches.places.iter().map(|place| place.path().to_owned()).collect()
+        };
+        let before = watches.wanted();
+        assert!(watched(&watches).contains(&path("1")));
         swap("2");
         fs::write(path("2/file"), "").unwrap();
         fs::remove_dir_all(path("1")).unwrap();
         watches.settle(before).unwrap();
-        assert!(watches.watched.contains(&path("2")));
-        assert_eq!(watches.watched, watches.places());
+        assert!(watched(&watches).contains(&path("2")));
+        assert_eq!(watched(&watches), watches.wanted());
     }
 }
