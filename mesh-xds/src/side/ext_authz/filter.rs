@@ -99,27 +99,33 @@ impl Ask {
         (head, shown): (&RequestHead<'_>, Option<Shown>),
         context: &Context<'_>,
     ) -> Call {
-        let (encoding, path, headers, message) = match &settings.service {
+        let (cluster, timeout) = (settings.cluster.clone(), settings.timeout);
+        match &settings.service {
             Service::Grpc(grpc) => {
                 let message = check::request((settings, &self.on_route), head, shown, context);
-                let message = message.encode_to_vec().into();
-                (Encoding::Grpc, CHECK.into(), grpc.metadata.clone(), message)
+                Call {
+                    cluster,
+                    authority: settings.authority.clone(),
+                    path: CHECK.into(),
+                    headers: grpc.metadata.clone(),
+                    encoding: Encoding::Grpc,
+                    message: message.encode_to_vec().into(),
+                    timeout,
+                }
             }
-            Service::Http(http) => {
-                let path = plain::path(http, head);
-                let headers = plain::headers((settings, http), head, shown.as_ref());
-                let body = shown.map_or_else(Bytes::new, |shown| shown.bytes);
-                (Encoding::Http(head.method.clone()), path.into(), headers, body)
-            }
-        };
-        Call {
-            cluster: settings.cluster.clone(),
-            authority: settings.authority.clone(),
-            path,
-            headers,
-            encoding,
-            message,
-            timeout: settings.timeout,
+            Service::Http(http) => Call {
+                cluster,
+                // As Envoy says it: whom the request is for, as far as it says so.
+                authority: match head.authority {
+                    "" => settings.authority.clone(),
+                    authority => authority.into(),
+                },
+                path: plain::path(http, head).into(),
+                headers: plain::headers((settings, http), head, shown.as_ref()),
+                encoding: Encoding::Http(head.method.clone()),
+                message: shown.map_or_else(Bytes::new, |shown| shown.bytes),
+                timeout,
+            },
         }
     }
 }

@@ -18,7 +18,7 @@ fn an_http_service_is_asked_by_a_request_like_the_one_it_is_about() {
         ("x-user", "forged"),
     ]);
     let call = way.call(&*filter);
-    assert_eq!((&*call.authority, &*call.path), ("authz.test", "/check/a/b?c=d"));
+    assert_eq!((&*call.authority, &*call.path), ("host", "/check/a/b?c=d"));
     assert_eq!(
         (call.encoding, call.timeout),
         (Encoding::Http(Method::PUT), Duration::from_secs(1))
