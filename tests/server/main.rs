@@ -1,6 +1,7 @@
 //! Servers under a real control plane (gRFC A36).
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod authorization;
 mod credentials;
 mod files;
 mod frameworks;

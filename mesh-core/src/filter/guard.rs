@@ -150,13 +150,16 @@ mod tests {
             metadata: Metadata::default(),
             rng: &mut rng,
             answer: None,
+            body: None,
             changes: &mut changes,
         };
         let head = RequestHead::from_pieces(&method, &uri, &headers, "shop");
         match guard.poll_request(&mut Slot::Empty, &head, &mut context) {
             Step::Respond(LocalResponse { status, .. }) => Some(status),
             Step::Continue => None,
-            step @ (Step::WaitUntil(_) | Step::WaitFor(..) | Step::Ask(_)) => panic!("{step:?}"),
+            step @ (Step::WaitUntil(_) | Step::WaitFor(..) | Step::Ask(_) | Step::Body { .. }) => {
+                panic!("{step:?}")
+            }
         }
     }
 

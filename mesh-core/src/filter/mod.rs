@@ -11,6 +11,7 @@
 
 mod authorize;
 mod awaited;
+mod beginning;
 mod break_glass;
 mod chain;
 mod connection;
@@ -29,6 +30,7 @@ use std::time::Instant;
 
 pub use authorize::Authorize;
 pub use awaited::Awaited;
+pub use beginning::Beginning;
 pub use break_glass::BreakGlass;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
@@ -61,6 +63,12 @@ pub enum Step {
     WaitFor(Box<dyn Awaited>, Instant),
     /// Send this call and ask again with its result in [`Context::answer`].
     Ask(Box<side::Call>),
+    /// Wait for so much of the body, or all of it if it is shorter, and ask again with it in
+    /// [`Context::body`]. In servers only: in clients such a request fails.
+    Body {
+        /// Bytes.
+        up_to: usize,
+    },
     /// Answer it here.
     Respond(LocalResponse),
 }
@@ -82,6 +90,8 @@ pub struct Context<'a> {
     pub rng: &'a mut dyn Rng,
     /// The result of the call that the previous [`Step::Ask`] asked for.
     pub answer: Option<Result<side::Reply, side::Failure>>,
+    /// What the previous [`Step::Body`] has waited for. It goes on with the request as it came.
+    pub body: Option<Beginning>,
     /// Changes to make to the request's header fields before it goes on.
     pub changes: &'a mut HeaderChanges,
 }

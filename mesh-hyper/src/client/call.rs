@@ -238,6 +238,7 @@ impl Call {
                     metadata: Metadata::default(),
                     rng,
                     answer,
+                    body: None,
                     changes: &mut changes,
                 };
                 passing.poll(&head, &mut context)
@@ -246,7 +247,10 @@ impl Call {
         if !changes.is_empty() {
             changes.apply(&mut self.parts.headers);
         }
-        step
+        match step {
+            Some(Step::Body { .. }) => Some(Step::Respond(answer::bodiless())),
+            step => step,
+        }
     }
 
     /// A stream for the call, if there is one at once.

@@ -9,6 +9,7 @@ use mesh_core::snapshot::NoPlan;
 
 use super::head::Malformed;
 use crate::client::grpc_head;
+use crate::error::Error;
 
 /// gRPC status codes that are answered here.
 pub(super) const DEADLINE_EXCEEDED: u8 = 4;
@@ -113,6 +114,18 @@ pub(super) fn without_plan(why: NoPlan, protocol: Protocol) -> Response<Bytes> {
             let text = "the route does not serve requests";
             plain(protocol, StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, text)
         }
+    }
+}
+
+/// To a request whose body broke off while a filter waited for it.
+#[cold]
+pub(super) fn broken_off(why: &Error) -> LocalResponse {
+    LocalResponse {
+        status: StatusCode::BAD_REQUEST,
+        grpc: INTERNAL,
+        headers: http::HeaderMap::new(),
+        body: Bytes::from_static(b"the request body broke off"),
+        why: why.to_string().into(),
     }
 }
 

@@ -20,7 +20,7 @@ use tower_service::Service;
 use super::answer;
 use super::body::ServerBody;
 use super::connection::Connected;
-use super::filters::{self, Filtered, Progress};
+use super::filters::{self, Awaited, Filtered, Progress};
 use super::head::{self, Malformed};
 use super::outgoing::{Outgoing, Tail};
 use super::path;
@@ -124,7 +124,8 @@ fn begin(tail: &mut Tail, routes: &Arc<Routes>, mut request: Request<ServerBody>
     tail.set_fields(route.fields.clone());
     if !chain.is_empty() {
         let mut passage = Passage::new(chain);
-        match filters::advance(&connected, &mut request, (&route, &mut passage), None) {
+        let nothing = Awaited::default();
+        match filters::advance(&connected, &mut request, (&route, &mut passage), nothing) {
             Progress::Passed => tail.set_passage(passage),
             Progress::Answered(local) => {
                 tail.set_passage(passage);

@@ -56,6 +56,7 @@ fn seen(tenancy: &Tenancy, ask: Ask<'_>) -> (Result<Option<String>, String>, boo
         metadata,
         rng: &mut rng,
         answer: None,
+        body: None,
         changes: &mut changes,
     };
     let (method, uri) = (Method::GET, Uri::from_static("/"));
@@ -66,7 +67,9 @@ fn seen(tenancy: &Tenancy, ask: Ask<'_>) -> (Result<Option<String>, String>, boo
             assert_eq!((response.status.as_u16(), response.grpc), (403, 7));
             Err(response.why.into_owned())
         }
-        step @ (Step::WaitUntil(_) | Step::WaitFor(..) | Step::Ask(_)) => panic!("{step:?}"),
+        step @ (Step::WaitUntil(_) | Step::WaitFor(..) | Step::Ask(_) | Step::Body { .. }) => {
+            panic!("{step:?}")
+        }
     };
     (outcome, !changes.remove.is_empty())
 }

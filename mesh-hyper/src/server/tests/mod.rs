@@ -1,6 +1,7 @@
 mod attacks;
 #[cfg(feature = "audit")]
 mod audit;
+mod begin;
 mod calls;
 mod filters;
 mod heads;

@@ -147,6 +147,7 @@ impl Ask {
             metadata: std::mem::take(&mut self.metadata),
             rng: &mut rng,
             answer,
+            body: None,
             changes: &mut changes,
         };
         let head = RequestHead::from_pieces(&self.method, &uri, &self.headers, "host");
