@@ -6,7 +6,7 @@ use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
 use mesh_xds::file;
 use prost::Message as _;
 
-use crate::{authz, listener};
+use super::{authz, listener};
 
 /// The input is a file of policies. What is taken is rules that are valid, whatever it says; what
 /// is not says where it is wrong.

@@ -14,13 +14,14 @@ use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::pb::envoy::r#type::matcher::v3::{ListStringMatcher, StringMatcher};
+use envoy_types::pb::google::protobuf::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use mesh_core::filter::{Factory as _, Settings, Step, is_writable};
 use mesh_core::side::Reply;
 use mesh_xds::parse::ext_authz::ExtAuthzFactory;
 use prost::Message as _;
 
-use crate::asked::{Asked, ask};
+use super::asked::{Asked, ask};
 
 /// The input is an answer: of a service that speaks HTTP if it begins with digits, a status, and
 /// fields in lines; of one that speaks gRPC otherwise. It is also taken for the filter's
@@ -103,6 +104,7 @@ fn services() -> &'static (Settings, Settings) {
             server_uri: Some(HttpUri {
                 uri: "http://authz/".into(),
                 http_upstream_type: Some(HttpUpstreamType::Cluster("c".into())),
+                timeout: Some(Duration { seconds: 1, nanos: 0 }),
                 ..Default::default()
             }),
             authorization_response: Some(AuthorizationResponse {

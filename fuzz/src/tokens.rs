@@ -24,7 +24,7 @@ use mesh_xds::parse::jwt::JwtFactory;
 use prost::Message as _;
 use serde_json::Value;
 
-use crate::asked::ask;
+use super::asked::ask;
 
 /// While the tokens of RFC 7515 are valid.
 const NOW: u64 = 1_300_000_000;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use mesh_core::cluster::Address;
 use mesh_core::identity::Peer;
 use tower_service::Service;
 
@@ -39,7 +40,7 @@ impl Mesh {
     {
         let remote = Some(SocketAddr::from(([192, 0, 2, 1], 1024)));
         let peer = Peer { remote, local: Some(address), session: None };
-        let by = xds::served(self, address.into())?;
+        let by = xds::served(self, Address::Socket(address))?;
         alone::serve(by, (Box::new(io), peer), service).await;
         Ok(())
     }
