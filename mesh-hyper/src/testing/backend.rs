@@ -89,8 +89,9 @@ impl Backend {
         self
     }
 
-    /// Says `words`, piece by piece, on each connection to come, whatever it is asked, and ends it
-    /// then: what speaks no HTTP, or breaks off in the middle of it.
+    /// Says `words` on each connection to come, whatever it is asked, and ends it then: what speaks
+    /// no HTTP, or breaks off in the middle of it. Before each piece a millisecond goes by, so that the
+    /// request is there before the first, and each is read by itself.
     pub fn say(&self, words: impl IntoIterator<Item = impl Into<Bytes>>) -> &Self {
         let words = words.into_iter().map(Into::into).collect();
         self.0.tell(|script| script.words = Some(words));

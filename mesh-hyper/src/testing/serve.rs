@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -99,14 +100,18 @@ pub(super) async fn serve(far: DuplexStream, site: Site, ends: mpsc::UnboundedRe
     }
 }
 
+/// Before each piece of what is said.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Says `words`, and hears nothing, until the other side has ended the connection, too.
 async fn speak(far: DuplexStream, words: &[Bytes], mut ends: mpsc::UnboundedReceiver<End>) {
     let (mut heard, mut said) = tokio::io::split(far);
     let say = async {
         for piece in words {
+            // The test's clock goes on when nothing else does: what was said has been read, and what
+            // was to be asked for is.
+            tokio::time::sleep(PAUSE).await;
             said.write_all(piece).await?;
-            // So that it may be read before the next one is there.
-            tokio::task::yield_now().await;
         }
         said.shutdown().await
     };

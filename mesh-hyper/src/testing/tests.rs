@@ -255,17 +255,19 @@ async fn a_connection_in_memory_is_served_by_its_listener() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backend_says_what_it_is_told_on_each_connection() {
-    let mesh = Mesh::from_yaml(
-        "{ version: mesh/v1, services: { shop: { versions: { v1: 127.0.0.1:80 } } } }",
-    )
-    .unwrap();
-    mesh.backend("shop/v1").say(["HTTP/1.1 200 OK\r\ncontent-", "length: 3\r\n\r\nabc"]);
-    let content = mesh.client().get("http://shop/").await.unwrap().text().await.unwrap();
-    assert_eq!(content, "abc");
-    mesh.backend("shop/v1").say(["HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nabc"]);
-    let response = mesh.client().get("http://shop/").await.unwrap();
-    assert!(response.text().await.is_err());
+async fn a_backend_says_what_it_is_told_and_breaks_off() {
+    let content = async |length: usize| {
+        let mesh = Mesh::from_yaml(
+            "{ version: mesh/v1, services: { shop: { versions: { v1: 127.0.0.1:80 } } } }",
+        )
+        .unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\na");
+        mesh.backend("shop/v1").say([head, "bc".to_owned()]);
+        let response = mesh.client().get("http://shop/").await.unwrap();
+        response.text().await.map_err(|error| error.kind())
+    };
+    assert_eq!(content(3).await.unwrap(), "abc");
+    assert_eq!(content(4).await.unwrap_err(), Kind::Transport);
 }
 
 #[tokio::test(start_paused = true)]
