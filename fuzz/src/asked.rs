@@ -41,13 +41,13 @@ pub(crate) fn ask(
                 changes: &mut changes,
             },
         );
-        match step {
-            Step::Ask(_) if !replies.is_empty() => answer = replies.pop(),
-            step => {
-                let mut headers = HeaderMap::new();
-                filter.on_response(&mut slot, http::StatusCode::OK, &mut headers);
-                return Asked { step, changes };
-            }
+        if matches!(step, Step::Ask(_))
+            && let Some(reply) = replies.pop()
+        {
+            answer = Some(reply);
+            continue;
         }
+        filter.on_response(&mut slot, http::StatusCode::OK, &mut HeaderMap::new());
+        return Asked { step, changes };
     }
 }
