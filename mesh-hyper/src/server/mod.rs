@@ -10,6 +10,8 @@
 //! One port carries both, and gRPC beside HTTP.
 
 mod accept;
+#[cfg(feature = "testing")]
+pub(crate) mod alone;
 mod answer;
 mod body;
 mod builder;
