@@ -1,8 +1,9 @@
 //! One request, put to a filter of a server as the data plane does.
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
-use mesh_core::filter::{Context, Filter, HeaderChanges, Slot, Step};
+use mesh_core::filter::{Beginning, Context, Filter, HeaderChanges, Slot, Step};
 use mesh_core::metadata::Metadata;
 use mesh_core::request::RequestHead;
 use mesh_core::rng::XorShift;
@@ -25,7 +26,7 @@ pub(crate) fn ask(
     let head = RequestHead::new(request, "shop:80");
     let (mut slot, mut rng, mut changes) =
         (Slot::default(), XorShift::new(7), HeaderChanges::default());
-    let mut answer = None;
+    let (mut answer, mut body) = (None, None);
     loop {
         let step = filter.poll_request(
             &mut slot,
@@ -38,9 +39,15 @@ pub(crate) fn ask(
                 metadata: Metadata::default(),
                 rng: &mut rng,
                 answer: answer.take(),
+                body: body.take(),
                 changes: &mut changes,
             },
         );
+        if let Step::Body { up_to } = step {
+            let bytes = Bytes::from_static(BODY);
+            body = Some(Beginning { is_whole: up_to > BODY.len(), bytes });
+            continue;
+        }
         if matches!(step, Step::Ask(_))
             && let Some(reply) = replies.pop()
         {
@@ -51,3 +58,6 @@ pub(crate) fn ask(
         return Asked { step, changes };
     }
 }
+
+/// What the request has for a body.
+const BODY: &[u8] = b"two apples";
