@@ -44,11 +44,11 @@ impl Watches {
     /// Watches `wanted`, or where the files are if that is somewhere else by then.
     fn settle(&mut self, mut wanted: BTreeSet<PathBuf>) -> notify::Result<()> {
         for _ in 0..ATTEMPTS {
-            self.watch(&wanted)?;
+            let watched = self.watch(&wanted);
             // A link that was swapped before it was watched has told nobody, and leads elsewhere.
             let now = self.wanted();
             if now == wanted {
-                return Ok(());
+                return watched;
             }
             wanted = now;
         }
@@ -89,6 +89,10 @@ fn places(path: &Path) -> BTreeSet<PathBuf> {
     let parent_of_name = parent(path);
     // One that is not there is what cannot be watched.
     let mut places = BTreeSet::from([fs::canonicalize(&parent_of_name).unwrap_or(parent_of_name)]);
+    // A link on the way to it may be swapped, too.
+    for above in path.ancestors().skip(1).filter(|above| above.is_symlink()) {
+        places.extend(fs::canonicalize(parent(above)));
+    }
     // What does not exist yet is found through its parent.
     let mut add_target = |path: &Path| {
         if let Ok(target) = fs::canonicalize(path) {
@@ -135,7 +139,10 @@ mod tests {
             watches.places.iter().map(|place| place.path().to_owned()).collect()
         };
         let before = watches.wanted();
-        assert!(watched(&watches).contains(&path("1")));
+        assert_eq!(
+            watched(&watches),
+            BTreeSet::from([path(""), path("1")].map(|it| it.components().collect()))
+        );
         swap("2");
         fs::write(path("2/file"), "").unwrap();
         fs::remove_dir_all(path("1")).unwrap();
