@@ -14,7 +14,6 @@ pub mod cluster;
 pub mod endpoints;
 #[cfg(feature = "tls")]
 pub mod ext_authz;
-#[cfg(feature = "tls")]
 mod field_name;
 mod filter;
 mod guard;

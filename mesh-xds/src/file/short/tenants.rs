@@ -2,7 +2,9 @@
 
 use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
 use envoy_types::pb::google::protobuf::StringValue;
-use mesh_core::filter::{Tenancy, TenantSource};
+#[cfg(feature = "ads")]
+use mesh_core::filter::Tenancy;
+use mesh_core::filter::TenantSource;
 #[cfg(feature = "ads")]
 use prost::Message as _;
 
