@@ -1,7 +1,8 @@
-//! Servers of the mesh for `tests/interop/rbac.py`, each with a listener of its own.
+//! Servers of the mesh for `tests/interop/rbac.py` and its like, each with a listener of its own.
 //!
 //! ```text
 //! rbac FILE FOLDER    lines of FILE: name, address to listen at, listener resource in JSON
+//!                     or `cluster`, `-`, cluster resource in JSON
 //!                     lines on stdout: name, port; or name, `refused`, why
 //!                     in FOLDER: certificates for clients, and for other servers
 //! ```
@@ -12,6 +13,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failure is a panic")]
 
 mod certificates;
+mod echo;
 mod notes;
 
 use std::io::Read;
@@ -46,6 +48,12 @@ async fn main() {
         let mut words = line.splitn(3, ' ');
         let mut word = || words.next().unwrap();
         let (name, address, listener) = (word(), word(), word());
+        if name == CLUSTER {
+            resources.push_str("---\n");
+            resources.push_str(listener);
+            resources.push('\n');
+            continue;
+        }
         let server = Server::bind(&mesh, (address, 0)).await.unwrap();
         let one = serve(server, name);
         let listener = listener
@@ -75,12 +83,12 @@ fn mesh(control: &Control, folder: &Path) -> Mesh {
     builder.filter(Arc::new(FromHeaders)).filter(Arc::new(Fixed)).build().unwrap()
 }
 
-/// Serves nothing itself: the routes of the listeners answer.
+/// Says what it sees, where the routes of the listener do not answer.
 fn serve(server: Server, name: &str) -> Awaited {
     let Address::Socket(address) = server.local_addr().clone() else { panic!("not TCP") };
     let (tell, states) = watch::channel(None);
     let server = server.on_state(move |state| drop(tell.send_replace(Some(state.clone()))));
-    tokio::spawn(server.serve(Router::new()));
+    tokio::spawn(server.serve(Router::new().fallback(echo::echo)));
     Awaited { name: name.to_owned(), port: address.port(), states }
 }
 
@@ -102,6 +110,9 @@ impl Awaited {
         }
     }
 }
+
+/// Where the name of a scene may be, before a resource that all of them share.
+const CLUSTER: &str = "cluster";
 
 /// What is said of a listener that is not awaited any more.
 const REFUSED: &str = "refused: ";

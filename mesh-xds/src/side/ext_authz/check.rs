@@ -11,8 +11,8 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{
 };
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use envoy_types::pb::google::protobuf::Timestamp;
-use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName};
 use mesh_core::filter::Context;
 use mesh_core::identity::{Certificate, Peer};
 use mesh_core::metadata::Metadata;
@@ -96,7 +96,7 @@ fn http(settings: &Settings, head: &RequestHead<'_>, shown: Option<Shown>) -> Ht
 fn visible(settings: &Settings, headers: &HeaderMap) -> HashMap<String, String> {
     let mut visible: HashMap<String, String> = HashMap::new();
     for (name, value) in headers {
-        if !settings.headers.shows(name.as_str(), true) {
+        if is_of_hop(name) || !settings.headers.shows(name.as_str(), true) {
             continue;
         }
         let value = body::text(value.as_bytes());
@@ -109,6 +109,13 @@ fn visible(settings: &Settings, headers: &HeaderMap) -> HashMap<String, String> 
             .or_insert_with(|| value.clone());
     }
     visible
+}
+
+/// Whether a field is about the connection and not the request, or is what HTTP/1.1 calls
+/// `:authority`. As in Envoy, the service sees the same whatever the version of HTTP.
+fn is_of_hop(name: &HeaderName) -> bool {
+    [CONNECTION, HOST, TRANSFER_ENCODING].contains(name)
+        || ["keep-alive", "proxy-connection"].contains(&name.as_str())
 }
 
 fn source(peer: &Peer, with_certificate: bool) -> PeerMessage {

@@ -11,6 +11,7 @@ NETWORK_RBAC = TYPES + "envoy.extensions.filters.network.rbac.v3.RBAC"
 TLS = TYPES + "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 TLS_INSPECTOR = TYPES + "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
 ACTION = TYPES + "envoy.config.rbac.v3.Action"
+CLUSTER = TYPES + "envoy.config.cluster.v3.Cluster"
 LISTENER = TYPES + "envoy.config.listener.v3.Listener"
 HCM = TYPES + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = TYPES + "envoy.extensions.filters.http.router.v3.Router"
@@ -115,7 +116,8 @@ def listener(scene: Scene, certificates: Message) -> Message:
 
     `certificates` is where TLS has them from, which is all that differs between the sides.
     """
-    common = {"metadata": {"filter_metadata": ROUTE}, "direct_response": {"status": 200}}
+    common = {"metadata": {"filter_metadata": ROUTE}}
+    answers = {"direct_response": {"status": 200}}
     manager = {
         "@type": HCM,
         "stat_prefix": "rbac",
@@ -125,7 +127,10 @@ def listener(scene: Scene, certificates: Message) -> Message:
                 {
                     "name": "all",
                     "domains": ["*"],
-                    "routes": [{**common, **it} for it in scene.routes],
+                    "routes": [
+                        {**common, **({} if ACTIONS & it.keys() else answers), **it}
+                        for it in scene.routes
+                    ],
                 }
             ],
         },
@@ -146,6 +151,9 @@ def listener(scene: Scene, certificates: Message) -> Message:
         }
     return made
 
+
+# What a route may do instead of answering.
+ACTIONS = {"route", "non_forwarding_action"}
 
 # What filters say of every request: some of it is in header fields, some is always the same.
 NOTES = [

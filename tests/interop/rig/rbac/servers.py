@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rig.place import ENVOY, binary
 from rig.process import Child
-from rig.rbac.messages import listener
+from rig.rbac.messages import CLUSTER, listener
 from rig.rbac.scene import Message, Scene
 
 SECONDS = 20.0
@@ -19,7 +19,9 @@ SECONDS = 20.0
 class Mesh:
     """A process with a server for each scene, and an authority whose certificates are in files."""
 
-    def __init__(self, scenes: Iterable[Scene], work: Path) -> None:
+    def __init__(
+        self, scenes: Iterable[Scene], work: Path, clusters: Iterable[Message] = ()
+    ) -> None:
         file = work / "mesh.txt"
         instance = {"instance_name": "default"}
         certificates = {
@@ -27,7 +29,9 @@ class Mesh:
             "validation_context": {"ca_certificate_provider_instance": instance},
         }
         made = ((it, json.dumps(listener(it, certificates))) for it in scenes)
-        file.write_text("".join(f"{it.name} {it.address} {text}\n" for it, text in made))
+        lines = [f"{it.name} {it.address} {text}\n" for it, text in made]
+        lines += [f"cluster - {json.dumps({'@type': CLUSTER, **it})}\n" for it in clusters]
+        file.write_text("".join(lines))
         self._child = Child([str(binary("rbac")), str(file), str(work)], work / "mesh.log")
         self._child.wait(0, lambda line: line == "ready", SECONDS)
         # Of each scene the port, or why it is refused.
@@ -54,10 +58,11 @@ def refusal(scene: Scene, work: Path) -> str:
     return done.stderr if done.returncode else ""
 
 
-def bootstrap(listeners: list[Message]) -> str:
+def bootstrap(listeners: list[Message], clusters: Iterable[Message] = ()) -> str:
     """Envoy's configuration."""
     admin = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}}
-    return json.dumps({"admin": admin, "static_resources": {"listeners": listeners}})
+    resources = {"listeners": listeners, "clusters": list(clusters)}
+    return json.dumps({"admin": admin, "static_resources": resources})
 
 
 def filled(scene: Scene, port: int, work: Path) -> Message:
@@ -80,12 +85,15 @@ def filled(scene: Scene, port: int, work: Path) -> Message:
 class Envoy:
     """A process with a listener for each scene."""
 
-    def __init__(self, scenes: Iterable[Scene], work: Path) -> None:
+    def __init__(
+        self, scenes: Iterable[Scene], work: Path, clusters: Iterable[Message] = ()
+    ) -> None:
         # A port that is bound is nobody else's, and Envoy may still share it.
         self._held: list[socket.socket] = []
         self.ports = {it.name: self._port(it.address) for it in scenes}
         config, address = work / "envoy.json", work / "envoy.address"
-        config.write_text(bootstrap([filled(it, self.ports[it.name], work) for it in scenes]))
+        listeners = [filled(it, self.ports[it.name], work) for it in scenes]
+        config.write_text(bootstrap(listeners, clusters))
         command = [str(ENVOY), "-c", str(config), "--admin-address-path", str(address)]
         command += ["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warn"]
         self._child = Child(command, work / "envoy.log")

@@ -62,6 +62,25 @@ fn the_service_is_told_what_envoy_tells_it() {
 }
 
 #[test]
+fn the_service_is_not_told_what_is_between_client_and_server_alone() {
+    let filter = filter(&grpc());
+    let mut way = Way::new(&[
+        ("host", "shop"),
+        ("connection", "close"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-connection", "close"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "websocket"),
+    ]);
+    let call = way.call(&*filter);
+    let attributes = CheckRequest::decode(call.message).unwrap().attributes.unwrap();
+    let headers = attributes.request.unwrap().http.unwrap().headers;
+    let mut names: Vec<&str> = headers.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, [":authority", ":method", ":path", ":scheme", "upgrade"]);
+}
+
+#[test]
 fn allowed_requests_are_changed_as_the_service_says() {
     let filter = filter(&grpc());
     let ok = OkHttpResponse {
