@@ -46,21 +46,36 @@ impl Inherited {
     /// it is, fields do not say.
     #[must_use]
     pub fn of(headers: &HeaderMap, caller: Caller, deadline: Option<Instant>) -> Self {
-        let criticality = match caller {
-            Caller::Trusted => headers.get(CRITICALITY),
-            Caller::Stranger => None,
-        };
-        let criticality = criticality.and_then(|value| Criticality::parse(value.as_bytes()));
-        let fields = HANDED_DOWN.into_iter().flat_map(|name| {
-            headers.get_all(&name).iter().map(move |value| (name.clone(), value.clone()))
-        });
-        Self {
-            deadline,
-            criticality: criticality.unwrap_or_default(),
-            retries: retries(headers),
-            tenant: None,
-            fields: fields.take(MAX_FIELDS).collect(),
+        let mut inherited = Self { deadline, ..Self::default() };
+        // Once over all fields: most requests have few, and none of these.
+        for (name, value) in headers {
+            match name.as_str() {
+                "x-request-id" | "traceparent" | "tracestate" | "baggage" => {
+                    if inherited.fields.len() < MAX_FIELDS {
+                        inherited.fields.push((name.clone(), value.clone()));
+                    }
+                }
+                "x-mesh-criticality" if caller == Caller::Trusted => {
+                    let said = Criticality::parse(value.as_bytes());
+                    inherited.criticality = said.unwrap_or_default();
+                }
+                "grpc-previous-rpc-attempts" | "x-envoy-attempt-count" => {
+                    inherited.retries = retries(headers);
+                }
+                _ => {}
+            }
         }
+        inherited
+    }
+
+    /// Whether there is nothing that a call would get.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.deadline.is_none()
+            && self.criticality == Criticality::default()
+            && self.retries == 0
+            && self.tenant.is_none()
+            && self.fields.is_empty()
     }
 
     /// The request's own name (`x-request-id`), if it has one.
@@ -136,13 +151,6 @@ pub const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-c
 pub const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-const HANDED_DOWN: [HeaderName; 4] = [
-    REQUEST_ID,
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-    HeaderName::from_static("baggage"),
-];
 
 /// Values that are handed down at the most: `baggage` and `tracestate` may come in several.
 const MAX_FIELDS: usize = 16;

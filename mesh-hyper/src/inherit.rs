@@ -41,7 +41,8 @@ pub(crate) fn with<R>(see: impl FnOnce(Option<&Arc<Inherited>>) -> R) -> R {
     CURRENT.with(|current| see(current.borrow().as_ref()))
 }
 
-/// What the request hands down in whose service the caller runs; `None` outside of any.
+/// What the request hands down in whose service the caller runs; `None` outside of any, and if that
+/// is nothing.
 ///
 /// Its deadline, how much it matters, its name and its trace: what calls of this mesh take from it
 /// by themselves, for whatever else should.

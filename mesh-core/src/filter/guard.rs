@@ -3,23 +3,42 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use super::{Authorize, BreakGlass, Context, Filter, Slot, Step, Tenancy, authorize};
 use crate::authz::{Authorizer, Observer};
 use crate::cell::Cell;
 use crate::record::{Event, Recorder};
-use crate::request::RequestHead;
+use crate::request::{EscapedSlashes, Paths, RequestHead, Rewritten};
 
 /// Rules of this process itself, in front of what its listeners say: a request must pass both.
 ///
 /// They are replaced as a whole while requests pass; a request is judged by those that are there
 /// when it comes. Until there are any, nothing passes.
 pub struct Guard {
-    filters: Cell<Vec<Authorize>>,
+    enforced: Cell<Enforced>,
     closed: Authorize,
     observer: Option<Arc<dyn Observer>>,
     recorder: Option<Arc<dyn Recorder>>,
-    exceptions: Cell<Vec<BreakGlass>>,
-    tenancy: Cell<Option<Tenancy>>,
+}
+
+/// What a [`Guard`] goes by.
+#[derive(Debug, Default)]
+pub struct Enforcement {
+    /// A request must pass all of them.
+    pub rules: Vec<Arc<Authorizer>>,
+    /// What they refuse and one of these lets in is let in.
+    pub exceptions: Vec<BreakGlass>,
+    /// Finds out whose requests are before they are judged. No emergency lets in what it refuses.
+    pub tenancy: Option<Tenancy>,
+}
+
+/// The same, ready for requests. One value, so that nothing passes between parts of two.
+#[derive(Debug)]
+struct Enforced {
+    filters: Vec<Authorize>,
+    exceptions: Vec<BreakGlass>,
+    tenancy: Option<Tenancy>,
 }
 
 impl Guard {
@@ -29,27 +48,27 @@ impl Guard {
     pub fn new(observer: Option<Arc<dyn Observer>>, recorder: Option<Arc<dyn Recorder>>) -> Self {
         let closed =
             Authorize::new(Arc::new(Authorizer::closed()), observer.clone()).named(NAME.into());
-        let (filters, exceptions, tenancy) = (Cell::empty(), Cell::empty(), Cell::empty());
-        Self { filters, closed, observer, recorder, exceptions, tenancy }
+        Self { enforced: Cell::empty(), closed, observer, recorder }
     }
 
-    /// Lets in also what one of `exceptions` lets in, in place of those before.
-    pub fn except(&self, exceptions: Vec<BreakGlass>) {
-        self.exceptions.publish(Arc::new(exceptions));
-    }
-
-    /// Finds out by `tenancy` whose requests are before they are judged, in place of what was there
-    /// before. No emergency lets in what it refuses.
-    pub fn tenants(&self, tenancy: Option<Tenancy>) {
-        self.tenancy.publish(Arc::new(tenancy));
+    /// Goes by `enforcement` in place of what was there before, from the next request on.
+    pub fn enforce(&self, enforcement: Enforcement) {
+        let name: Arc<str> = NAME.into();
+        let filter = |rules| Authorize::new(rules, self.observer.clone()).named(name.clone());
+        let Enforcement { rules, exceptions, tenancy } = enforcement;
+        let filters = rules.into_iter().map(filter).collect();
+        self.enforced.publish(Arc::new(Enforced { filters, exceptions, tenancy }));
     }
 
     /// Whether an emergency lets in what is refused. Each that does is reported; one that cannot be
     /// reported lets nothing in.
     #[cold]
-    fn lets_in(&self, head: &RequestHead<'_>, context: &Context<'_>) -> bool {
-        let exceptions = self.exceptions.load();
-        let Some(exceptions) = exceptions.as_deref() else { return false };
+    fn lets_in(
+        &self,
+        exceptions: &[BreakGlass],
+        head: &RequestHead<'_>,
+        context: &Context<'_>,
+    ) -> bool {
         let facts = authorize::facts(head, context);
         let found = exceptions.iter().find(|it| it.lets_in(&facts, context.now));
         let Some(found) = found else { return false };
@@ -64,11 +83,44 @@ impl Guard {
         true
     }
 
-    /// Lets pass what all of `rules` let pass, from the next request on.
-    pub fn replace(&self, rules: impl IntoIterator<Item = Arc<Authorizer>>) {
-        let name: Arc<str> = NAME.into();
-        let filter = |rules| Authorize::new(rules, self.observer.clone()).named(name.clone());
-        self.filters.publish(Arc::new(rules.into_iter().map(filter).collect()));
+    fn judge(
+        &self,
+        enforced: &Enforced,
+        head: &RequestHead<'_>,
+        context: &mut Context<'_>,
+    ) -> Step {
+        // None of them waits or remembers anything, so none is asked twice.
+        let mut slot = Slot::default();
+        let mut answers =
+            enforced.filters.iter().map(|filter| filter.poll_request(&mut slot, head, context));
+        match answers.find(|step| !matches!(step, Step::Continue)) {
+            Some(_) if self.lets_in(&enforced.exceptions, head, context) => Step::Continue,
+            Some(refusal) => refusal,
+            None => Step::Continue,
+        }
+    }
+
+    /// Judges a request as it is and, where services may read its path otherwise, as they may: it
+    /// must pass as both.
+    fn judge_all(
+        &self,
+        enforced: &Enforced,
+        head: &RequestHead<'_>,
+        context: &mut Context<'_>,
+    ) -> Step {
+        let step = self.judge(enforced, head, context);
+        if !matches!(step, Step::Continue) || !may_be_read_otherwise(head.path) {
+            return step;
+        }
+        match NORMAL.rewrite(head.path) {
+            Rewritten::To(path) if path == head.path => step,
+            Rewritten::To(path) => {
+                self.judge(enforced, &RequestHead { path: &path, ..*head }, context)
+            }
+            Rewritten::Redirect(_) | Rewritten::Refused => {
+                self.closed.poll_request(&mut Slot::default(), head, context)
+            }
+        }
     }
 }
 
@@ -79,30 +131,53 @@ impl Filter for Guard {
         head: &RequestHead<'_>,
         context: &mut Context<'_>,
     ) -> Step {
-        let filters = self.filters.load();
-        let Some(filters) = filters.as_deref() else {
+        let enforced = self.enforced.load();
+        let Some(enforced) = enforced.as_deref() else {
             return self.closed.poll_request(slot, head, context);
         };
-        let tenancy = self.tenancy.load();
-        if let Some(tenancy) = tenancy.as_deref().and_then(Option::as_ref) {
+        if let Some(tenancy) = &enforced.tenancy {
             let step = tenancy.poll_request(slot, head, context);
             if !matches!(step, Step::Continue) {
                 return step;
             }
         }
-        // None of them waits, so none is asked twice.
-        let mut answers = filters.iter().map(|filter| filter.poll_request(slot, head, context));
-        match answers.find(|step| !matches!(step, Step::Continue)) {
-            Some(_) if self.lets_in(head, context) => Step::Continue,
-            Some(refusal) => refusal,
-            None => Step::Continue,
+        if enforced.filters.is_empty() {
+            return Step::Continue;
         }
+        let is_there = |name: &HeaderName| head.headers.contains_key(name);
+        if !context.changes.remove.iter().any(is_there) {
+            return self.judge_all(enforced, head, context);
+        }
+        // What nobody is trusted to say is not said to rules either.
+        let mut headers = head.headers.clone();
+        for name in &context.changes.remove {
+            headers.remove(name);
+        }
+        self.judge_all(enforced, &RequestHead { headers: &headers, ..*head }, context)
     }
 }
 
+/// Whether a path has anything that [`NORMAL`] may rewrite.
+fn may_be_read_otherwise(path: &str) -> bool {
+    let mut before = b' ';
+    path.bytes().any(|byte| {
+        let is_doubtful = match byte {
+            b'%' | b'\\' => true,
+            b'/' | b'.' => before == b'/',
+            _ => !byte.is_ascii(),
+        };
+        before = byte;
+        is_doubtful
+    })
+}
+
+/// How services that read paths otherwise read them.
+const NORMAL: Paths =
+    Paths { escaped_slashes: EscapedSlashes::Keep, normalize: true, merge_slashes: true };
+
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("filters", &self.filters).finish_non_exhaustive()
+        f.debug_struct("Guard").field("enforced", &self.enforced).finish_non_exhaustive()
     }
 }
 
@@ -119,8 +194,8 @@ mod tests {
     use crate::authz::{
         Action, Condition, Expression, Facts, Judgement, Policy, Rules, Ruleset, Unrecorded,
     };
-    use crate::filter::{HeaderChanges, LocalResponse};
-    use crate::matcher::StringMatcher;
+    use crate::filter::{HeaderChanges, LocalResponse, TenantSource};
+    use crate::matcher::{HeaderMatcher, StringMatcher, ValueMatcher};
     use crate::metadata::Metadata;
     use crate::rng::XorShift;
 
@@ -133,6 +208,10 @@ mod tests {
         Arc::new(Authorizer { enforced, ..Authorizer::default() })
     }
 
+    fn of<const N: usize>(rules: [Arc<Authorizer>; N]) -> Enforcement {
+        Enforcement { rules: rules.into(), ..Enforcement::default() }
+    }
+
     /// What is answered to a request for `path`, if it does not pass.
     fn refused(guard: &Guard, path: &'static str) -> Option<StatusCode> {
         refused_at(guard, path, 0)
@@ -140,7 +219,16 @@ mod tests {
 
     /// The same at a second.
     fn refused_at(guard: &Guard, path: &'static str, second: u64) -> Option<StatusCode> {
-        let (method, uri, headers) = (Method::GET, Uri::from_static(path), HeaderMap::new());
+        refused_with(guard, (path, HeaderMap::new()), second)
+    }
+
+    /// The same with these header fields.
+    fn refused_with(
+        guard: &Guard,
+        (path, headers): (&'static str, HeaderMap),
+        second: u64,
+    ) -> Option<StatusCode> {
+        let (method, uri) = (Method::GET, Uri::from_static(path));
         let (mut rng, mut changes) = (XorShift::new(1), HeaderChanges::default());
         let mut context = Context {
             now: crate::testing::at(second),
@@ -167,13 +255,47 @@ mod tests {
     fn nothing_passes_before_there_are_rules_and_then_what_all_of_them_allow() {
         let guard = Guard::new(None, None);
         assert_eq!(refused(&guard, "/a"), Some(StatusCode::FORBIDDEN));
-        guard.replace([rules(Action::Deny, "/b"), rules(Action::Allow, "/a")]);
+        guard.enforce(of([rules(Action::Deny, "/b"), rules(Action::Allow, "/a")]));
         assert_eq!(refused(&guard, "/a"), None);
         assert_eq!(refused(&guard, "/b"), Some(StatusCode::FORBIDDEN));
-        guard.replace([rules(Action::Deny, "/a"), rules(Action::Allow, "/a")]);
+        guard.enforce(of([rules(Action::Deny, "/a"), rules(Action::Allow, "/a")]));
         assert_eq!(refused(&guard, "/a"), Some(StatusCode::FORBIDDEN));
-        guard.replace([]);
+        guard.enforce(Enforcement::default());
         assert_eq!(refused(&guard, "/b"), None);
+    }
+
+    #[test]
+    fn a_path_that_may_be_read_otherwise_must_pass_in_both_readings() {
+        let guard = Guard::new(None, None);
+        guard.enforce(of([rules(Action::Deny, "/admin")]));
+        for path in ["//admin", "/x/../admin", "/./admin", "/%61dmin", "/a%00"] {
+            assert_eq!(refused(&guard, path), Some(StatusCode::FORBIDDEN), "{path}");
+        }
+        for path in ["/x", "/admin.d", "/x/%7Ea", "/adm%69n2", "/..admin"] {
+            assert_eq!(refused(&guard, path), None, "{path}");
+        }
+        guard.enforce(of([rules(Action::Allow, "/a")]));
+        assert_eq!(refused(&guard, "/x/../a"), Some(StatusCode::FORBIDDEN));
+    }
+
+    #[test]
+    fn rules_do_not_see_what_nobody_is_trusted_to_say() {
+        let name = http::HeaderName::from_static("x-tenant");
+        let source = TenantSource::header(name.as_str(), ["spiffe://td/gateway"]).unwrap();
+        let value = ValueMatcher::String(StringMatcher::exact("red"));
+        let said = Condition::Header(HeaderMatcher::new("x-tenant", value).unwrap());
+        let policy =
+            Policy { permissions: vec![said.into()], principals: vec![Expression::Always] };
+        let allowed = Rules::new(Action::Allow, [("p".into(), policy)].into()).unwrap();
+        let enforced = Some(Ruleset::Rules(allowed));
+        let rules = Arc::new(Authorizer { enforced, ..Authorizer::default() });
+        let guard = Guard::new(None, None);
+        let headers = HeaderMap::from_iter([(name, http::HeaderValue::from_static("red"))]);
+        guard.enforce(of([rules.clone()]));
+        assert_eq!(refused_with(&guard, ("/", headers.clone()), 0), None);
+        let tenancy = Some(Tenancy::new([source]).optional());
+        guard.enforce(Enforcement { tenancy, ..of([rules]) });
+        assert_eq!(refused_with(&guard, ("/", headers), 0), Some(StatusCode::FORBIDDEN));
     }
 
     /// Counts what was let in for Ann: as it was observed, and as it was recorded.
@@ -208,9 +330,10 @@ mod tests {
         let titles = Arc::new(Titles::default());
         let guard = Guard::new(Some(titles.clone()), Some(titles.clone()));
         let window = crate::testing::at(10)..crate::testing::at(20);
-        guard.except(vec![BreakGlass::new("ann: fire", rules(Action::Allow, "/a"), window)]);
+        let exceptions = vec![BreakGlass::new("ann: fire", rules(Action::Allow, "/a"), window)];
         assert_eq!(refused_at(&guard, "/a", 15), Some(StatusCode::FORBIDDEN), "no policies yet");
-        guard.replace([rules(Action::Deny, "/a"), rules(Action::Allow, "/c")]);
+        let both = of([rules(Action::Deny, "/a"), rules(Action::Allow, "/c")]);
+        guard.enforce(Enforcement { exceptions, ..both });
         let seen = [9, 10, 19, 20].map(|second| refused_at(&guard, "/a", second).is_none());
         assert_eq!(seen, [false, true, true, false]);
         assert_eq!(refused_at(&guard, "/b", 15), Some(StatusCode::FORBIDDEN));

@@ -34,7 +34,7 @@ pub use beginning::Beginning;
 pub use break_glass::BreakGlass;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
-pub use guard::Guard;
+pub use guard::{Enforcement, Guard};
 pub use local::LocalResponse;
 pub use slot::Slot;
 pub use tenancy::{Ambiguity, Tenancy, TenantSource, TenantSourceError};

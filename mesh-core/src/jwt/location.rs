@@ -73,10 +73,14 @@ impl Locations {
         });
         let cookies = self.cookies.iter().flat_map(|name| {
             let all = head.headers.get_all(COOKIE).into_iter();
-            let all = all.flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+            // Some readers know commas, too, and spaces around names.
+            let all = all.flat_map(|value| value.as_bytes().split(|it| matches!(it, b';' | b',')));
             all.filter_map(move |pair| {
-                let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-                Some(Found { token: text(unquoted(value)), place: Place::Cookie })
+                let at = pair.iter().position(|byte| *byte == b'=')?;
+                let (key, value) = pair.split_at(at);
+                let value = value.get(1..).filter(|_| key.trim_ascii() == name.as_bytes())?;
+                let token = text(unquoted(value.trim_ascii()));
+                Some(Found { token, place: Place::Cookie })
             })
         });
         let found: Vec<_> = headers.chain(params).chain(cookies).take(MOST + 1).collect();
@@ -89,8 +93,12 @@ fn after<'a>(value: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     if start.eq_ignore_ascii_case(prefix) {
         return Some(rest.trim_ascii());
     }
+    let is_same = |(one, other): (&u8, &u8)| {
+        // To some readers, any white space ends a scheme.
+        one.eq_ignore_ascii_case(other) || one.is_ascii_whitespace() && other.is_ascii_whitespace()
+    };
     let mut later = value.windows(prefix.len().max(1));
-    later.any(|it| it.eq_ignore_ascii_case(prefix)).then_some(&[])
+    later.any(|it| it.len() == prefix.len() && it.iter().zip(prefix).all(is_same)).then_some(&[])
 }
 
 /// The name of a query parameter without percent-encoding; what is none is as it stands.

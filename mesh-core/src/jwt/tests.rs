@@ -43,6 +43,7 @@ fn tokens_stand_where_rfc_6750_says_by_default() {
     assert!(place("/?access_tokens=a", &[("authorization", "Bear")]).is_empty());
     // What others may take for a token is one, which nobody can have made.
     assert_eq!(place("/?access_token", &[("authorization", "Basic a Bearer b")]), ["", ""]);
+    assert_eq!(place("/", &[("authorization", "Bearer\ta")]), [""]);
     // Names are compared as those who read the query do; a token has one spelling.
     assert_eq!(place("/?acc%65ss%5Ftoken=a%2Eb&a%ZZ=b&%=c", &[]), ["a%2Eb"]);
 }
@@ -55,8 +56,14 @@ fn tokens_stand_where_the_provider_says() {
         params: vec!["p".into()],
         cookies: vec!["c".into()],
     };
-    let headers =
-        [("x-jwt", "h"), ("cookie", "cc=no; c=k1"), ("cookie", "c=\"k2\""), ("x-jwt", "\u{e9}")];
+    let headers = [
+        ("x-jwt", "h"),
+        ("cookie", "cc=no; c=k1"),
+        ("cookie", "c=\"k2\""),
+        ("x-jwt", "\u{e9}"),
+        // Readers do not agree on spaces and commas.
+        ("cookie", "a=1, c\t= k3"),
+    ];
     let found = places(&locations, "/?p=q&pp=no", &headers);
     let expected = [
         ("h", Place::Header(header.clone())),
@@ -64,6 +71,7 @@ fn tokens_stand_where_the_provider_says() {
         ("q", Place::Param),
         ("k1", Place::Cookie),
         ("k2", Place::Cookie),
+        ("k3", Place::Cookie),
     ];
     assert_eq!(found, expected.map(|(token, place)| (token.to_owned(), place)));
 }

@@ -1,5 +1,7 @@
 //! Responses that the server makes itself.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
@@ -126,6 +128,17 @@ pub(super) fn broken_off(why: &Error) -> LocalResponse {
         headers: http::HeaderMap::new(),
         body: Bytes::from_static(b"the request body broke off"),
         why: why.to_string().into(),
+    }
+}
+
+/// To a request whose body a filter waits for, and has not come within `patience`.
+pub(super) fn slow_body(patience: Duration) -> LocalResponse {
+    LocalResponse {
+        status: StatusCode::REQUEST_TIMEOUT,
+        grpc: DEADLINE_EXCEEDED,
+        headers: http::HeaderMap::new(),
+        body: Bytes::from_static(b"the request body does not come"),
+        why: format!("no request body within {patience:?}").into(),
     }
 }
 

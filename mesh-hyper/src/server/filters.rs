@@ -93,10 +93,15 @@ pub(super) async fn wait(
                 let side = Side { context: &connected.context, routes: &routes };
                 awaited.answer = Some(side.unary(*call).await);
             }
-            Step::Body { up_to } => match request.body_mut().begin(up_to).await {
-                Ok(body) => awaited.body = Some(body),
-                Err(why) => return (passage, Err(answer::broken_off(&why))),
-            },
+            Step::Body { up_to } => {
+                let patience = connected.patience;
+                let begun = request.body_mut().begin(up_to);
+                match tokio::time::timeout(patience, begun).await {
+                    Ok(Ok(body)) => awaited.body = Some(body),
+                    Ok(Err(why)) => return (passage, Err(answer::broken_off(&why))),
+                    Err(_) => return (passage, Err(answer::slow_body(patience))),
+                }
+            }
             Step::Continue | Step::Respond(_) | _ => {}
         }
         match advance(&connected, &mut request, (&route, &mut passage), awaited) {

@@ -28,7 +28,8 @@ pub(super) struct Tail {
     pub(super) protocol: Protocol,
     timer: Timer,
     passage: Option<Passage>,
-    /// What calls get from the request that the service makes for it; `None` until it is handed over.
+    /// What calls get from the request that the service makes for it; `None` until it is handed over, and
+    /// if that is nothing.
     inherited: Option<Arc<Inherited>>,
     /// What the route changes about header fields.
     fields: Option<Arc<FieldRules>>,
@@ -54,7 +55,11 @@ impl Tail {
     /// Runs `run`, which is the service's, within the request.
     #[inline]
     pub(super) fn within<R>(&self, run: impl FnOnce() -> R) -> R {
-        inherit::within(self.inherited.as_ref(), run)
+        match &self.inherited {
+            Some(inherited) => inherit::within(Some(inherited), run),
+            // A task that serves a connection is within no request already.
+            None => run(),
+        }
     }
 
     /// Whose the request is, once its filters have said so.
@@ -79,7 +84,7 @@ impl Tail {
         let (caller, deadline) = (self.connected.caller, self.timer.deadline());
         let mut inherited = Inherited::of(request.headers(), caller, deadline);
         inherited.tenant = tenant.as_ref().map(|Tenant(tenant)| tenant.clone());
-        self.inherited = Some(Arc::new(inherited));
+        self.inherited = (!inherited.is_empty()).then(|| Arc::new(inherited));
         self.connected.describe(request, tenant);
     }
 
@@ -102,6 +107,9 @@ impl Tail {
             let bytes = (!bytes.is_empty()).then_some(bytes);
             Outgoing { content: Content::Local { bytes }, tail: None }
         });
+        if let Some(fields) = &self.fields {
+            fields.response.iter().for_each(|changes| changes.apply(response.headers_mut()));
+        }
         self.respond(&mut response);
         self.finish(End::Complete);
         response

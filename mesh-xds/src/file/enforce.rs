@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use mesh_core::authz::Authorizer;
-use mesh_core::filter::{BreakGlass, Guard, Tenancy};
+use mesh_core::filter::{BreakGlass, Enforcement, Guard, Tenancy};
 
 use super::policy;
 use super::resources::FileResource;
@@ -42,10 +42,9 @@ impl Enforcer {
         let tenancy = resources.iter().find(|resource| resource.is_tenancy());
         // It was found valid, too.
         let tenancy = tenancy.map(|it| short::tenancy(it).unwrap_or_else(|| Tenancy::new([])));
-        self.guard.tenants(tenancy);
         let tokens = resources.iter().filter(|resource| resource.is_break_glass());
-        self.guard.except(tokens.filter_map(|token| self.exception(token, now)).collect());
-        self.guard.replace(rules);
+        let exceptions = tokens.filter_map(|token| self.exception(token, now)).collect();
+        self.guard.enforce(Enforcement { rules: rules.collect(), exceptions, tenancy });
     }
 
     /// What the token in `resource` lets in. One that is not valid has no effect.

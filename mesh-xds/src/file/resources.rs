@@ -130,6 +130,12 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, FileError> {
             files.push(file);
         }
     }
+    if files.is_empty() {
+        // A directory that is not mounted yet, or is being written anew, takes nothing away.
+        let why =
+            "the directory holds no .yaml, .yml or .json file; one without resources says `[]`";
+        return Err(FileError::new(path, None, Why::Syntax(why.to_owned())));
+    }
     files.sort();
     Ok(files)
 }

@@ -8,7 +8,7 @@ use super::error::{FileError, Origin, Why};
 use super::notes::{self, Note};
 use super::policy::{self, Policies};
 use super::resources::{FileResource, members, message_name, resource};
-use super::tree::Node;
+use super::tree::{Node, Value};
 use super::{short, valid};
 use crate::parse::{Registry, Workload};
 
@@ -65,6 +65,13 @@ impl<'r> Set<'r> {
             return None;
         }
         match Node::documents(text) {
+            // So does whoever writes the comments first.
+            Ok(documents) if documents.iter().all(|document| document.value == Value::Null) => {
+                let why = "the file holds no document; a file without resources says `[]`";
+                let why = Why::Syntax(why.into());
+                self.errors.push(FileError::new(Arc::clone(file), None, why));
+                None
+            }
             Ok(documents) => Some((Arc::clone(file), documents)),
             Err(error) => {
                 let why = Why::Syntax(error.why);
@@ -116,15 +123,22 @@ impl<'r> Set<'r> {
         &mut self,
         documents: impl Iterator<Item = (&'n Arc<Path>, &'n Node)>,
     ) -> Workload {
-        let mut known = self.registry.and_then(Registry::workload).cloned();
+        let known = self.registry.and_then(Registry::workload).cloned();
+        let mut said: Option<Workload> = None;
         for (file, document) in documents.filter(|(_, document)| short::is_short(document)) {
             match short::workload(document, file) {
-                Some(Ok(workload)) => known = known.or(Some(workload)),
+                Some(Ok(workload)) if said.as_ref().is_some_and(|it| *it != workload) => {
+                    let why = "another document says that this is another workload".to_owned();
+                    let error =
+                        FileError::new(Arc::clone(file), Some(document.line), Why::Invalid(why));
+                    self.errors.push(error);
+                }
+                Some(Ok(workload)) => said = Some(workload),
                 Some(Err(error)) => self.errors.push(error),
                 None => {}
             }
         }
-        known.unwrap_or_default()
+        known.or(said).unwrap_or_default()
     }
 
     /// Adds a resource, which was written as `node` if it was written as such.

@@ -23,6 +23,9 @@ use crate::{parse::Registry, watch::Watches};
 /// How often files are read that cannot be watched.
 const POLL: Duration = Duration::from_secs(10);
 
+/// How often they are read all the same where they are watched: no system notices everything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How files are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -141,7 +144,7 @@ impl Follower {
         loop {
             tokio::select! {
                 () = self.changed.notified() => self.settle().await,
-                () = sleep(POLL), if !source.is_watched => {}
+                () = sleep(if source.is_watched { PATIENCE } else { POLL }) => {}
                 () = self.sender.closed() => return,
             }
             let Some((same, contents)) = source.read().await else { return };

@@ -192,7 +192,15 @@ impl DevCa {
     /// # Errors
     /// When it cannot be signed.
     pub fn revocation_list(&self, revoked: &[&Issued]) -> Result<Arc<[u8]>, DevCaError> {
-        let now = SystemTime::now();
+        self.revocation_list_of(revoked, SystemTime::now())
+    }
+
+    /// The same, as it was made at `now`.
+    pub(crate) fn revocation_list_of(
+        &self,
+        revoked: &[&Issued],
+        now: SystemTime,
+    ) -> Result<Arc<[u8]>, DevCaError> {
         let entry = |issued: &&Issued| RevokedCertParams {
             serial_number: SerialNumber::from(issued.serial),
             revocation_time: date_time_ymd(1970, 1, 1) + since_1970(now - SKEW),

@@ -4,6 +4,7 @@
 //! the key. While authorities are replaced, two of one name are trusted; the lists of the one say
 //! nothing of the certificates of the other.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -21,6 +22,8 @@ pub(super) struct RevocationList {
     list: CertRevocationList<'static>,
     /// `None` if only the name is known: then it may be about every certificate of that issuer.
     key: Option<Key>,
+    /// When it was made, in seconds since 1970.
+    made: i64,
 }
 
 /// An authority: its name, and the identifier of its key.
@@ -39,7 +42,11 @@ impl Revocations {
     /// # Errors
     /// When one cannot be read.
     pub(super) fn new(all: &[Arc<[u8]>]) -> Result<Self, String> {
-        all.iter().map(|der| RevocationList::new(der)).collect::<Result<_, _>>().map(Self)
+        let lists = all.iter().map(|der| RevocationList::new(der));
+        let mut lists = lists.collect::<Result<Vec<_>, _>>()?;
+        // Of several about the same, the first counts.
+        lists.sort_by_key(|list| Reverse(list.made));
+        Ok(Self(lists))
     }
 
     /// All lists.
@@ -62,11 +69,14 @@ impl RevocationList {
     fn new(der: &[u8]) -> Result<Self, String> {
         let list = OwnedCertRevocationList::from_der(der);
         let list = list.map_err(|error| format!("a revocation list cannot be read: {error}"))?;
-        let key = match CertificateRevocationList::from_der(der) {
-            Ok((_, list)) => Key::new(list.issuer().as_raw(), list.extensions()),
-            Err(_) => None,
+        let (key, made) = match CertificateRevocationList::from_der(der) {
+            Ok((_, list)) => {
+                let key = Key::new(list.issuer().as_raw(), list.extensions());
+                (key, list.last_update().timestamp())
+            }
+            Err(_) => (None, i64::MIN),
         };
-        Ok(Self { list: list.into(), key })
+        Ok(Self { list: list.into(), key, made })
     }
 
     fn is_about(&self, issuers: &[Key]) -> bool {

@@ -79,7 +79,12 @@ impl Directories {
         }
         // Also where there seems to be a watch: with the directory it may have gone, and a new one
         // may have got its number. On one that is watched it changes nothing.
-        watcher.watch(&path, RecursiveMode::NonRecursive)?;
+        let watched = watcher.watch(&path, RecursiveMode::NonRecursive);
+        if is_replaced && watched.is_err() {
+            // Nobody hears anything from it now: all of them have to look after that.
+            lock(&self.users).0.get(&path).into_iter().for_each(Directory::tell);
+        }
+        watched?;
         let mut users = lock(&self.users);
         let directory =
             users.0.entry(path.clone()).or_insert(Directory { inode, told: Vec::new() });

@@ -90,9 +90,7 @@ fn places(path: &Path) -> BTreeSet<PathBuf> {
     // One that is not there is what cannot be watched.
     let mut places = BTreeSet::from([fs::canonicalize(&parent_of_name).unwrap_or(parent_of_name)]);
     // A link on the way to it may be swapped, too.
-    for above in path.ancestors().skip(1).filter(|above| above.is_symlink()) {
-        places.extend(fs::canonicalize(parent(above)));
-    }
+    links(path, HOPS, &mut places);
     // What does not exist yet is found through its parent.
     let mut add_target = |path: &Path| {
         if let Ok(target) = fs::canonicalize(path) {
@@ -107,6 +105,21 @@ fn places(path: &Path) -> BTreeSet<PathBuf> {
     }
     places
 }
+
+/// The directories with the links that lead to `path`, one after the other.
+fn links(path: &Path, hops: u8, places: &mut BTreeSet<PathBuf>) {
+    let Some(hops) = hops.checked_sub(1) else { return };
+    for link in path.ancestors().filter(|above| above.is_symlink()) {
+        let holder = parent(link);
+        places.extend(fs::canonicalize(&holder));
+        if let (Ok(target), Ok(rest)) = (fs::read_link(link), path.strip_prefix(link)) {
+            links(&holder.join(target).join(rest), hops, places);
+        }
+    }
+}
+
+/// Links behind links that are followed; systems give up at some number, too.
+const HOPS: u8 = 8;
 
 fn parent(path: &Path) -> PathBuf {
     match path.parent() {

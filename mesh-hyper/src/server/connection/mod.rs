@@ -14,6 +14,7 @@ mod upgraded;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Extensions, Request, Response};
@@ -70,6 +71,8 @@ pub(super) struct Connected {
     pub(super) scheme: &'static str,
     /// Whether there is nothing but gRPC.
     pub(super) grpc_only: bool,
+    /// How long filters wait for the beginning of a request's body.
+    pub(super) patience: Duration,
     /// What the heads of its requests may say.
     pub(super) heads: HeadRules,
     pub(super) context: Arc<Context>,

@@ -89,6 +89,7 @@ pub(super) async fn shake(
         peer,
         caller,
         scheme,
+        patience: shared.settings.header_timeout,
         heads: HeadRules::new(forwarding, &assigned.chain.connections),
         grpc_only: shared.settings.grpc_only,
         context: shared.context.clone(),

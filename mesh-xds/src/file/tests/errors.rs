@@ -165,7 +165,11 @@ fn an_empty_file_is_one_that_is_being_written() {
     let empty = "routes.yaml: the file is empty; a file without resources says `[]`";
     assert_eq!(error(""), empty);
     assert_eq!(error("\u{feff}\r\n"), empty);
-    for none in ["[]", "resources: []", "# None yet.\n", "---\n"] {
+    let none = "routes.yaml: the file holds no document; a file without resources says `[]`";
+    for begun in ["# A licence.\n", "---\n", "# A licence.\n---\n"] {
+        assert_eq!(error(begun), none, "{begun}");
+    }
+    for none in ["[]", "resources: []"] {
         assert!(parse(none, Path::new("routes.yaml")).unwrap().is_empty(), "{none}");
     }
 }

@@ -11,7 +11,7 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{
 };
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use envoy_types::pb::google::protobuf::Timestamp;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName};
 use mesh_core::filter::Context;
 use mesh_core::identity::{Certificate, Peer};
@@ -70,6 +70,8 @@ fn http(settings: &Settings, head: &RequestHead<'_>, shown: Option<Shown>) -> Ht
         }
     }
     let (mut body, mut raw_body) = (String::new(), Vec::new());
+    // What the client says of it counts for nothing.
+    headers.remove(PARTIAL);
     if let Some(shown) = shown {
         headers.insert(PARTIAL.into(), shown.is_partial.to_string());
         match shown.as_bytes {
@@ -103,7 +105,8 @@ fn visible(settings: &Settings, headers: &HeaderMap) -> HashMap<String, String> 
         visible
             .entry(name.as_str().into())
             .and_modify(|known| {
-                known.push(',');
+                // RFC 9113, 8.2.3: clients may send one cookie a field.
+                known.push_str(if *name == COOKIE { "; " } else { "," });
                 known.push_str(&value);
             })
             .or_insert_with(|| value.clone());

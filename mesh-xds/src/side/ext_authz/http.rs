@@ -33,7 +33,7 @@ pub(super) fn headers(
     for (name, value) in head.headers {
         let is_shown = settings.headers.shows(name.as_str(), false);
         let is_credential = name == AUTHORIZATION && !settings.headers.hides(name.as_str());
-        if is_writable(name) && (is_shown || is_credential) {
+        if is_writable(name) && name != PARTIAL && (is_shown || is_credential) {
             let _ = headers.try_append(name, value.clone());
         }
     }
@@ -67,8 +67,8 @@ pub(super) fn verdict(http: &Http, reply: Reply) -> Verdict {
         }
     }
     let body: Bytes = reply.message;
-    // What is no final status would leave the client waiting.
-    let is_final = reply.status.as_u16() >= 200;
+    // What is no final status would leave the client waiting, and beyond 599 there is none.
+    let is_final = (200..600).contains(&reply.status.as_u16());
     let status = if is_final { reply.status } else { StatusCode::FORBIDDEN };
     Verdict::Deny(Box::new(Denied { status, headers, body, notes }))
 }

@@ -1,6 +1,7 @@
 //! What is settled, and what changes while it is in use.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::identity::{Feed, Material, Refusal, Trust};
 use rustls::HandshakeKind;
@@ -202,6 +203,22 @@ fn a_revocation_list_is_about_the_authority_that_has_signed_it() {
             let chain = [rustls::pki_types::CertificateDer::from(peer.der().to_vec())];
             assert_eq!(check.check(&chain, UnixTime::now()), expect);
         }
+    }
+}
+
+#[test]
+fn of_several_lists_of_an_authority_the_newest_counts() {
+    let ca = DevCa::new("td").unwrap();
+    let peer = ca.issue(&ca.workload("/peer")).unwrap();
+    let chain = [rustls::pki_types::CertificateDer::from(peer.der().to_vec())];
+    let now = std::time::SystemTime::now();
+    let before = ca.revocation_list_of(&[], now - Duration::from_secs(60)).unwrap();
+    let after = ca.revocation_list_of(&[&peer], now).unwrap();
+    for lists in [vec![before.clone(), after.clone()], vec![after, before]] {
+        let mut material = ca.material(&ca.workload("/own")).unwrap();
+        material.crls = lists;
+        let check = PeerCheck::new(fixed(material), &[], Side::Client);
+        assert_eq!(check.check(&chain, UnixTime::now()), Err(Refusal::Revoked));
     }
 }
 
