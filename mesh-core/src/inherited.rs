@@ -50,10 +50,10 @@ impl Inherited {
         // Once over all fields: most requests have few, and none of these.
         for (name, value) in headers {
             match name.as_str() {
-                "x-request-id" | "traceparent" | "tracestate" | "baggage" => {
-                    if inherited.fields.len() < MAX_FIELDS {
-                        inherited.fields.push((name.clone(), value.clone()));
-                    }
+                "x-request-id" | "traceparent" | "tracestate" | "baggage"
+                    if inherited.fields.len() < MAX_FIELDS =>
+                {
+                    inherited.fields.push((name.clone(), value.clone()));
                 }
                 "x-mesh-criticality" if caller == Caller::Trusted => {
                     let said = Criticality::parse(value.as_bytes());
