@@ -42,7 +42,7 @@
 //! request  rng  matcher  cell  backoff     what everything else is made of
 //! metadata                                 values that filters leave for one another
 //! identity                                 SPIFFE IDs, and who is on the other side
-//! deadline  record  side                   timeouts, reasons, calls that decisions need answered
+//! classify  deadline  record  side         outcomes, timeouts, reasons, calls that decisions need
 //! authz                                    who may do what
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
 //! listener                                 which filter chain a connection falls under
@@ -55,6 +55,7 @@ pub mod authz;
 pub mod backoff;
 pub mod balance;
 pub mod cell;
+pub mod classify;
 pub mod cluster;
 pub mod deadline;
 pub mod filter;
