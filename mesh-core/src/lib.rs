@@ -45,6 +45,7 @@
 //! classify  deadline  record  side         outcomes, timeouts, reasons, calls that decisions need
 //! authz                                    who may do what
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
+//! retry  hedge                             whether it is sent again, or twice at once
 //! listener                                 which filter chain a connection falls under
 //! balance                                  which endpoints to be connected to, which priority
 //! filter                                   what a route does besides
@@ -59,6 +60,7 @@ pub mod classify;
 pub mod cluster;
 pub mod deadline;
 pub mod filter;
+pub mod hedge;
 pub mod identity;
 pub mod jwt;
 pub mod lb;
@@ -67,6 +69,7 @@ pub mod matcher;
 pub mod metadata;
 pub mod record;
 pub mod request;
+pub mod retry;
 pub mod rng;
 pub mod route;
 pub mod side;
