@@ -63,6 +63,16 @@ impl Conditions {
         Self(self.0 & !GRPC)
     }
 
+    /// Those of them, also as part of wider ones, before which no server can have carried the
+    /// request out.
+    pub(super) fn of_untouched(self) -> Self {
+        let untouched = Self::CONNECT_FAILURE | Self::RESET_BEFORE_REQUEST | Self::REFUSED_STREAM;
+        match self.has(Self::SERVER_ERROR | Self::GATEWAY_ERROR | Self::RESET) {
+            true => untouched,
+            false => Self(self.0 & untouched.0),
+        }
+    }
+
     /// Whether one of `others` is among them.
     #[must_use]
     pub fn has(self, others: Self) -> bool {

@@ -58,7 +58,7 @@ pub use attempts::{Counted, previous};
 pub use budget::{Budget, Limit, Permit, UnderWay};
 pub use conditions::Conditions;
 pub use hosts::Hosts;
-pub use policy::{OfRetries, Policy};
+pub use policy::{Methods, OfRetries, Policy};
 pub use spacing::{RateLimited, ResetFormat, ResetHeader, Spacing};
 pub use state::{Context, Dialect, Next, Retries, Start, Stop};
 pub use throttle::Throttle;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use super::conditions::Conditions;
 use super::hosts::Hosts;
@@ -36,6 +36,8 @@ pub struct Policy {
     pub hosts: Hosts,
     /// What is done for a request that is itself a retry. Not in xDS: from code.
     pub of_retries: OfRetries,
+    /// What is done for methods that are not idempotent. Not in xDS: from code.
+    pub methods: Methods,
 }
 
 /// What is done for the sake of a request that was itself sent again.
@@ -50,6 +52,28 @@ pub enum OfRetries {
     Retry,
     /// It is sent once.
     Once,
+}
+
+/// What is done for HTTP methods that are not idempotent (RFC 9110 §9.2.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Methods {
+    /// As for every other: the policy knows what it does.
+    #[default]
+    All,
+    /// They are sent again only after failures before which no server can have carried them out.
+    Idempotent,
+}
+
+impl Methods {
+    /// What is left of `wanted` for `method`.
+    pub(super) fn restrict(self, wanted: Conditions, method: &Method) -> Conditions {
+        use http::Method as M;
+        let idempotent = [M::GET, M::HEAD, M::PUT, M::DELETE, M::OPTIONS, M::TRACE];
+        match self {
+            Self::Idempotent if !idempotent.contains(method) => wanted.of_untouched(),
+            Self::Idempotent | Self::All => wanted,
+        }
+    }
 }
 
 impl Policy {

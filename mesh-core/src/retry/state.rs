@@ -155,7 +155,7 @@ impl Retries {
         let asked = start.asked;
         let wanted = policy.conditions | asked.conditions;
         let wanted = match start.dialect {
-            Dialect::Envoy => wanted,
+            Dialect::Envoy => policy.methods.restrict(wanted, head.method),
             Dialect::Grpc => wanted.of_grpc(),
         };
         let is_for = !wanted.is_empty() && policy.is_for(head);

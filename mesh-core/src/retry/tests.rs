@@ -227,6 +227,31 @@ fn only_some_requests_are_sent_again() {
 }
 
 #[test]
+fn what_is_not_idempotent_is_sent_again_only_untouched() {
+    use Failure::{Connect, Refused, Reset, ResetBeforeRequest, TimedOut};
+    let retried = |retry_on, methods, method| {
+        let mut policy = Policy::new(Conditions::parse(retry_on));
+        policy.methods = methods;
+        let (uri, headers) = (Uri::from_static("/"), HeaderMap::new());
+        let head = RequestHead::from_pieces(&method, &uri, &headers, "a");
+        let is_again = |failure: &Failure| {
+            let mut retries = Retries::new(&policy, &head, Start::default());
+            let outcome = Outcome::Failed(*failure);
+            let next = retries.after(&Context::new(&policy), &outcome, at(0), &mut rng());
+            matches!(next, Next::Again { .. })
+        };
+        let all = [Connect, ResetBeforeRequest, Refused, Reset, TimedOut];
+        all.into_iter().filter(is_again).collect::<Vec<_>>()
+    };
+    let all = retried("gateway-error", Methods::All, Method::POST);
+    assert_eq!(all.len(), 5);
+    assert_eq!(retried("gateway-error", Methods::Idempotent, Method::PUT), all);
+    let untouched = retried("gateway-error", Methods::Idempotent, Method::POST);
+    assert_eq!(untouched, [Connect, ResetBeforeRequest, Refused]);
+    assert_eq!(retried("refused-stream", Methods::Idempotent, Method::PATCH), [Refused]);
+}
+
+#[test]
 fn a_retry_is_not_retried_where_the_policy_says_so() {
     let reset = Outcome::Failed(Failure::Reset);
     let mut policy = Policy::new(Conditions::RESET);

@@ -10,7 +10,8 @@ use envoy_types::pb::envoy::config::route::v3::{
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Overrides, Route, RouteMatch, Timeouts};
 
-use super::{Scope, action};
+use super::Scope;
+use super::action::{self, Defaults};
 use crate::parse::filter::overrides;
 use crate::parse::metadata::metadata;
 use crate::parse::value::optional_duration;
@@ -23,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) fn route(
     message: &Message,
     scope: &mut Scope<'_>,
-    base: &Overrides,
+    (base, defaults): (&Overrides, &Defaults),
     path: &Path<'_>,
 ) -> Result<Option<Route>, Reject> {
     let matcher = message.r#match.as_ref();
@@ -31,7 +32,7 @@ pub(super) fn route(
     let matcher = route_match(matcher, &path.field("match"))?;
     let mut own = base.clone();
     overrides(&message.typed_per_filter_config, scope.registry, &mut own, path)?;
-    let Some(action) = action::action(message.action.as_ref(), scope, path)? else {
+    let Some(action) = action::action(message.action.as_ref(), scope, defaults, path)? else {
         return Ok(None);
     };
     let mut route = Route::new(matcher, action);
