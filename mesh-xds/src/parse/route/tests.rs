@@ -335,9 +335,9 @@ fn policies_of_routes_come_before_those_of_virtual_hosts() {
         action(|a| a.retry_policy = own)(&mut virtual_host.routes[0]);
         parse(&message).unwrap()
     };
-    let forward = |table: &Table| match first(table) {
-        Action::Forward(forward) => forward.clone(),
-        other => panic!("{other:?}"),
+    let forward = |table: &Table| {
+        let Action::Forward(forward) = first(table) else { panic!("{table:?}") };
+        forward.clone()
     };
     let retry_on = |host, own| {
         let retry = forward(&table(host, own)).retry;
