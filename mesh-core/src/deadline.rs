@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderValue;
 
 /// The duration that a `grpc-timeout` value says; `None` if it is not one.
 #[must_use]
@@ -49,22 +49,6 @@ pub fn format(timeout: Duration) -> HeaderValue {
     let text = format!("{}{unit}", (rounded / size).min(99_999_999));
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("99999999H"))
 }
-
-/// The shorter of `limit` and what `grpc-timeout` in `headers` says, which says it from now on.
-#[must_use]
-pub fn shorten(headers: &mut HeaderMap, limit: Duration) -> Duration {
-    let stated = headers.get(&GRPC_TIMEOUT).and_then(|value| parse(value.as_bytes()));
-    match stated {
-        Some(stated) if stated <= limit => stated,
-        _ => {
-            // A map that is full, as no message can be, stays as it is rather than panicking.
-            let _ = headers.try_insert(GRPC_TIMEOUT, format(limit));
-            limit
-        }
-    }
-}
-
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 #[cfg(test)]
 mod tests {

@@ -42,7 +42,9 @@
 //! request  rng  matcher  cell  backoff     what everything else is made of
 //! metadata                                 values that filters leave for one another
 //! identity                                 SPIFFE IDs, and who is on the other side
-//! classify  deadline  record  side         outcomes, timeouts, reasons, calls that decisions need
+//! classify                                 what an attempt came to
+//! deadline  inherited                      how long there is, and what a request hands down
+//! record  side                             reasons, calls that decisions need answered
 //! authz                                    who may do what
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
 //! retry  hedge                             whether it is sent again, or twice at once
@@ -62,6 +64,7 @@ pub mod deadline;
 pub mod filter;
 pub mod hedge;
 pub mod identity;
+pub mod inherited;
 pub mod jwt;
 pub mod lb;
 pub mod listener;
@@ -74,5 +77,6 @@ pub mod rng;
 pub mod route;
 pub mod side;
 pub mod snapshot;
+pub mod tenant;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -76,6 +76,7 @@ fn drive(passage: &mut Passage) -> (usize, u32, Option<Step>) {
             metadata: Metadata::default(),
             rng: &mut rng,
             answer: None,
+            body: None,
             changes: &mut changes,
         };
         let step = passage.poll(&head, &mut cx);

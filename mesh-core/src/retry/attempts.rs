@@ -1,5 +1,7 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::inherited::{ATTEMPT_COUNT, PREVIOUS_ATTEMPTS};
+
 /// Which header fields of an attempt say how many there were before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Counted {
@@ -10,21 +12,10 @@ pub enum Counted {
     Included,
 }
 
-/// How often a request that has come with `headers` was sent before, by its own word: 0 for a first
-/// attempt.
-#[must_use]
-pub fn previous(headers: &HeaderMap) -> u32 {
-    let number = |name: &HeaderName| -> Option<u32> {
-        headers.get(name)?.to_str().ok().filter(|text| !text.starts_with('+'))?.parse().ok()
-    };
-    let before = number(&PREVIOUS_ATTEMPTS);
-    before.or_else(|| number(&ATTEMPT_COUNT)?.checked_sub(1)).unwrap_or(0)
-}
-
 /// Says in `headers` of a gRPC call that it was sent `previous` times before.
 pub(super) fn say_grpc(headers: &mut HeaderMap, previous: u32) {
     if previous == 0 {
-        headers.remove(&PREVIOUS_ATTEMPTS);
+        headers.remove(PREVIOUS_ATTEMPTS);
     } else {
         say(headers, PREVIOUS_ATTEMPTS, previous);
     }
@@ -39,6 +30,3 @@ fn say(headers: &mut HeaderMap, name: HeaderName, number: u32) {
     // A map that is full, as no message can be, stays as it is rather than panicking.
     let _ = headers.try_insert(name, HeaderValue::from(number));
 }
-
-const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
-const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");

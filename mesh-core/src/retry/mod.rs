@@ -54,7 +54,7 @@ mod tests;
 mod throttle;
 
 pub use asked::Asked;
-pub use attempts::{Counted, previous};
+pub use attempts::Counted;
 pub use budget::{Budget, Limit, Permit, UnderWay};
 pub use conditions::Conditions;
 pub use hosts::Hosts;

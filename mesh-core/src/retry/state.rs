@@ -59,7 +59,9 @@ pub struct Start {
     /// When the whole call must have ended.
     pub deadline: Option<Instant>,
     /// How often the request was sent before for whose sake this call is made; 0 for a first
-    /// attempt, or where there is none. See [`OfRetries`].
+    /// attempt, or where there is none ([`Inherited::retries`]). See [`OfRetries`].
+    ///
+    /// [`Inherited::retries`]: crate::inherited::Inherited::retries
     pub inherited: u32,
 }
 

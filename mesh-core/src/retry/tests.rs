@@ -264,7 +264,7 @@ fn a_retry_is_not_retried_where_the_policy_says_so() {
     // The next service is told.
     let mut headers = HeaderMap::new();
     call(&policy, start).stamp(Counted::Plain, &mut headers);
-    assert_eq!(previous(&headers), 1);
+    assert_eq!(crate::inherited::retries(&headers), 1);
 }
 
 #[test]

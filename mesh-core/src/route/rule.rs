@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Action, Overrides, Timeouts};
+use super::{Action, FieldRules, Overrides, Timeouts};
 use crate::matcher::{Fraction, HeaderMatcher, PathMatcher, QueryMatcher};
 use crate::metadata::Metadata;
 use crate::request::{Protocol, RequestHead};
@@ -22,6 +22,8 @@ pub struct Route {
     pub overrides: Overrides,
     /// What else is said of it, for filters (Envoy's `Route.metadata`). Default: nothing.
     pub metadata: Metadata,
+    /// What servers change about header fields; `None` is nothing, which is the default.
+    pub fields: Option<Arc<FieldRules>>,
     pub(super) id: RouteId,
     pub(super) virtual_host: Arc<str>,
 }
@@ -66,6 +68,7 @@ impl Route {
             timeouts: Timeouts::default(),
             overrides: Overrides::default(),
             metadata: Metadata::default(),
+            fields: None,
             id: RouteId::default(),
             virtual_host: Arc::default(),
         }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use mesh_core::deadline;
+use mesh_core::inherited;
 use mesh_core::request::Protocol;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
@@ -16,8 +16,8 @@ use crate::runtime;
 
 /// Bounds the time until the head of a response.
 ///
-/// A gRPC caller's own `grpc-timeout` counts where it is shorter, and the service behind is told
-/// how long it has. Late requests are dropped, and answered with 504 or DEADLINE_EXCEEDED.
+/// What a caller says itself counts where it is shorter (`grpc-timeout`, or
+/// `x-envoy-expected-rq-timeout-ms` of HTTP), and the service behind is told how long it has. Late requests are dropped, and answered with 504 or DEADLINE_EXCEEDED.
 ///
 /// # Examples
 ///
@@ -91,8 +91,8 @@ where
     fn call(&mut self, mut request: Q) -> TimeoutFuture<S::Future, M> {
         let protocol = M::protocol(&mut request);
         let limit = match M::headers(&mut request) {
-            Some(headers) if protocol == Protocol::Grpc => deadline::shorten(headers, self.limit),
-            _ => self.limit,
+            Some(headers) => inherited::shorten(headers, protocol, self.limit),
+            None => self.limit,
         };
         let sleep = runtime::sleep_until(runtime::after(limit));
         TimeoutFuture { inner: self.inner.call(request), sleep, protocol, mode: PhantomData }
@@ -165,6 +165,13 @@ mod tests {
             let limit = if timeout == Some("1S") { SECOND } else { SECOND * 3 };
             assert_eq!((runtime::now() - start).as_secs(), limit.as_secs());
         }
+        let strict = Strict::slow(SECOND * 20);
+        let mut request = Request::new(String::new());
+        request.headers_mut().insert(inherited::EXPECTED_TIMEOUT, "1500".parse().unwrap());
+        let start = runtime::now();
+        let response = TimeoutLayer::new(SECOND * 3).layer(strict).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+        assert_eq!((runtime::now() - start).as_millis(), 1_500);
     }
 
     #[tokio::test(start_paused = true)]

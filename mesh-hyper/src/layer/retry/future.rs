@@ -7,19 +7,19 @@ use std::task::{Context as Task, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::HeaderName;
 use http::{Request, Response};
 use http_body::Body;
 use mesh_core::classify::{Failure, Outcome};
-use mesh_core::deadline;
+use mesh_core::inherited;
 use mesh_core::request::{Protocol, RequestHead};
-use mesh_core::retry::{Context, Next, Permit, Retries, Start, UnderWay, previous};
+use mesh_core::retry::{Context, Next, Permit, Retries, Start, UnderWay};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use tower_service::Service;
 
 use super::layer::Settings;
 use crate::error::BoxError;
+use crate::inherit;
 use crate::layer::failure;
 use crate::layer::refusal::{Refusal, Refuse};
 use crate::layer::replay::{Kept, Replay};
@@ -98,13 +98,16 @@ impl<B> Call<B> {
         let headers = request.headers();
         let authority = request.uri().authority().map_or("", |authority| authority.as_str());
         let head = RequestHead::from_pieces(request.method(), request.uri(), headers, authority);
-        let timeout = headers.get(&GRPC_TIMEOUT).filter(|_| head.protocol == Protocol::Grpc);
-        let timeout = timeout.and_then(|value| deadline::parse(value.as_bytes()));
-        let deadline = timeout.map(runtime::after);
+        let timeout = inherited::stated(headers, head.protocol);
+        // Inside a server of the mesh, the request that is being served has its say.
+        let (until, retries) = inherit::with(|request| {
+            request.map_or((None, 0), |request| (request.deadline, request.retries))
+        });
+        let deadline = [timeout.map(runtime::after), until].into_iter().flatten().min();
         let start = Start {
             dialect: settings.dialect,
             deadline,
-            inherited: previous(headers),
+            inherited: inherited::retries(headers).max(retries),
             ..Start::default()
         };
         let retries = Retries::new(&settings.policy, &head, start);
@@ -139,7 +142,8 @@ where
         self.retries.stamp(self.settings.counted, request.headers_mut());
         if let Some(deadline) = self.deadline.filter(|_| self.retries.made() > 0) {
             let left = deadline.saturating_duration_since(runtime::now());
-            request.headers_mut().insert(GRPC_TIMEOUT, deadline::format(left));
+            // The time for the call, of which some is gone.
+            let _ = inherited::shorten(request.headers_mut(), self.protocol, left);
         }
         Some(request.map(|()| body))
     }
@@ -242,5 +246,3 @@ where
         }
     }
 }
-
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
