@@ -24,7 +24,13 @@ enum Source<B> {
     /// All of it is there.
     Whole(Whole),
     /// Part of it was read before.
-    Part { tee: Arc<Mutex<Tee<B>>>, turn: u32, next: usize },
+    Part {
+        tee: Arc<Mutex<Tee<B>>>,
+        turn: u32,
+        next: usize,
+        /// Bytes that are to come, if that is known.
+        left: Option<u64>,
+    },
 }
 
 /// A whole body.
@@ -49,6 +55,8 @@ pub(super) enum Kept<B> {
 #[derive(Debug)]
 struct Tee<B> {
     body: B,
+    /// How long it is, if that is known.
+    length: Option<u64>,
     chunks: Vec<Bytes>,
     size: usize,
     /// Bytes that are kept at the most.
@@ -75,8 +83,9 @@ where
     ///
     /// What has all been read is kept without further ado, as the body of a unary call.
     pub(super) fn read(body: B, max: usize, cx: &mut Context<'_>) -> Self {
-        let chunks = Vec::new();
-        let mut tee = Tee { body, chunks, size: 0, max, turn: 0, end: None, is_gone: false };
+        let (length, chunks) = (body.size_hint().exact(), Vec::new());
+        let mut tee =
+            Tee { body, length, chunks, size: 0, max, turn: 0, end: None, is_gone: false };
         while tee.end.is_none() && !tee.is_gone && !tee.body.is_end_stream() {
             if tee.poll_read(cx).is_pending() {
                 break;
@@ -105,7 +114,8 @@ where
                     return None;
                 }
                 guard.turn += 1;
-                Source::Part { tee: tee.clone(), turn: guard.turn, next: 0 }
+                let (turn, left) = (guard.turn, guard.length);
+                Source::Part { tee: tee.clone(), turn, next: 0, left }
             }
         }))
     }
@@ -213,9 +223,14 @@ where
             Source::Whole(whole) => {
                 Poll::Ready(whole.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
             }
-            Source::Part { tee, turn, next } => {
+            Source::Part { tee, turn, next, left } => {
                 let mut tee = tee.lock().unwrap_or_else(PoisonError::into_inner);
-                tee.poll_frame(*turn, next, cx)
+                let frame = ready!(tee.poll_frame(*turn, next, cx));
+                if let (Some(left), Some(Ok(frame))) = (left, &frame) {
+                    let data = frame.data_ref().map_or(0, Bytes::len);
+                    *left = left.saturating_sub(u64::try_from(data).unwrap_or(u64::MAX));
+                }
+                Poll::Ready(frame)
             }
         }
     }
@@ -234,7 +249,7 @@ where
             Source::Whole(whole) => {
                 SizeHint::with_exact(u64::try_from(whole.data.len()).unwrap_or(u64::MAX))
             }
-            Source::Part { .. } => SizeHint::default(),
+            Source::Part { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -118,6 +118,11 @@ async fn a_long_body_is_sent_once() {
         assert!(!body.is_there());
         assert_eq!(text(body.attempt()).await, "gone");
     }
+    let mut full = kept(Full::new(Bytes::from_static(b"abcd")), 3);
+    let mut body = full.attempt().unwrap();
+    assert_eq!(body.size_hint().exact(), Some(4));
+    poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap();
+    assert_eq!(body.size_hint().exact(), Some(0));
     let mut once = Kept::Once(Some(Full::new(Bytes::from_static(b"abc"))));
     assert_eq!([text(once.attempt()).await, text(once.attempt()).await], ["abc", "gone"]);
 }

@@ -12,12 +12,12 @@ use http_body::Body;
 use mesh_core::classify::{Failure, Outcome};
 use mesh_core::inherited;
 use mesh_core::request::{Protocol, RequestHead};
-use mesh_core::retry::{Context, Next, Permit, Retries, Start, UnderWay};
+use mesh_core::retry::{Asked, Context, Next, Permit, Retries, Start, UnderWay};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use tower_service::Service;
 
-use super::layer::Settings;
+use super::layer::{Callers, Settings};
 use crate::error::BoxError;
 use crate::inherit;
 use crate::layer::failure;
@@ -94,11 +94,15 @@ where
 }
 
 impl<B> Call<B> {
-    fn new(settings: Arc<Settings>, request: Request<()>) -> Self {
+    fn new(settings: Arc<Settings>, mut request: Request<()>) -> Self {
+        let asked = match settings.callers {
+            Callers::Obeyed => Asked::take(request.headers_mut()),
+            Callers::Unheard => Asked::default(),
+        };
         let headers = request.headers();
         let authority = request.uri().authority().map_or("", |authority| authority.as_str());
         let head = RequestHead::from_pieces(request.method(), request.uri(), headers, authority);
-        let timeout = inherited::stated(headers, head.protocol);
+        let timeout = asked.limit(inherited::stated(headers, head.protocol));
         // Inside a server of the mesh, the request that is being served has its say.
         let (until, retries) = inherit::with(|request| {
             request.map_or((None, 0), |request| (request.deadline, request.retries))
@@ -106,9 +110,9 @@ impl<B> Call<B> {
         let deadline = [timeout.map(runtime::after), until].into_iter().flatten().min();
         let start = Start {
             dialect: settings.dialect,
+            asked,
             deadline,
             inherited: inherited::retries(headers).max(retries),
-            ..Start::default()
         };
         let retries = Retries::new(&settings.policy, &head, start);
         let protocol = head.protocol;

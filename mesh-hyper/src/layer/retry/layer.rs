@@ -65,7 +65,15 @@ pub(super) struct Settings {
     pub(super) limit: Limit,
     pub(super) throttle: Option<Arc<Throttle>>,
     pub(super) counted: Counted,
+    pub(super) callers: Callers,
     pub(super) max_body: usize,
+}
+
+/// Whether the callers' word counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Callers {
+    Unheard,
+    Obeyed,
 }
 
 impl RetryLayer {
@@ -98,6 +106,7 @@ impl RetryLayer {
             limit: Limit::default(),
             throttle: None,
             counted: Counted::Plain,
+            callers: Callers::Unheard,
             max_body: MAX_BODY,
         };
         Self { settings, mode: PhantomData }
@@ -129,6 +138,17 @@ impl<M> RetryLayer<M> {
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.settings.max_body = bytes;
+        self
+    }
+
+    /// Does what requests say themselves, by the header fields of Envoy: `x-envoy-retry-on`,
+    /// `x-envoy-retry-grpc-on`, `x-envoy-max-retries`, `x-envoy-upstream-rq-timeout-ms`,
+    /// `x-envoy-upstream-rq-per-try-timeout-ms`. They are not passed on.
+    ///
+    /// For callers in this process: what comes from elsewhere decides here how often it is sent.
+    #[must_use]
+    pub fn obey_callers(mut self) -> Self {
+        self.settings.callers = Callers::Obeyed;
         self
     }
 

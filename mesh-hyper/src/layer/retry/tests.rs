@@ -117,6 +117,25 @@ async fn retries_stop_at_the_callers_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn callers_are_obeyed_where_that_is_wanted() {
+    let mut request = get();
+    request.headers_mut().insert("x-envoy-retry-on", "5xx".parse().unwrap());
+    request.headers_mut().insert("x-envoy-max-retries", "3".parse().unwrap());
+    request.headers_mut().insert("x-envoy-upstream-rq-timeout-ms", "1500".parse().unwrap());
+    let layer = RetryLayer::http(1);
+    assert_eq!(sent(&layer, request.clone(), [Play::status(500)]).await, (Some(500), 1));
+    let layer = layer.obey_callers();
+    assert_eq!(sent(&layer, request.clone(), [Play::status(500)]).await, (Some(500), 4));
+    let start = runtime::now();
+    let slow = Play::status(500).after(SECOND);
+    assert_eq!(sent(&layer, request.clone(), [slow]).await, (Some(504), 2));
+    assert_eq!((runtime::now() - start).as_millis(), 1_500);
+    let strict = Strict::new([Play::status(200)]);
+    layer.layer(strict.clone()).oneshot(request).await.unwrap();
+    assert!(strict.seen()[0].headers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn long_bodies_and_retries_of_others_are_sent_once() {
     let plays = [Play::status(503), Play::status(200)];
     let layer = RetryLayer::http(2).max_body(3);
