@@ -1,6 +1,8 @@
 //! The stand-alone layers on the services of others: axum, clients and servers of tonic, and
 //! whatever `ServiceBuilder` makes. That they fit is checked by the compiler.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::time::Duration;
