@@ -46,6 +46,7 @@
 //! authz                                    who may do what
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
 //! listener                                 which filter chain a connection falls under
+//! limit  fault                             how often it may happen, and failures made on purpose
 //! balance                                  which endpoints to be connected to, which priority
 //! filter                                   what a route does besides
 //! snapshot                                 all of it as one value: a request in, a Plan out
@@ -57,10 +58,12 @@ pub mod balance;
 pub mod cell;
 pub mod cluster;
 pub mod deadline;
+pub mod fault;
 pub mod filter;
 pub mod identity;
 pub mod jwt;
 pub mod lb;
+pub mod limit;
 pub mod listener;
 pub mod matcher;
 pub mod metadata;

@@ -14,7 +14,9 @@ mod break_glass;
 mod chain;
 mod connection;
 mod guard;
+mod inject;
 mod local;
+mod memory;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ mod writable;
 
 use std::any::Any;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,7 +33,9 @@ pub use break_glass::BreakGlass;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
 pub use guard::Guard;
+pub use inject::Inject;
 pub use local::LocalResponse;
+pub use memory::ConnectionMemory;
 pub use slot::Slot;
 pub use writable::is_writable;
 
@@ -66,8 +71,12 @@ pub struct Context<'a> {
     pub wall: u64,
     /// Who has sent the request; `None` in a client, where it is the application itself.
     pub peer: Option<&'a Peer>,
+    /// What filters remember of the connection; `None` in a client.
+    pub connection: Option<&'a ConnectionMemory>,
     /// The route that the request falls under, if it is known.
     pub route: Option<&'a Route>,
+    /// The cluster that the request goes to; `None` in a server.
+    pub cluster: Option<&'a str>,
     /// What filters before have said of the request, for those after. The [`Passage`] keeps it
     /// between the steps: the shell always starts with an empty one.
     pub metadata: Metadata,
@@ -148,6 +157,13 @@ pub trait Filter: Send + Sync + fmt::Debug {
         headers: &mut http::HeaderMap,
     ) {
         let _ = (slot, status, headers);
+    }
+
+    /// How many bytes of the response's body may go on in a second. Asked once, after
+    /// [`on_response`](Self::on_response). Default: any number.
+    fn throughput(&self, slot: &Slot) -> Option<NonZeroU64> {
+        let _ = slot;
+        None
     }
 
     /// The call is over; runs exactly once for each filter that saw the request.
