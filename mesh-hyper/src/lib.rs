@@ -32,6 +32,7 @@ mod body;
 mod client;
 mod context;
 mod error;
+pub mod layer;
 #[cfg(feature = "reqwest-middleware")]
 mod middleware;
 mod pool;

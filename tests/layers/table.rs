@@ -52,7 +52,7 @@ const NO_PROTO: &str = "nothing above mesh-xds knows protobuf";
 
 /// The part of mesh-xds that takes bytes and time as arguments.
 const XDS_SANS_IO: &[&str] =
-    &["proto", "name", "bootstrap", "parse", "ads", "graph", "lrs", "jwt", "side"];
+    &["proto", "name", "bootstrap", "parse", "ads", "graph", "lrs", "jwt", "limit", "side"];
 
 pub(crate) const CRATES: &[Crate] = &[
     Crate {
@@ -80,7 +80,12 @@ pub(crate) const CRATES: &[Crate] = &[
                     "route", "cluster", "retry", "limit", "breaker", "outlier", "fault", "authz",
                     "lb", "listener", "jwt",
                 ],
-                siblings: Siblings::Closed(&[("lb", "cluster"), ("outlier", "cluster")]),
+                siblings: Siblings::Closed(&[
+                    ("lb", "cluster"),
+                    ("outlier", "cluster"),
+                    // A route says what its requests are counted as.
+                    ("route", "limit"),
+                ]),
             },
             Row { modules: &["balance"], siblings: Siblings::Free },
             Row { modules: &["filter"], siblings: Siblings::Free },

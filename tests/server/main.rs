@@ -5,5 +5,6 @@ mod credentials;
 mod frameworks;
 mod kit;
 mod lifecycle;
+mod limits;
 mod policies;
 mod tls;

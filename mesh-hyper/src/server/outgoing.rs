@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 
 use super::answer;
 use super::connection::Connected;
+use crate::body::Pace;
 use crate::error::{BoxError, Error, Kind};
 use crate::transport::timer::Timer;
 
@@ -56,7 +57,7 @@ impl Tail {
     pub(super) fn answer<B>(mut self, response: Response<Bytes>) -> Response<Outgoing<B>> {
         let mut response = response.map(|bytes| {
             let bytes = (!bytes.is_empty()).then_some(bytes);
-            Outgoing { content: Content::Local { bytes }, tail: None }
+            Outgoing { content: Content::Local { bytes }, tail: None, pace: None }
         });
         self.respond(&mut response);
         self.finish(End::Complete);
@@ -65,9 +66,14 @@ impl Tail {
 
     /// The response of the user's service.
     pub(super) fn forward<B: Body>(mut self, response: Response<B>) -> Response<Outgoing<B>> {
-        let mut response =
-            response.map(|body| Outgoing { content: Content::User { body }, tail: None });
+        let mut response = response.map(|body| Outgoing {
+            content: Content::User { body },
+            tail: None,
+            pace: None,
+        });
         self.respond(&mut response);
+        let throughput = self.passage.as_mut().and_then(Passage::throughput);
+        response.body_mut().pace = Pace::new(throughput);
         response.body_mut().tail = Some(self);
         response
     }
@@ -92,6 +98,8 @@ pin_project! {
         #[pin]
         content: Content<B>,
         tail: Option<Tail>,
+        // Where a filter slows the body down.
+        pace: Option<Box<Pace>>,
     }
 }
 
@@ -129,7 +137,11 @@ where
             }
             ContentProjection::Done => return Poll::Ready(None),
         };
-        let (end, frame) = match body.poll_frame(cx) {
+        let polled = match this.pace {
+            None => body.poll_frame(cx),
+            Some(pace) => pace.poll(cx, |cx| body.poll_frame(cx)),
+        };
+        let (end, frame) = match polled {
             Poll::Pending => {
                 if !this.tail.as_mut().is_some_and(|tail| tail.is_late(cx)) {
                     return Poll::Pending;
@@ -150,7 +162,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::User { body } => body.is_end_stream(),
+            Content::User { body } => body.is_end_stream() && self.held() == 0,
             Content::Local { bytes } => bytes.is_none(),
             Content::Done => true,
         }
@@ -158,7 +170,14 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::User { body } => body.size_hint(),
+            Content::User { body } => {
+                let (mut hint, held) = (body.size_hint(), self.held());
+                if let Some(upper) = hint.upper() {
+                    hint.set_upper(upper.saturating_add(held));
+                }
+                hint.set_lower(hint.lower().saturating_add(held));
+                hint
+            }
             Content::Local { bytes } => {
                 let length = bytes.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
@@ -169,6 +188,12 @@ where
 }
 
 impl<B> Outgoing<B> {
+    /// Bytes that the application has given and that have not gone on yet.
+    fn held(&self) -> u64 {
+        let held = self.pace.as_ref().map_or(0, |pace| pace.held());
+        u64::try_from(held).unwrap_or(u64::MAX)
+    }
+
     /// The response has gone out whole, although nobody has asked for its end.
     pub(super) fn complete(self: Pin<&mut Self>) {
         let this = self.project();

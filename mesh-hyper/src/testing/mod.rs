@@ -58,7 +58,7 @@ mod serve;
 mod tests;
 
 pub use backend::Backend;
-pub use feed::{ControlPlane, PushError};
+pub use feed::{ControlPlane, LimitRequest, PushError, RateLimiter};
 pub use mesh::Mesh;
 pub use reply::Reply;
 pub use requests::Requests;

@@ -14,12 +14,13 @@ pub mod cluster;
 pub mod endpoints;
 #[cfg(feature = "tls")]
 pub mod ext_authz;
-#[cfg(feature = "tls")]
+pub mod fault;
 mod field_name;
 mod filter;
 mod guard;
 #[cfg(feature = "tls")]
 pub mod jwt;
+pub mod limit;
 pub mod listener;
 #[cfg(feature = "file")]
 mod local;
