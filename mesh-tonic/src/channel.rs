@@ -125,11 +125,11 @@ impl ResponseFuture {
     }
 }
 
-/// The body of a response; its errors are [`Status`]es.
+/// The body of a response; its errors are [`Status`]es. The default has no content.
 ///
 /// # Cancel safety
 /// Dropping it before its end cancels the call.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ResponseBody(mesh_hyper::ResponseBody);
 
 impl ResponseBody {

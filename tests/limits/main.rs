@@ -160,8 +160,8 @@ async fn faults_delay_and_abort_and_slow_down() {
     assert!((900..1_050).contains(&millis), "{millis}");
 }
 
-#[test]
-fn what_cannot_be_done_is_refused_with_its_place() {
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_done_is_refused_with_its_place() {
     let config = "stat_prefix: a, token_bucket: { max_tokens: 3, fill_interval: 0.01s }";
     let yaml = yaml(&filter("local_ratelimit.v3.LocalRateLimit", config), "");
     let why = Mesh::from_yaml(&yaml).unwrap_err().to_string();

@@ -41,7 +41,7 @@ fn channel() -> tonic::transport::Channel {
 /// A channel of the mesh to nowhere.
 fn mesh_channel() -> mesh_tonic::Channel {
     let mesh = mesh_hyper::Mesh::disabled().unwrap();
-    mesh_tonic::Channel::new(&mesh, "127.0.0.1:1").unwrap()
+    mesh_tonic::Channel::new(&mesh, "xds:///127.0.0.1:1").unwrap()
 }
 
 async fn asks(router: Router) -> StatusCode {
