@@ -62,6 +62,11 @@ pub(crate) fn connections(input: &[u8]) {
     }
 }
 
+/// Whether it is a configuration of an RBAC filter that is taken.
+pub(crate) fn is_valid(message: &[u8]) -> bool {
+    parse(message).is_some()
+}
+
 fn parse(message: &[u8]) -> Option<Authorizer> {
     let settings = RbacFactory::default().parse(message).ok()?;
     let rules = settings.downcast::<Authorizer>();

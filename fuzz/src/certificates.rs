@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use mesh_core::identity::{Feed, Identification, Material, Refusal, Trust};
-use mesh_xds::identity::{Pem, bundle_map};
+use mesh_xds::identity::{Pem, Secrets, bundle_map};
+use mesh_xds::parse::secret::SecretReader;
 use mesh_xds::tls::{self, Credentials, PeerCheck, Side};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -85,6 +86,17 @@ pub(crate) fn pem(input: &[u8]) {
     drop(Pem::new().authorities(input.clone()).source(crypto()));
     drop(Pem::new().revocation_lists(input.clone()).source(crypto()));
     if let Ok(source) = Pem::new().identity(input.clone(), input).source(crypto()) {
+        let credentials = Credentials::new("fuzz", source, crypto().clone());
+        assert_eq!(credentials.check_identity(), Ok(()));
+    }
+}
+
+/// The input is a secret. One that is taken is an identity with its key, or says whom to trust.
+pub(crate) fn secrets(input: &[u8]) {
+    let Ok(material) = Secrets::new(crypto().clone()).read(input) else { return };
+    assert_ne!(material.identity.is_some(), material.trust != Trust::Unknown);
+    if material.identity.is_some() {
+        let source = Arc::new(Feed::of(material));
         let credentials = Credentials::new("fuzz", source, crypto().clone());
         assert_eq!(credentials.check_identity(), Ok(()));
     }

@@ -3,12 +3,18 @@
 //! A body takes any bytes, and fails by panicking. The targets in `targets/` hand it what the
 //! fuzzer makes up; the test `fuzz` of the workspace hands it the files of the corpus.
 
+mod asked;
 mod authz;
 mod certificates;
 mod listener;
+mod policies;
+mod records;
+mod replies;
 mod request;
 mod session;
+mod streams;
 mod texts;
+mod tokens;
 
 use std::path::Path;
 
@@ -32,16 +38,25 @@ pub const BODIES: &[Body] = &[
     ("endpoints", endpoints),
     ("files", files),
     ("forwarded", texts::forwarded),
+    ("inbound", streams::inbound),
+    ("keys", tokens::keys),
     ("leaf", certificates::leaf),
     ("listeners", listener::listeners),
     ("names", texts::names),
+    ("outbound", streams::outbound),
     ("paths", texts::paths),
     ("pem", certificates::pem),
+    ("policies", policies::policies),
+    ("records", records::records),
+    ("replies", replies::replies),
     ("request", request::request),
+    ("requirements", tokens::requirements),
     ("revocation", certificates::revocation),
     ("routes", routes),
+    ("secrets", certificates::secrets),
     ("session", session::session),
     ("timeouts", texts::timeouts),
+    ("tokens", tokens::tokens),
     ("upstream", listener::upstream),
 ];
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mesh_core::deadline;
 use mesh_core::identity::{
-    Certificate, ForwardMode, Forwarded, Forwarding, Peer, Session, SpiffeId, TrustDomain,
+    Certificate, ForwardMode, Forwarded, Forwarding, Peer, Session, Shown, SpiffeId, TrustDomain,
 };
 use mesh_core::request::{EscapedSlashes, Paths, Rewritten};
 use mesh_xds::bootstrap::ServerUri;
@@ -103,8 +103,11 @@ pub(crate) fn forwarded(input: &[u8]) {
     };
     let session = Session { certificate: Some(certificate), ..Session::default() };
     let peer = Peer { session: Some(session), ..Peer::default() };
-    let all = Forwarded { mode: ForwardMode::SanitizeSet, subject: true, uri: true, dns: true };
-    let Forwarding::Replace(said) = all.of(&peer, &[1], &["spiffe://td/me".into()], &[]) else {
+    let mode = ForwardMode::SanitizeSet;
+    let all = Forwarded { mode, subject: true, uri: true, dns: true, ..Forwarded::default() };
+    let own = ["spiffe://td/me".into()];
+    let shown = Shown { digest: &[1], own: &own, ..Shown::default() };
+    let Forwarding::Replace(said) = all.of(&peer, &shown, &[]) else {
         panic!("it is said who is there");
     };
     let mut expect = vec![("By", "spiffe://td/me"), ("Hash", "01"), ("Subject", subject)];

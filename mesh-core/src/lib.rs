@@ -42,7 +42,8 @@
 //! request  rng  matcher  cell  backoff     what everything else is made of
 //! metadata                                 values that filters leave for one another
 //! identity                                 SPIFFE IDs, and who is on the other side
-//! deadline  record  side                   timeouts, reasons, calls that decisions need answered
+//! deadline  inherited                      how long there is, and what a request hands down
+//! record  side                             reasons, calls that decisions need answered
 //! authz                                    who may do what
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
 //! listener                                 which filter chain a connection falls under
@@ -61,6 +62,7 @@ pub mod deadline;
 pub mod fault;
 pub mod filter;
 pub mod identity;
+pub mod inherited;
 pub mod jwt;
 pub mod lb;
 pub mod limit;
@@ -73,5 +75,6 @@ pub mod rng;
 pub mod route;
 pub mod side;
 pub mod snapshot;
+pub mod tenant;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

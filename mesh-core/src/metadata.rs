@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 
+use crate::tenant::{self, Tenant};
+
 /// Values by namespace. Empty, it is one word and no allocation.
 #[derive(Clone, Default, PartialEq)]
 pub struct Metadata(Option<Box<Content>>);
@@ -16,9 +18,36 @@ impl Metadata {
     /// Adds `fields` to those of `namespace`, in place of fields of the same name.
     ///
     /// # Errors
-    /// [`Overflow`] when a value is nested too deeply, or everything together would be too large.
-    /// Nothing has changed then.
+    /// [`Overflow`] when a value is nested too deeply, everything together would be too large, or the
+    /// namespace is the mesh's own. Nothing has changed then.
     pub fn add(&mut self, namespace: &str, fields: Fields) -> Result<(), Overflow> {
+        if namespace == tenant::NAMESPACE {
+            return Err(Overflow::Reserved);
+        }
+        self.put(namespace, fields)
+    }
+
+    /// Says whose the request is. It is said once: a filter that comes later changes nothing.
+    ///
+    /// # Errors
+    /// [`Overflow`] when it was said before, or there is no room.
+    pub fn set_tenant(&mut self, tenant: Tenant) -> Result<(), Overflow> {
+        if self.tenant().is_some() {
+            return Err(Overflow::Reserved);
+        }
+        let fields = Fields::from_iter([(tenant::NAME, Value::from(tenant.as_str()))]);
+        self.put(tenant::NAMESPACE, fields)?;
+        self.0.get_or_insert_default().tenant = Some(tenant);
+        Ok(())
+    }
+
+    /// Whose the request is, if that is known.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Tenant> {
+        self.0.as_ref()?.tenant.as_ref()
+    }
+
+    fn put(&mut self, namespace: &str, fields: Fields) -> Result<(), Overflow> {
         let own = weight(&fields, MAX_DEPTH)?.saturating_add(namespace.len());
         let before = self.0.as_ref().map_or(0, |content| content.weight);
         let weight = before.saturating_add(own);
@@ -81,6 +110,8 @@ struct Content {
     /// Of everything that was ever added: replaced values still count, so that nobody can keep the
     /// mesh busy with replacing.
     weight: usize,
+    /// Also among the values, for conditions on those.
+    tenant: Option<Tenant>,
 }
 
 /// A value, as JSON knows them.
@@ -150,6 +181,9 @@ pub enum Overflow {
     /// One has more than 16 levels.
     #[error("metadata is nested more than {MAX_DEPTH} levels deep")]
     Depth,
+    /// It is not for filters to say.
+    #[error("whose a request is cannot be said again")]
+    Reserved,
 }
 
 /// The bytes that `fields` take, roughly.

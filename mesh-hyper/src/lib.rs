@@ -32,6 +32,7 @@ mod body;
 mod client;
 mod context;
 mod error;
+mod inherit;
 pub mod layer;
 #[cfg(feature = "reqwest-middleware")]
 mod middleware;
@@ -50,11 +51,15 @@ mod xds;
 pub use body::{Body, Collected, ResponseBody, empty, full};
 pub use client::{Client, Options, OutboundPolicy, Response, ResponseFuture, Target};
 pub use error::{BoxError, Error, Kind};
+pub use inherit::{InRequest, Inheriting, inherited};
 pub use mesh_core::cluster::Address;
+pub use mesh_core::filter::{Tenancy, TenantSource};
 pub use mesh_core::identity::SpiffeId;
+pub use mesh_core::inherited::Inherited;
+pub use mesh_core::request::Criticality;
 pub use mesh_core::route::Explanation;
 #[cfg(feature = "reqwest-middleware")]
 pub use middleware::MeshMiddleware;
-pub use server::{Accepted, Peer, Server, ServerBody, ServingState, signal};
+pub use server::{Accepted, Peer, Server, ServerBody, ServingState, Tenant, signal};
 pub use transport::connect::{Connect, Connecting, Io, Sockets};
 pub use xds::{Mesh, audit};

@@ -1,9 +1,11 @@
 //! The only file here that reads a clock, makes randomness and starts threads of control.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
+use mesh_core::filter::Awaited;
 use mesh_core::rng::XorShift;
 
 /// The current time; follows tokio's paused clock in tests.
@@ -33,6 +35,13 @@ pub(crate) fn after(duration: Duration) -> Instant {
 /// Sleeps until `at`; at once if it is past.
 pub(crate) fn sleep_until(at: Instant) -> tokio::time::Sleep {
     tokio::time::sleep_until(at.into())
+}
+
+/// Waits until `what` has happened, and until `latest` at the longest.
+pub(crate) async fn happened(mut what: Box<dyn Awaited>, latest: Instant) {
+    let happened = poll_fn(|cx| what.poll_happened(cx.waker()));
+    // Whoever waits looks again in either case.
+    let _ = tokio::time::timeout_at(latest.into(), happened).await;
 }
 
 thread_local! {

@@ -89,17 +89,30 @@ impl Server {
 
     fn on(mesh: &Mesh, socket: Socket) -> io::Result<Self> {
         let address: Address = socket.address()?;
-        let ServerHandle { cell, subscription } = mesh.server(address.clone());
-        let keep = (subscription, mesh.clone());
-        let source = server::Source::new(cell, Some(Box::new(keep)));
-        #[cfg(feature = "tls")]
-        let source = {
-            let identities = mesh.identities().clone();
-            source.ready_if(move || identities.check_ready().map_err(|why| why.to_string()))
-        };
+        let source = source(mesh, address.clone());
         let context = context(mesh).map_err(io::Error::other)?;
         Ok(Self::new(socket, address, source, context, greet(mesh)))
     }
+}
+
+/// Where the configuration of the server at `address` comes from.
+fn source(mesh: &Mesh, address: Address) -> server::Source {
+    let ServerHandle { cell, subscription } = mesh.server(address);
+    let keep = (subscription, mesh.clone());
+    let source = server::Source::new(cell, Some(Box::new(keep)));
+    #[cfg(feature = "tls")]
+    let source = {
+        let identities = mesh.identities().clone();
+        source.ready_if(move || identities.check_ready().map_err(|why| why.to_string()))
+    };
+    source
+}
+
+/// What a server at `address` serves by, of which there is no socket.
+#[cfg(feature = "testing")]
+pub(crate) fn served(mesh: &Mesh, address: Address) -> Result<server::alone::Served, Error> {
+    let (source, context) = (source(mesh, address), context(mesh)?);
+    Ok(server::alone::Served { source, context, greet: greet(mesh) })
 }
 
 /// Makes targets that are dialed by their names; whatever that takes is started at the first one.

@@ -62,8 +62,8 @@ impl Channel {
         let options = Options::default().wait_for_ready(self.wait_for_ready);
         let timeout = headers.get(GRPC_TIMEOUT);
         match timeout.and_then(|value| mesh_core::deadline::parse(value.as_bytes())) {
-            Some(timeout) => options.timeout(timeout),
-            None => options,
+            Some(timeout) => options.timeout(timeout).in_request(),
+            None => options.in_request(),
         }
     }
 }

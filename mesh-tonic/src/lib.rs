@@ -37,7 +37,7 @@ mod status;
 pub use channel::{Channel, ResponseBody, ResponseFuture};
 #[cfg(feature = "testing")]
 pub use mesh_hyper::testing;
-pub use mesh_hyper::{Mesh, Peer, ServingState, signal};
+pub use mesh_hyper::{Mesh, Peer, ServingState, Tenancy, Tenant, TenantSource, signal};
 pub use server::Server;
 
 /// The examples of the README run with those of the code.

@@ -20,12 +20,19 @@ pub enum ResourceType {
     Cluster,
     /// EDS: `envoy.config.endpoint.v3.ClusterLoadAssignment`.
     ClusterLoadAssignment,
+    /// SDS: `envoy.extensions.transport_sockets.tls.v3.Secret`.
+    Secret,
 }
 
 impl ResourceType {
     /// Every type, in the order in which a fresh stream asks for them.
-    pub const ALL: [Self; 4] =
-        [Self::Listener, Self::RouteConfiguration, Self::Cluster, Self::ClusterLoadAssignment];
+    pub const ALL: [Self; 5] = [
+        Self::Listener,
+        Self::RouteConfiguration,
+        Self::Cluster,
+        Self::ClusterLoadAssignment,
+        Self::Secret,
+    ];
 
     /// The type whose URL is `url`, if it is one of ours.
     #[must_use]
@@ -45,6 +52,7 @@ impl ResourceType {
             Self::ClusterLoadAssignment => {
                 "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
             }
+            Self::Secret => "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
         }
     }
 
@@ -56,6 +64,7 @@ impl ResourceType {
             Self::RouteConfiguration => "envoy.config.route.v3.RouteConfiguration",
             Self::Cluster => "envoy.config.cluster.v3.Cluster",
             Self::ClusterLoadAssignment => "envoy.config.endpoint.v3.ClusterLoadAssignment",
+            Self::Secret => "envoy.extensions.transport_sockets.tls.v3.Secret",
         }
     }
 

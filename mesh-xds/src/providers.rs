@@ -14,7 +14,7 @@ use crate::edges::Edges;
 #[cfg(feature = "tls")]
 use crate::identity::Identities;
 #[cfg(feature = "ads")]
-use crate::identity::{AgentSettings, FileWatcher, Sds, Watched, WorkloadApi};
+use crate::identity::{AgentSettings, Watched};
 
 /// The certificate providers of a mesh. Without TLS there are none, so that whatever refers to one
 /// is refused.
@@ -54,15 +54,15 @@ impl Providers {
         match provider {
             CertificateProvider::FileWatcher(files) => {
                 let watched = Watched { name, files: files.clone(), crypto, recorder };
-                Arc::new(FileWatcher::start(watched, handle))
+                Arc::new(watched.start(handle))
             }
             CertificateProvider::WorkloadApi(agent) => {
                 let settings = AgentSettings { name, agent: agent.clone(), crypto, recorder };
-                Arc::new(WorkloadApi::reached_by(edges.clone(), settings, handle))
+                Arc::new(settings.reached_by(edges.clone(), handle))
             }
             CertificateProvider::Sds(agent) => {
                 let settings = AgentSettings { name, agent: agent.clone(), crypto, recorder };
-                Arc::new(Sds::reached_by(edges.clone(), settings, node, handle))
+                Arc::new(settings.reached_by(edges.clone(), node, handle))
             }
         }
     }

@@ -112,6 +112,9 @@ impl fmt::Display for Status {
             if let Some(error) = &resource.error {
                 write!(f, "; refused {} ago: {}", age(error.time), error.message)?;
             }
+            for ignored in &resource.ignored {
+                write!(f, "; ignores {ignored}")?;
+            }
             writeln!(f)?;
         }
         Ok(())

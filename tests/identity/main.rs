@@ -4,6 +4,7 @@
 mod changes;
 mod refusals;
 mod rotation;
+mod tenants;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -5,8 +5,8 @@
     cargo build -p mesh-examples -p mesh-tests --bins
     target/interop/peers/bin/python tests/interop/migration.py [--self-test]
 
-An Envoy as a sidecar has it (Istio's ALPN names and retries), a client without TLS, probes and
-scrapes, all the time. Certificates live for 20 s, and are replaced every 5 s. In turn: PERMISSIVE;
+An Envoy as a sidecar has it (Istio's ALPN names and retries), over HTTP/2 and over HTTP/1.1, a
+client without TLS, probes and scrapes, all the time. Certificates live for 20 s, and are replaced every 5 s. In turn: PERMISSIVE;
 STRICT, by push; each server is ended with SIGTERM and started again; nobody replaces certificates
 for half of their life. The sidecar's requests and the probes never fail; plain text is served until
 STRICT and never after.
@@ -31,12 +31,10 @@ from rig.resources import HTTP_OPTIONS, TYPES, Message
 LIFETIME = 20
 ROTATION = 5.0
 NAMES = ("a", "b")
-ALPN = ("istio-h2", "istio", "h2")
-# So that there are handshakes all the time.
-SHORT_LIVED = {
-    "@type": TYPES + HTTP_OPTIONS,
-    "explicit_http_config": {"http2_protocol_options": {}},
-    "common_http_protocol_options": {"max_requests_per_connection": 5},
+# What the sidecar speaks with the servers, by the name of its cluster: its ALPN names and options.
+FORMS = {
+    "servers": (("istio-h2", "istio", "h2"), {"http2_protocol_options": {}}),
+    "servers-http1": (("istio-http/1.1", "istio", "http/1.1"), {"http_protocol_options": {}}),
 }
 # As istiod writes it.
 RETRIES = {
@@ -54,6 +52,15 @@ RETRIES = {
         }
     ],
 }
+
+
+def short_lived(options: Message) -> Message:
+    """A cluster's options with which there are handshakes all the time."""
+    return {
+        "@type": TYPES + HTTP_OPTIONS,
+        "explicit_http_config": options,
+        "common_http_protocol_options": {"max_requests_per_connection": 5},
+    }
 
 
 class Traffic:
@@ -109,6 +116,7 @@ class Day:
         self._work = work
         self._authority = Authority(work / "certificates", work / "authority.log")
         self.serials = 0
+        self._rotating = threading.Lock()
         self.rotate()
         self._rotates = threading.Event()
         self._rotates.set()
@@ -122,12 +130,16 @@ class Day:
         self.servers = {name: self.start(name) for name in NAMES}
         self._envoy = peers.Envoy("sidecar", self._envoys.port, False, work)
         self._envoys.push(self._sidecar())
-        door = self._envoy.port("door")
+        doors = {form: self._envoy.port(form) for form in FORMS}
         for name in NAMES:
             self.until_ready(name)
-        peers.until("the sidecar has its cluster", lambda: get(door, "/") == "200")
+        for form, door in doors.items():
+            peers.until(f"the sidecar has {form}", lambda at=door: get(at, "/") == "200")
         header = "x-peer-spiffe"
-        self.sidecar = [Traffic(lambda: get(door, "/", header), 0.01) for _ in range(2)]
+        self.sidecar = {
+            form: [Traffic(lambda at=door: get(at, "/", header), 0.01) for _ in range(2)]
+            for form, door in doors.items()
+        }
         plain = self.ports["a"]
         self.plain = Traffic(lambda: get(plain, "/", header), 0.02)
         self.watchers: dict[str, Traffic] = {}
@@ -164,7 +176,8 @@ class Day:
     def push(self, strict: bool) -> None:
         """What the servers take from now on."""
         common = messages.providers("server", "/sidecar")
-        common["alpn_protocols"] = list(ALPN)
+        all_names = (name for names, _ in FORMS.values() for name in names)
+        common["alpn_protocols"] = list(dict.fromkeys(all_names))
         tls = messages.socket("Downstream", common, require_client_certificate=True)
         secure = messages.chain(messages.served("s"), tls)
         kinds = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3"
@@ -186,13 +199,14 @@ class Day:
 
     def rotate(self) -> None:
         """Replaces all certificates."""
-        for name in ("server", "sidecar"):
-            self._authority.issue(name, "good", f"/{name}", LIFETIME)
-        self.serials += 1
+        with self._rotating:
+            for name in ("server", "sidecar"):
+                self._authority.issue(name, "good", f"/{name}", LIFETIME)
+            self.serials += 1
 
-    def handshakes(self) -> int:
-        """How often the sidecar has agreed on TLS with the servers."""
-        return self._envoy.handshakes("servers")
+    def handshakes(self) -> list[int]:
+        """How often the sidecar has agreed on TLS with the servers, in each form."""
+        return [self._envoy.handshakes(form) for form in FORMS]
 
     def hang(self, hangs: bool) -> None:
         """From now on nobody replaces certificates, or somebody does."""
@@ -208,24 +222,26 @@ class Day:
             self.rotate()
 
     def _sidecar(self) -> list[Message]:
-        common = messages.secrets(self._authority, "sidecar", "/server", *ALPN)
-        tls = messages.socket("Upstream", common)
-        options = {HTTP_OPTIONS: SHORT_LIVED}
-        cluster, _ = messages.cluster(
-            "servers", 0, tls, typed_extension_protocol_options=options
-        )
-        route = {"cluster": "servers", "timeout": "5s", "retry_policy": RETRIES}
-        managed = messages.manager("door", [{"match": {"prefix": "/"}, "route": route}])
-        return [
-            cluster,
-            messages.assignment("servers", *self.ports.values()),
-            messages.listener("door", 0, messages.chain(managed)),
-        ]
+        resources: list[Message] = []
+        for form, (names, options) in FORMS.items():
+            common = messages.secrets(self._authority, "sidecar", "/server", *names)
+            tls = messages.socket("Upstream", common)
+            lived = {HTTP_OPTIONS: short_lived(options)}
+            cluster, _ = messages.cluster(form, 0, tls, typed_extension_protocol_options=lived)
+            route = {"cluster": form, "timeout": "5s", "retry_policy": RETRIES}
+            managed = messages.manager(form, [{"match": {"prefix": "/"}, "route": route}])
+            resources += [
+                cluster,
+                messages.assignment(form, *self.ports.values()),
+                messages.listener(form, 0, messages.chain(managed)),
+            ]
+        return resources
 
     def stop(self) -> None:
         """Ends everything."""
         self.hang(True)
-        for traffic in (*self.sidecar, self.plain, *self.watchers.values()):
+        sidecar = [traffic for form in self.sidecar.values() for traffic in form]
+        for traffic in (*sidecar, self.plain, *self.watchers.values()):
             traffic.stop()
         for one in (self._envoy, *self.servers.values(), self._grpc, self._envoys):
             one.stop()
@@ -249,16 +265,17 @@ class Tally:
     def part(self, name: str, plain: str) -> None:
         """Judges what came; `plain` says what the client without TLS must have got."""
         day = self._day
-        sidecar = [it for traffic in day.sidecar for it in traffic.take()]
-        came = {"sidecar": sidecar, "plain": day.plain.take()}
+        came = {"plain": day.plain.take()}
         wanted = {
-            "sidecar": lambda it: it == "spiffe://td/sidecar",
             "plain": {
                 "served": lambda it: it == "nobody",
                 "refused": lambda it: it != "nobody" and not it.startswith("spiffe"),
                 "either": lambda _: True,
             }[plain],
         }
+        for form, all_of_it in day.sidecar.items():
+            came[form] = [it for traffic in all_of_it for it in traffic.take()]
+            wanted[form] = lambda it: it == "spiffe://td/sidecar"
         for watcher, traffic in day.watchers.items():
             came[watcher], wanted[watcher] = traffic.take(), lambda it: it == "200"
         for who, answers in came.items():
@@ -296,11 +313,14 @@ def go_on(day: Day, tally: Tally) -> None:
         time.sleep(1)
         tally.part(f"{name} was started again", "refused")
     day.hang(True)
+    # However long ago the last ones came: those that are about to expire are not ready, rightly.
+    day.rotate()
     before = day.handshakes()
     time.sleep(LIFETIME / 2)
     tally.part("no new certificates", "refused")
-    if day.handshakes() == before:
-        tally.wrong.append("no handshake while nobody replaces certificates")
+    for form, was, now in zip(FORMS, before, day.handshakes(), strict=True):
+        if was == now:
+            tally.wrong.append(f"{form}: no handshake while nobody replaces certificates")
     day.hang(False)
     time.sleep(2)
     tally.part("the end", "refused")
@@ -318,7 +338,7 @@ def main() -> int:
     work.mkdir(parents=True)
     day = Day(work)
     tally = Tally(day)
-    handshakes = 0
+    handshakes: list[int] = []
     try:
         begin(day, tally, not is_self_test)
         if not is_self_test:
@@ -335,7 +355,7 @@ def main() -> int:
         print(f"    {line}")
     seconds = time.monotonic() - began
     print(
-        f"ci: migration: certificates replaced {day.serials} times, {handshakes} handshakes,"
+        f"ci: migration: certificates replaced {day.serials} times, {sum(handshakes)} handshakes,"
         f" {len(tally.wrong)} failures, {seconds:.0f} s"
     )
     return 1 if tally.wrong else 0

@@ -64,6 +64,7 @@ pub(crate) const CRATES: &[Crate] = &[
                     "rng",
                     "time",
                     "metadata",
+                    "tenant",
                     "matcher",
                     "vocabulary",
                     "cell",
@@ -72,7 +73,15 @@ pub(crate) const CRATES: &[Crate] = &[
                 siblings: Siblings::Free,
             },
             Row {
-                modules: &["identity", "classify", "deadline", "record", "orca", "side"],
+                modules: &[
+                    "identity",
+                    "classify",
+                    "deadline",
+                    "inherited",
+                    "record",
+                    "orca",
+                    "side",
+                ],
                 siblings: Siblings::Free,
             },
             Row {
@@ -151,6 +160,7 @@ pub(crate) const CRATES: &[Crate] = &[
         folder: "mesh-hyper",
         rows: &[
             Row { modules: &["error", "runtime"], siblings: Siblings::Free },
+            Row { modules: &["inherit"], siblings: Siblings::Free },
             Row { modules: &["transport"], siblings: Siblings::Free },
             Row { modules: &["context", "report", "pool"], siblings: Siblings::Free },
             Row { modules: &["body"], siblings: Siblings::Free },

@@ -10,7 +10,7 @@ use crate::kit::{SERVED, Served, inline, listener, say};
 use crate::lifecycle::eventually;
 
 /// A policy that does `action` with all calls of the method that the tests make.
-fn write(file: &Path, action: &str) {
+pub(crate) fn write(file: &Path, action: &str) {
     let text = format!(
         "apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy

@@ -9,6 +9,7 @@ use super::{Facts, Truth};
 use crate::identity::Certificate;
 use crate::matcher::{Cidr, HeaderMatcher, MetadataMatcher, PathTemplate, StringMatcher};
 use crate::metadata::Metadata;
+use crate::tenant;
 
 /// One condition on a request or its connection: what permissions and principals are made of.
 ///
@@ -136,6 +137,9 @@ fn text(input: &Input, matcher: &StringMatcher, facts: &Facts<'_>) -> Truth {
 }
 
 fn content(matcher: &MetadataMatcher, metadata: Option<&Metadata>) -> Truth {
+    // Nobody can say what is true of the tenant of a request that has none.
+    let metadata =
+        metadata.filter(|it| &*matcher.namespace != tenant::NAMESPACE || it.tenant().is_some());
     metadata.and_then(|it| matcher.matches(it)).map_or(Truth::Unknown, Truth::from)
 }
 

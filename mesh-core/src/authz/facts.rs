@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::identity::Peer;
 use crate::metadata::Metadata;
 use crate::request::{Protocol, RequestHead};
+use crate::tenant::Tenant;
 
 /// What is known of a request or a connection when it is judged.
 ///
@@ -54,6 +55,12 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub fn peer(&self) -> Option<&'a Peer> {
         self.peer
+    }
+
+    /// Whose it is, if that is known.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&'a Tenant> {
+        self.metadata?.tenant()
     }
 
     pub(super) fn source(&self) -> Option<SocketAddr> {

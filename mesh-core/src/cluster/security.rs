@@ -48,6 +48,16 @@ impl Security {
         let found = self.matches.iter().find(|entry| has(&entry.labels));
         found.map_or(&self.default, |entry| &entry.transport)
     }
+
+    /// The secrets that it names; one may stand twice.
+    pub fn secrets(&self) -> impl Iterator<Item = &Arc<str>> {
+        let matches = self.matches.iter().map(|entry| &entry.transport);
+        let tls = std::iter::once(&self.default).chain(matches).filter_map(|one| match one {
+            Transport::Tls(tls) => Some(tls),
+            Transport::Plaintext => None,
+        });
+        tls.flat_map(|tls| tls.secrets())
+    }
 }
 
 #[cfg(test)]

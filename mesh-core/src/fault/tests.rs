@@ -76,6 +76,7 @@ impl Kit {
             metadata: Metadata::default(),
             rng: &mut self.rng,
             answer: None,
+            body: None,
             changes: &mut changes,
         };
         passage.poll(&head, &mut context)
@@ -92,7 +93,7 @@ impl Kit {
                     break;
                 }
                 Some(Step::Continue) => {}
-                Some(Step::Ask(_)) => panic!("asks nobody"),
+                Some(Step::Ask(_) | Step::WaitFor(..) | Step::Body { .. }) => panic!("asks nobody"),
                 None => break,
             }
         }

@@ -181,6 +181,7 @@ mod tests {
             metadata: Metadata::default(),
             rng: &mut rng,
             answer: None,
+            body: None,
             changes: &mut changes,
         };
         let head = RequestHead::from_pieces(&method, &uri, &headers, "a");

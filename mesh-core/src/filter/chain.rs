@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Context, End, Factory, Filter, Settings, Slot, Step};
 use crate::metadata::Metadata;
 use crate::request::RequestHead;
+use crate::tenant::Tenant;
 
 /// How many filters' memory fits in the call itself; further ones take an allocation per call.
 const INLINE: usize = 4;
@@ -102,6 +103,13 @@ impl Passage {
         let inline = Default::default();
         let (end, metadata) = (End::Cancelled, Metadata::default());
         Self { chain, inline, more, at: 0, asked: false, end, metadata }
+    }
+
+    /// Says whose the request is before any filter is asked: in a client, that is known from the
+    /// request that the call is made for.
+    pub fn set_tenant(&mut self, tenant: Tenant) {
+        // Nobody has said it before, and there is room: the metadata is empty.
+        let _ = self.metadata.set_tenant(tenant);
     }
 
     /// Asks the current filter, and on [`Step::Continue`] moves to the next.

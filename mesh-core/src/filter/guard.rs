@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Authorize, BreakGlass, Context, Filter, Slot, Step, authorize};
+use super::{Authorize, BreakGlass, Context, Filter, Slot, Step, Tenancy, authorize};
 use crate::authz::{Authorizer, Observer};
 use crate::cell::Cell;
 use crate::record::{Event, Recorder};
@@ -19,6 +19,7 @@ pub struct Guard {
     observer: Option<Arc<dyn Observer>>,
     recorder: Option<Arc<dyn Recorder>>,
     exceptions: Cell<Vec<BreakGlass>>,
+    tenancy: Cell<Option<Tenancy>>,
 }
 
 impl Guard {
@@ -28,13 +29,19 @@ impl Guard {
     pub fn new(observer: Option<Arc<dyn Observer>>, recorder: Option<Arc<dyn Recorder>>) -> Self {
         let closed =
             Authorize::new(Arc::new(Authorizer::closed()), observer.clone()).named(NAME.into());
-        let (filters, exceptions) = (Cell::empty(), Cell::empty());
-        Self { filters, closed, observer, recorder, exceptions }
+        let (filters, exceptions, tenancy) = (Cell::empty(), Cell::empty(), Cell::empty());
+        Self { filters, closed, observer, recorder, exceptions, tenancy }
     }
 
     /// Lets in also what one of `exceptions` lets in, in place of those before.
     pub fn except(&self, exceptions: Vec<BreakGlass>) {
         self.exceptions.publish(Arc::new(exceptions));
+    }
+
+    /// Finds out by `tenancy` whose requests are before they are judged, in place of what was there
+    /// before. No emergency lets in what it refuses.
+    pub fn tenants(&self, tenancy: Option<Tenancy>) {
+        self.tenancy.publish(Arc::new(tenancy));
     }
 
     /// Whether an emergency lets in what is refused. Each that does is reported; one that cannot be
@@ -76,6 +83,13 @@ impl Filter for Guard {
         let Some(filters) = filters.as_deref() else {
             return self.closed.poll_request(slot, head, context);
         };
+        let tenancy = self.tenancy.load();
+        if let Some(tenancy) = tenancy.as_deref().and_then(Option::as_ref) {
+            let step = tenancy.poll_request(slot, head, context);
+            if !matches!(step, Step::Continue) {
+                return step;
+            }
+        }
         // None of them waits, so none is asked twice.
         let mut answers = filters.iter().map(|filter| filter.poll_request(slot, head, context));
         match answers.find(|step| !matches!(step, Step::Continue)) {
@@ -138,13 +152,16 @@ mod tests {
             metadata: Metadata::default(),
             rng: &mut rng,
             answer: None,
+            body: None,
             changes: &mut changes,
         };
         let head = RequestHead::from_pieces(&method, &uri, &headers, "shop");
         match guard.poll_request(&mut Slot::Empty, &head, &mut context) {
             Step::Respond(LocalResponse { status, .. }) => Some(status),
             Step::Continue => None,
-            step @ (Step::WaitUntil(_) | Step::Ask(_)) => panic!("{step:?}"),
+            step @ (Step::WaitUntil(_) | Step::WaitFor(..) | Step::Ask(_) | Step::Body { .. }) => {
+                panic!("{step:?}")
+            }
         }
     }
 

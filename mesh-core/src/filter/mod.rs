@@ -10,6 +10,8 @@
 //! ```
 
 mod authorize;
+mod awaited;
+mod beginning;
 mod break_glass;
 mod chain;
 mod connection;
@@ -18,6 +20,7 @@ mod inject;
 mod local;
 mod memory;
 mod slot;
+mod tenancy;
 #[cfg(test)]
 mod tests;
 mod writable;
@@ -29,6 +32,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use authorize::Authorize;
+pub use awaited::Awaited;
+pub use beginning::Beginning;
 pub use break_glass::BreakGlass;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
@@ -37,6 +42,7 @@ pub use inject::Inject;
 pub use local::LocalResponse;
 pub use memory::ConnectionMemory;
 pub use slot::Slot;
+pub use tenancy::{Ambiguity, Tenancy, TenantSource, TenantSourceError};
 pub use writable::is_writable;
 
 use crate::identity::Peer;
@@ -45,6 +51,7 @@ use crate::request::RequestHead;
 use crate::rng::Rng;
 use crate::route::Route;
 use crate::side;
+use crate::tenant::Tenant;
 
 /// A filter's own parsed configuration. Each factory knows its concrete type.
 pub type Settings = Arc<dyn Any + Send + Sync>;
@@ -57,8 +64,16 @@ pub enum Step {
     Continue,
     /// Ask again at this time, or when it is past.
     WaitUntil(Instant),
+    /// Ask again once this has happened, and at this time at the latest.
+    WaitFor(Box<dyn Awaited>, Instant),
     /// Send this call and ask again with its result in [`Context::answer`].
     Ask(Box<side::Call>),
+    /// Wait for so much of the body, or all of it if it is shorter, and ask again with it in
+    /// [`Context::body`]. In servers only: in clients such a request fails.
+    Body {
+        /// Bytes.
+        up_to: usize,
+    },
     /// Answer it here.
     Respond(LocalResponse),
 }
@@ -84,8 +99,18 @@ pub struct Context<'a> {
     pub rng: &'a mut dyn Rng,
     /// The result of the call that the previous [`Step::Ask`] asked for.
     pub answer: Option<Result<side::Reply, side::Failure>>,
+    /// What the previous [`Step::Body`] has waited for. It goes on with the request as it came.
+    pub body: Option<Beginning>,
     /// Changes to make to the request's header fields before it goes on.
     pub changes: &'a mut HeaderChanges,
+}
+
+impl Context<'_> {
+    /// Whose the request is, if that is known by now.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Tenant> {
+        self.metadata.tenant()
+    }
 }
 
 impl fmt::Debug for Context<'_> {

@@ -78,6 +78,7 @@ fn drive(passage: &mut Passage) -> (usize, u32, Option<Step>) {
             metadata: Metadata::default(),
             rng: &mut rng,
             answer: None,
+            body: None,
             changes: &mut changes,
         };
         let step = passage.poll(&head, &mut cx);

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::peer::{Certificate, Peer};
+use super::pem;
 use super::spiffe_id::SpiffeId;
 
 /// What becomes of the field `x-forwarded-client-cert` of requests
@@ -12,6 +13,10 @@ use super::spiffe_id::SpiffeId;
 pub struct Forwarded {
     /// What becomes of what arrives.
     pub mode: ForwardMode,
+    /// Whether the certificate itself is told (`cert`).
+    pub cert: bool,
+    /// Whether it is with all that were shown beside it (`chain`).
+    pub chain: bool,
     /// Whether the certificate's subject is told (`subject`).
     pub subject: bool,
     /// Whether its URI names are (`uri`).
@@ -38,6 +43,17 @@ pub enum ForwardMode {
     AlwaysForwardOnly,
 }
 
+/// What a handshake has shown besides the peer's own certificate.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown<'a> {
+    /// The SHA-256 of the peer's certificate.
+    pub digest: &'a [u8],
+    /// All certificates of the peer (DER), its own first.
+    pub chain: &'a [&'a [u8]],
+    /// The URI names of the server's own certificate.
+    pub own: &'a [Arc<str>],
+}
+
 /// What is done with the field of each request of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Forwarding {
@@ -53,40 +69,41 @@ pub enum Forwarding {
 }
 
 impl Forwarded {
-    /// What is done with the field on a connection of `peer`, whose certificate has the SHA-256
-    /// `digest`. The server has shown the URI names `own`; what peers in `trusted` say is believed.
+    /// What is done with the field on a connection of `peer`, whose handshake has `shown` this. What
+    /// peers in `trusted` say is believed.
     #[must_use]
-    pub fn of(
-        &self,
-        peer: &Peer,
-        digest: &[u8],
-        own: &[Arc<str>],
-        trusted: &[SpiffeId],
-    ) -> Forwarding {
+    pub fn of(&self, peer: &Peer, shown: &Shown<'_>, trusted: &[SpiffeId]) -> Forwarding {
         let Some(certificate) = peer.certificate() else { return Forwarding::Remove };
         let is_trusted = certificate.spiffe_id.as_ref().is_some_and(|id| trusted.contains(id));
         match (self.mode, is_trusted) {
             (ForwardMode::ForwardOnly | ForwardMode::AlwaysForwardOnly, true) => Forwarding::Keep,
             (ForwardMode::AppendForward, true) => {
-                Forwarding::Append(self.element(certificate, digest, own))
+                Forwarding::Append(self.element(certificate, shown))
             }
             (ForwardMode::AppendForward, false) | (ForwardMode::SanitizeSet, _) => {
-                Forwarding::Replace(self.element(certificate, digest, own))
+                Forwarding::Replace(self.element(certificate, shown))
             }
             (ForwardMode::ForwardOnly | ForwardMode::AlwaysForwardOnly, false)
             | (ForwardMode::Sanitize, _) => Forwarding::Remove,
         }
     }
 
-    /// What is said of one peer: `By=…;Hash=…;Subject="…";URI=…;DNS=…`.
-    fn element(&self, certificate: &Certificate, digest: &[u8], own: &[Arc<str>]) -> String {
-        let mut all: Vec<String> = own.iter().map(|uri| format!("By={}", quoted(uri))).collect();
+    /// What is said of one peer: `By=…;Hash=…;Cert="…";Chain="…";Subject="…";URI=…;DNS=…`.
+    fn element(&self, certificate: &Certificate, shown: &Shown<'_>) -> String {
+        let mut all: Vec<String> =
+            shown.own.iter().map(|uri| format!("By={}", quoted(uri))).collect();
         let mut hash = String::from("Hash=");
-        for byte in digest {
+        for byte in shown.digest {
             // Writing to a text cannot fail.
             write!(hash, "{byte:02x}").ok();
         }
         all.push(hash);
+        if self.cert {
+            all.push(format!("Cert=\"{}\"", pem::encoded([&*certificate.der])));
+        }
+        if self.chain {
+            all.push(format!("Chain=\"{}\"", pem::encoded(shown.chain.iter().copied())));
+        }
         if self.subject {
             all.push(format!("Subject=\"{}\"", escaped(&certificate.subject)));
         }
@@ -146,7 +163,7 @@ mod tests {
             uris: [id.into()].into(),
             dns_names: ["a.example".into(), "b;URI=spiffe://td/admin".into()].into(),
             subject: "O=\"td\"".into(),
-            ..Certificate::default()
+            der: (*b"f").into(),
         };
         let session = Session { certificate: Some(certificate), ..Session::default() };
         Peer { session: Some(session), ..Peer::default() }
@@ -166,8 +183,9 @@ mod tests {
             (ForwardMode::SanitizeSet, replace(), replace()),
         ] {
             let forwarded = Forwarded { mode, ..Forwarded::default() };
-            let of =
-                |peer: &Peer| forwarded.of(peer, &[10, 255], &["spiffe://td/me".into()], &trusted);
+            let own = ["spiffe://td/me".into()];
+            let shown = Shown { digest: &[10, 255], own: &own, ..Shown::default() };
+            let of = |peer: &Peer| forwarded.of(peer, &shown, &trusted);
             assert_eq!((of(&gateway), of(&other)), (of_gateway, of_other), "{mode:?}");
             assert_eq!(of(&Peer::default()), Forwarding::Remove, "{mode:?}");
         }
@@ -176,12 +194,16 @@ mod tests {
     #[test]
     fn names_cannot_say_more_than_themselves() {
         let mode = ForwardMode::SanitizeSet;
-        let all = Forwarded { mode, subject: true, uri: true, dns: true };
+        let all = Forwarded { mode, cert: true, chain: true, subject: true, uri: true, dns: true };
         let expect = concat!(
-            r#"Hash=01;Subject="O=\"td\"";URI=spiffe://td/a;DNS=a.example;"#,
+            r#"Hash=01;Cert="-----BEGIN%20CERTIFICATE-----%0AZg%3D%3D%0A-----END%20CERTIFICATE-----%0A";"#,
+            r#"Chain="-----BEGIN%20CERTIFICATE-----%0AZg%3D%3D%0A-----END%20CERTIFICATE-----%0A"#,
+            r#"-----BEGIN%20CERTIFICATE-----%0AZm8%3D%0A-----END%20CERTIFICATE-----%0A";"#,
+            r#"Subject="O=\"td\"";URI=spiffe://td/a;DNS=a.example;"#,
             r#"DNS="b;URI=spiffe://td/admin""#
         );
-        let found = all.of(&peer("spiffe://td/a"), &[1], &[], &[]);
+        let shown = Shown { digest: &[1], chain: &[b"f", b"fo"], own: &[] };
+        let found = all.of(&peer("spiffe://td/a"), &shown, &[]);
         assert_eq!(found, Forwarding::Replace(expect.into()));
     }
 

@@ -39,6 +39,21 @@ pub struct Material {
     pub crls: Vec<Arc<[u8]>>,
 }
 
+impl Material {
+    /// Whether it is the same as `other` to everybody who uses it.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let identities_are = match (&self.identity, &other.identity) {
+            (Some(one), Some(other)) => {
+                one.chain == other.chain && one.key.secret_der() == other.key.secret_der()
+            }
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        identities_are && self.trust == other.trust && self.crls == other.crls
+    }
+}
+
 /// A certificate chain and the key of its first certificate.
 #[derive(Debug)]
 pub struct Identity {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use super::provider::Provider;
 use super::san::SanMatcher;
 
 /// TLS towards the endpoints of a cluster (`UpstreamTlsContext`, gRFC A29, A82, A101).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTls {
-    /// The certificate provider whose identity is presented if the server asks; `None` to present
-    /// nothing.
-    pub identity: Option<Arc<str>>,
+    /// Whose identity is presented if the server asks; `None` to present nothing.
+    pub identity: Option<Provider>,
     /// Who may vouch for servers.
     pub authorities: Authorities,
     /// Who servers may be. Empty: whomever the authorities vouch for.
@@ -21,8 +21,8 @@ pub struct ClientTls {
 /// Where authorities come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authorities {
-    /// The certificate provider of this name.
-    Provider(Arc<str>),
+    /// What this one gives.
+    Provider(Provider),
     /// The operating system's (`system_root_certs`, gRFC A82).
     System,
 }
@@ -39,6 +39,28 @@ pub struct ServerName {
     pub must_match: bool,
 }
 
+impl ClientTls {
+    /// The secrets that it names.
+    pub fn secrets(&self) -> impl Iterator<Item = &Arc<str>> {
+        let authorities = match &self.authorities {
+            Authorities::Provider(provider) => Some(provider),
+            Authorities::System => None,
+        };
+        self.identity.iter().chain(authorities).filter_map(Provider::secret)
+    }
+}
+
+impl ServerTls {
+    /// The secrets that it names.
+    pub fn secrets(&self) -> impl Iterator<Item = &Arc<str>> {
+        let authorities = match &self.clients {
+            Clients::Optional(rules) | Clients::Required(rules) => Some(&rules.authorities),
+            Clients::Anonymous => None,
+        };
+        std::iter::once(&self.identity).chain(authorities).filter_map(Provider::secret)
+    }
+}
+
 impl ServerName {
     /// The name to ask an endpoint called `hostname` for.
     #[must_use]
@@ -50,8 +72,8 @@ impl ServerName {
 /// TLS towards clients (`DownstreamTlsContext`, gRFC A29).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerTls {
-    /// The certificate provider whose identity is presented.
-    pub identity: Arc<str>,
+    /// Whose identity is presented.
+    pub identity: Provider,
     /// What is asked of clients.
     pub clients: Clients,
     /// The protocols that it speaks (`alpn_protocols`), the best one first. Empty: HTTP/2 and
@@ -73,8 +95,8 @@ pub enum Clients {
 /// Which clients are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientRules {
-    /// The certificate provider whose authorities may vouch for them.
-    pub authorities: Arc<str>,
+    /// Whose authorities may vouch for them.
+    pub authorities: Provider,
     /// Who they may be. Empty: whomever the authorities vouch for.
     pub accepted: Box<[SanMatcher]>,
 }

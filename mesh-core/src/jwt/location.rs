@@ -52,7 +52,8 @@ impl Locations {
     /// All tokens of the request that stand where they may.
     ///
     /// What comes before a token is compared without regard to case: a scheme's name has none
-    /// (RFC 9110, 11.1).
+    /// (RFC 9110, 11.1). Where it comes later in a value, what follows is a token to Envoy and to
+    /// some services, so it is one here that is not valid.
     ///
     /// # Errors
     /// [`Failure::TooMuch`] for more than eight.
@@ -66,7 +67,8 @@ impl Locations {
         });
         let params = self.params.iter().flat_map(|name| {
             let all = head.query.into_iter().flat_map(|query| query.split('&'));
-            let own = all.filter_map(move |pair| pair.split_once('=').filter(|it| it.0 == &**name));
+            let all = all.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            let own = all.filter(move |(key, _)| unescaped(key).eq(name.bytes()));
             own.map(|(_, token)| Found { token, place: Place::Param })
         });
         let cookies = self.cookies.iter().flat_map(|name| {
@@ -74,7 +76,7 @@ impl Locations {
             let all = all.flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
             all.filter_map(move |pair| {
                 let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-                Some(Found { token: text(value), place: Place::Cookie })
+                Some(Found { token: text(unquoted(value)), place: Place::Cookie })
             })
         });
         let found: Vec<_> = headers.chain(params).chain(cookies).take(MOST + 1).collect();
@@ -84,7 +86,38 @@ impl Locations {
 
 fn after<'a>(value: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = value.split_at_checked(prefix.len())?;
-    start.eq_ignore_ascii_case(prefix).then(|| rest.trim_ascii())
+    if start.eq_ignore_ascii_case(prefix) {
+        return Some(rest.trim_ascii());
+    }
+    let mut later = value.windows(prefix.len().max(1));
+    later.any(|it| it.eq_ignore_ascii_case(prefix)).then_some(&[])
+}
+
+/// The name of a query parameter without percent-encoding; what is none is as it stands.
+fn unescaped(name: &str) -> impl Iterator<Item = u8> {
+    let mut rest = name.as_bytes();
+    std::iter::from_fn(move || {
+        let (first, after) = rest.split_first()?;
+        let escaped = match rest {
+            [b'%', high, low, beyond @ ..] => hex(*high).zip(hex(*low)).zip(Some(beyond)),
+            _ => None,
+        };
+        let (byte, left) = match escaped {
+            Some(((high, low), beyond)) => (high * 16 + low, beyond),
+            None => (*first, after),
+        };
+        rest = left;
+        Some(byte)
+    })
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|it| u8::try_from(it).ok())
+}
+
+/// The value of a cookie may stand in quotes (RFC 6265, 4.1.1).
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|it| it.strip_suffix(b"\"")).unwrap_or(value)
 }
 
 fn text(bytes: &[u8]) -> &str {

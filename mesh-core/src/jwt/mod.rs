@@ -9,6 +9,10 @@
 //! Decisions only. Reading a token and verifying its signature takes a cryptography library, which
 //! the control side has.
 
+/// The namespace in [`Metadata`](crate::metadata::Metadata) that claims of verified tokens stand in,
+/// as in Envoy.
+pub const NAMESPACE: &str = "envoy.filters.http.jwt_authn";
+
 mod claims;
 mod failure;
 mod location;
@@ -19,4 +23,4 @@ mod tests;
 pub use claims::Expectations;
 pub use failure::Failure;
 pub use location::{Found, Locations, Place};
-pub use requirement::{Answer, Audiences, Outcome, Requirement, Verify};
+pub use requirement::{Answer, Audiences, Outcome, Requirement, Verify, one_of};

@@ -5,8 +5,16 @@ use super::Failure;
 /// Audiences that replace those of a provider (`provider_and_audiences`).
 pub type Audiences = Box<[Box<str>]>;
 
-/// Says what is known of the tokens of a provider, for these audiences if they are not its own.
-pub type Verify<'a> = dyn FnMut(usize, Option<&[Box<str>]>) -> Answer + 'a;
+/// Says what is known of the tokens of a request.
+pub trait Verify {
+    /// Of those of one provider, for these audiences if they are not its own. All that stand where
+    /// its tokens do must be valid ones of it.
+    fn own(&mut self, provider: usize, audiences: Option<&[Box<str>]>) -> Answer;
+
+    /// Of all that stand where those of any of these providers do. Each must be a valid one of
+    /// [one](one_of) of those that it may be of.
+    fn each(&mut self, providers: &[usize]) -> Answer;
+}
 
 /// Which tokens a request needs (`JwtRequirement`). Providers are meant by their place in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +33,14 @@ pub enum Requirement {
     Whatever(Vec<usize>),
 }
 
-/// What is known of the tokens of one provider.
+/// What is known of some tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// All are valid, and there is one.
     Valid,
     /// There is none, or one is not valid.
     Failed(Failure),
-    /// Nothing yet: its keys have to be fetched.
+    /// Nothing yet: keys have to be fetched.
     Pending,
 }
 
@@ -49,33 +57,36 @@ pub enum Outcome {
 
 impl Requirement {
     /// What the requirement comes to, given the answers of `verify` about one provider's tokens.
-    pub fn evaluate(&self, verify: &mut Verify<'_>) -> Outcome {
+    pub fn evaluate(&self, verify: &mut dyn Verify) -> Outcome {
         match self {
             Self::Nothing => Outcome::Allowed,
-            Self::Provider(provider, audiences) => match verify(*provider, audiences.as_deref()) {
-                Answer::Valid => Outcome::Allowed,
-                Answer::Failed(why) => Outcome::Denied(why),
-                Answer::Pending => Outcome::Pending,
-            },
+            Self::Provider(provider, audiences) => {
+                match verify.own(*provider, audiences.as_deref()) {
+                    Answer::Valid => Outcome::Allowed,
+                    Answer::Failed(why) => Outcome::Denied(why),
+                    Answer::Pending => Outcome::Pending,
+                }
+            }
             Self::Any(all) => any(all, verify),
             Self::All(all) => {
                 let mut outcomes = all.iter().map(|one| one.evaluate(verify));
                 outcomes.find(|it| *it != Outcome::Allowed).unwrap_or(Outcome::Allowed)
             }
-            Self::Valid(providers) => valid(providers, verify),
-            Self::Whatever(providers) => {
-                let mut answers = providers.iter().map(|provider| verify(*provider, None));
-                if answers.any(|it| it == Answer::Pending) {
-                    return Outcome::Pending;
-                }
-                Outcome::Allowed
-            }
+            Self::Valid(providers) => match verify.each(providers) {
+                Answer::Valid | Answer::Failed(Failure::Missing) => Outcome::Allowed,
+                Answer::Failed(why) => Outcome::Denied(why),
+                Answer::Pending => Outcome::Pending,
+            },
+            Self::Whatever(providers) => match verify.each(providers) {
+                Answer::Valid | Answer::Failed(_) => Outcome::Allowed,
+                Answer::Pending => Outcome::Pending,
+            },
         }
     }
 }
 
 /// The reason for a denial is that of a token that was meant for us, if there is one.
-fn any(all: &[Requirement], verify: &mut Verify<'_>) -> Outcome {
+fn any(all: &[Requirement], verify: &mut dyn Verify) -> Outcome {
     let mut denied = Failure::Missing;
     // What needs no token says nothing about those that are there, so it comes last.
     let (lenient, strict): (Vec<_>, Vec<_>) = all.iter().partition(|one| one.is_lenient());
@@ -89,19 +100,23 @@ fn any(all: &[Requirement], verify: &mut Verify<'_>) -> Outcome {
     Outcome::Denied(denied)
 }
 
-/// A token of one provider is of an unknown issuer to the others; one that none knows is not valid.
-fn valid(providers: &[usize], verify: &mut Verify<'_>) -> Outcome {
-    let (mut is_known, mut is_unknown) = (false, false);
-    for provider in providers {
-        match verify(*provider, None) {
-            Answer::Valid => is_known = true,
-            Answer::Failed(Failure::Missing) => {}
-            Answer::Failed(Failure::Issuer) => is_unknown = true,
-            Answer::Failed(why) => return Outcome::Denied(why),
-            Answer::Pending => return Outcome::Pending,
+/// What is known of one token that may be of several providers, given what each of them says. The
+/// first that calls it valid is the last that is asked.
+///
+/// The reason of one that has made it counts for more than those of others.
+pub fn one_of(answers: impl IntoIterator<Item = Answer>) -> Answer {
+    let (mut failed, mut is_pending) = (Failure::Missing, false);
+    for answer in answers {
+        match answer {
+            Answer::Valid => return Answer::Valid,
+            Answer::Pending => is_pending = true,
+            Answer::Failed(why) if failed == Failure::Missing || !why.is_of_nobody() => {
+                failed = why;
+            }
+            Answer::Failed(_) => {}
         }
     }
-    if is_unknown && !is_known { Outcome::Denied(Failure::Issuer) } else { Outcome::Allowed }
+    if is_pending { Answer::Pending } else { Answer::Failed(failed) }
 }
 
 impl Requirement {

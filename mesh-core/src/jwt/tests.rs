@@ -40,7 +40,11 @@ fn tokens_stand_where_rfc_6750_says_by_default() {
         place("/", &[("authorization", "Bearer a"), ("authorization", "Bearer b")]),
         ["a", "b"]
     );
-    assert!(place("/?access_token", &[("authorization", "Bear")]).is_empty());
+    assert!(place("/?access_tokens=a", &[("authorization", "Bear")]).is_empty());
+    // What others may take for a token is one, which nobody can have made.
+    assert_eq!(place("/?access_token", &[("authorization", "Basic a Bearer b")]), ["", ""]);
+    // Names are compared as those who read the query do; a token has one spelling.
+    assert_eq!(place("/?acc%65ss%5Ftoken=a%2Eb&a%ZZ=b&%=c", &[]), ["a%2Eb"]);
 }
 
 #[test]
@@ -52,7 +56,7 @@ fn tokens_stand_where_the_provider_says() {
         cookies: vec!["c".into()],
     };
     let headers =
-        [("x-jwt", "h"), ("cookie", "cc=no; c=k1"), ("cookie", "c=k2"), ("x-jwt", "\u{e9}")];
+        [("x-jwt", "h"), ("cookie", "cc=no; c=k1"), ("cookie", "c=\"k2\""), ("x-jwt", "\u{e9}")];
     let found = places(&locations, "/?p=q&pp=no", &headers);
     let expected = [
         ("h", Place::Header(header.clone())),
@@ -143,9 +147,21 @@ fn a_token_about_a_spiffe_id_must_be_for_somebody_and_expire() {
     }
 }
 
-/// What a requirement comes to where provider `n` answers as the `n`th says.
+/// Provider `n` answers as the `n`th says; there is one token, which stands where all look.
+struct Answers<'a>(&'a [Answer]);
+
+impl Verify for Answers<'_> {
+    fn own(&mut self, provider: usize, _: Option<&[Box<str>]>) -> Answer {
+        self.0[provider]
+    }
+
+    fn each(&mut self, providers: &[usize]) -> Answer {
+        one_of(providers.iter().map(|provider| self.0[*provider]))
+    }
+}
+
 fn decided(requirement: &Requirement, answers: &[Answer]) -> Outcome {
-    requirement.evaluate(&mut |provider, _| answers[provider])
+    requirement.evaluate(&mut Answers(answers))
 }
 
 const MISSING: Answer = Answer::Failed(Failure::Missing);
@@ -184,7 +200,13 @@ fn requirements_are_trees() {
         (&Requirement::Nothing, [EXPIRED, EXPIRED], Outcome::Allowed),
         (&Requirement::Any(vec![]), [Valid, Valid], denied(Failure::Missing)),
         (&Requirement::Valid(vec![0, 1]), [Valid, ISSUER], Outcome::Allowed),
-        (&Requirement::Valid(vec![0, 1]), [Valid, EXPIRED], denied(Failure::Expired)),
+        // Providers of one issuer have keys of their own: one that knows the token is enough.
+        (&Requirement::Valid(vec![0, 1]), [EXPIRED, Valid], Outcome::Allowed),
+        (&Requirement::Valid(vec![0, 1]), [ISSUER, EXPIRED], denied(Failure::Expired)),
+        (&Requirement::Valid(vec![0, 1]), [EXPIRED, ISSUER], denied(Failure::Expired)),
+        (&Requirement::Valid(vec![0, 1]), [EXPIRED, Pending], Outcome::Pending),
+        (&Requirement::Valid(vec![0, 1]), [MISSING, MISSING], Outcome::Allowed),
+        (&Requirement::Whatever(vec![0, 1]), [EXPIRED, MISSING], Outcome::Allowed),
     ] {
         assert_eq!(decided(requirement, &answers), outcome, "{requirement:?} {answers:?}");
     }
@@ -194,10 +216,21 @@ fn requirements_are_trees() {
 fn audiences_of_a_requirement_reach_the_provider() {
     let audiences: Audiences = ["a".into()].into();
     let requirement = Requirement::Provider(3, Some(audiences));
-    let mut asked = None;
-    let outcome = requirement.evaluate(&mut |provider, audiences| {
-        asked = audiences.map(|all| (provider, all.to_vec()));
+    let mut asked = Asked(None);
+    let outcome = requirement.evaluate(&mut asked);
+    assert_eq!((outcome, asked.0), (Outcome::Allowed, Some((3, vec!["a".into()]))));
+}
+
+/// Which provider was asked, about which audiences.
+struct Asked(Option<(usize, Vec<Box<str>>)>);
+
+impl Verify for Asked {
+    fn own(&mut self, provider: usize, audiences: Option<&[Box<str>]>) -> Answer {
+        self.0 = audiences.map(|all| (provider, all.to_vec()));
         Answer::Valid
-    });
-    assert_eq!((outcome, asked), (Outcome::Allowed, Some((3, vec!["a".into()]))));
+    }
+
+    fn each(&mut self, _: &[usize]) -> Answer {
+        Answer::Failed(Failure::Missing)
+    }
 }

@@ -3,8 +3,10 @@
 //! Built once per call by the shell; routes, authorization, limits and logs read it and nobody
 //! parses the URI or the headers again. It borrows, so building it allocates nothing.
 
+mod criticality;
 mod paths;
 
+pub use criticality::Criticality;
 pub use paths::{EscapedSlashes, Paths, Rewritten};
 
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};

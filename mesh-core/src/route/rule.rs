@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Action, Overrides, Timeouts};
+use super::{Action, FieldRules, Overrides, Timeouts};
 use crate::limit;
 use crate::matcher::{Fraction, HeaderMatcher, PathMatcher, QueryMatcher};
 use crate::metadata::Metadata;
@@ -25,6 +25,8 @@ pub struct Route {
     pub metadata: Metadata,
     /// What its requests are counted as, for filters that limit rates. Default: nothing.
     pub limits: limit::Rules,
+    /// What servers change about header fields; `None` is nothing, which is the default.
+    pub fields: Option<Arc<FieldRules>>,
     pub(super) id: RouteId,
     pub(super) virtual_host: Arc<str>,
 }
@@ -70,6 +72,7 @@ impl Route {
             overrides: Overrides::default(),
             metadata: Metadata::default(),
             limits: limit::Rules::default(),
+            fields: None,
             id: RouteId::default(),
             virtual_host: Arc::default(),
         }

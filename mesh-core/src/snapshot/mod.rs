@@ -28,6 +28,7 @@ pub use root::{ClusterSlot, Presence, Root, Stamp};
 use rustc_hash::FxHashMap;
 pub use server::{
     Connections, FilterChain, Inspection, Routes, Routing, ServerPlan, ServerRoot, ServerSnapshot,
+    Underscores,
 };
 
 use crate::route::{Action, ClusterChoice, Table};

@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use http::{HeaderMap, StatusCode};
 use mesh_core::filter::{Chain, Context, End, Passage, Step};
 use mesh_core::request::RequestHead;
+use mesh_core::tenant::Tenant;
 
 /// Boxes kept per thread for the next calls.
 const SPARE: usize = 64;
@@ -36,6 +37,14 @@ impl Passing {
             }
             None => Box::new(passage),
         }))
+    }
+
+    /// The same of a call that is made for a request of `tenant`.
+    pub(crate) fn of(mut self, tenant: Option<Tenant>) -> Self {
+        if let (Some(passage), Some(tenant)) = (&mut self.0, tenant) {
+            passage.set_tenant(tenant);
+        }
+        self
     }
 
     /// As [`Passage::poll`]; `None` too when there are no filters.

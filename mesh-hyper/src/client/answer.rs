@@ -57,6 +57,21 @@ pub(super) fn local(local: LocalResponse, head: &RequestHead<'_>) -> Response<Re
     response
 }
 
+/// In place of a filter that wants to see the body, which filters of clients do not.
+#[cold]
+pub(super) fn bodiless() -> LocalResponse {
+    LocalResponse {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        grpc: INTERNAL,
+        headers: HeaderMap::new(),
+        body: Bytes::from_static(b"a filter waits for the body"),
+        why: "filters of clients do not see the body".into(),
+    }
+}
+
+/// gRPC's status code.
+const INTERNAL: u8 = 13;
+
 /// A gRPC error: a response without a body whose status is in the header fields.
 pub(crate) fn grpc_head(code: u8, message: &[u8], headers: HeaderMap) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());

@@ -1,36 +1,36 @@
 //! The fast path: a call that need not wait for anything but its response.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderName, HeaderValue};
+use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response, Uri};
 use http_body::Body;
 use mesh_core::filter::{self, End, HeaderChanges, Step};
+use mesh_core::inherited::Inherited;
 use mesh_core::metadata::Metadata;
 use mesh_core::request::{Protocol, RequestHead};
 use mesh_core::snapshot::{NoPlan, Plan, Root};
+use mesh_core::tenant::Tenant;
 
 use super::target::{Inner, Options};
-use super::{answer, slow};
+use super::{answer, slow, timeout};
 use crate::body::{Guard, Pace, Passing, ResponseBody};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
+use crate::inherit;
 use crate::pool::{Draw, Miss, Pool};
 use crate::report::Report;
 use crate::runtime;
 use crate::transport::connection::Stream;
 use crate::transport::exchange::{self, Broken, Exchange, Started};
-
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// A response, some time later.
 ///
@@ -68,6 +68,8 @@ pub(super) struct Call {
     pub(super) report: Option<Box<Report>>,
     /// Whether the caller has set `grpc-timeout` itself, and to its own deadline.
     pub(super) has_timeout: bool,
+    /// Whose the request is that it is made for.
+    pub(super) tenant: Option<Tenant>,
 }
 
 /// How far a call has come when it has to wait.
@@ -93,9 +95,11 @@ impl ResponseFuture {
             deadline: options.deadline,
             wait_for_ready: options.wait_for_ready,
             report: report(target),
-            has_timeout: parts.headers.contains_key(GRPC_TIMEOUT),
+            has_timeout: parts.headers.contains_key(timeout::GRPC),
+            tenant: None,
             parts,
         };
+        inherit::with(|request| call.inherit(request.map(|request| &**request)));
         let stage = {
             let root = target.root.load();
             match &root.as_deref() {
@@ -149,6 +153,20 @@ impl Call {
         RequestHead::new(&self.parts, authority.as_str())
     }
 
+    /// Takes what the request hands down in whose service the call is made.
+    #[inline]
+    fn inherit(&mut self, request: Option<&Inherited>) {
+        let Some(request) = request else { return };
+        if let Some(until) = request.deadline
+            && self.deadline.is_none_or(|deadline| until < deadline)
+        {
+            self.deadline = Some(until);
+            self.has_timeout = false;
+        }
+        request.hand_down(&mut self.parts.headers);
+        self.tenant.clone_from(&request.tenant);
+    }
+
     /// Takes the plan's limit into account, and tells it to the upstream.
     pub(super) fn planned(&mut self, plan: &Plan, protocol: Protocol) {
         if let Some(report) = &mut self.report {
@@ -160,21 +178,21 @@ impl Call {
                 self.deadline = Some(until);
                 self.has_timeout = false;
             }
-            if protocol == Protocol::Grpc && !self.has_timeout && self.deadline == Some(until) {
-                self.parts.headers.insert(GRPC_TIMEOUT, timeout_value(limit));
+            if !self.has_timeout && self.deadline == Some(until) {
+                timeout::say_usual(limit, protocol, &mut self.parts.headers);
                 self.has_timeout = true;
             }
         }
-        if protocol == Protocol::Grpc && !self.has_timeout && self.deadline.is_some() {
+        if !self.has_timeout {
             self.tell_timeout(protocol);
         }
     }
 
     /// Tells the upstream how much time is left, as far as there is a deadline.
     pub(super) fn tell_timeout(&mut self, protocol: Protocol) {
-        if let (Some(deadline), Protocol::Grpc) = (self.deadline, protocol) {
+        if let Some(deadline) = self.deadline {
             let left = deadline.saturating_duration_since(runtime::now());
-            self.parts.headers.insert(GRPC_TIMEOUT, mesh_core::deadline::format(left));
+            timeout::say(left, protocol, &mut self.parts.headers);
             self.has_timeout = true;
         }
     }
@@ -184,7 +202,7 @@ impl Call {
         if plan.chain.is_empty() {
             return Ok(Stage::Pick(plan, Passing::default(), Draw::Due));
         }
-        let mut passing = Passing::new(plan.chain.clone());
+        let mut passing = Passing::new(plan.chain.clone()).of(self.tenant.take());
         loop {
             match self.filter(target, &plan, &mut passing, None) {
                 None => return Ok(Stage::Pick(plan, passing, Draw::Due)),
@@ -221,6 +239,7 @@ impl Call {
                     metadata: Metadata::default(),
                     rng,
                     answer,
+                    body: None,
                     changes: &mut changes,
                 };
                 passing.poll(&head, &mut context)
@@ -229,7 +248,10 @@ impl Call {
         if !changes.is_empty() {
             changes.apply(&mut self.parts.headers);
         }
-        step
+        match step {
+            Some(Step::Body { .. }) => Some(Step::Respond(answer::bodiless())),
+            step => step,
+        }
     }
 
     /// A stream for the call, if there is one at once.
@@ -414,21 +436,6 @@ pub(super) fn own_authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority>
 
 fn host(headers: &HeaderMap) -> Option<Authority> {
     headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok())
-}
-
-/// The `grpc-timeout` for a whole limit. The same limit comes again and again.
-fn timeout_value(limit: Duration) -> HeaderValue {
-    thread_local! {
-        static LAST: RefCell<Option<(Duration, HeaderValue)>> = const { RefCell::new(None) };
-    }
-    LAST.with_borrow_mut(|last| match last {
-        Some((known, value)) if *known == limit => value.clone(),
-        _ => {
-            let value = mesh_core::deadline::format(limit);
-            *last = Some((limit, value.clone()));
-            value
-        }
-    })
 }
 
 impl fmt::Debug for ResponseFuture {

@@ -11,6 +11,7 @@ mod http;
 mod side;
 mod slow;
 mod target;
+mod timeout;
 
 pub(crate) use answer::grpc_head;
 #[cfg(feature = "testing")]

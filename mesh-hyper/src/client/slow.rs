@@ -111,7 +111,7 @@ async fn planned(
         Stage::Plan => {
             let options = Options { deadline: call.deadline, wait_for_ready: call.wait_for_ready };
             let plan = plan(target, call, options).await?;
-            let passing = Passing::new(plan.chain.clone());
+            let passing = Passing::new(plan.chain.clone()).of(call.tenant.take());
             Ok((plan, Filters::Ahead(passing, None), Draw::Due))
         }
     }
@@ -204,6 +204,10 @@ async fn filter(
             None | Some(Step::Continue) => None,
             Some(Step::WaitUntil(at)) => {
                 runtime::sleep_until(at).await;
+                None
+            }
+            Some(Step::WaitFor(what, latest)) => {
+                runtime::happened(what, latest).await;
                 None
             }
             Some(Step::Ask(side)) => Some(Side::new(target).unary(*side).await),

@@ -21,6 +21,7 @@ use crate::body::Owner;
 use crate::context::Context;
 use crate::error::BoxError;
 use crate::error::Error;
+use crate::inherit;
 use crate::runtime;
 
 /// One thing that a mesh is asked for: its configuration, and the way to send requests by it.
@@ -90,6 +91,16 @@ impl Options {
         self
     }
 
+    /// Ends the call with the request in whose service the caller runs, if that is sooner.
+    ///
+    /// Calls do so by themselves; this is for whoever wants to know their deadline.
+    #[must_use]
+    pub fn in_request(mut self) -> Self {
+        let inherited = inherit::with(|request| request.and_then(|request| request.deadline));
+        self.deadline = [self.deadline, inherited].into_iter().flatten().min();
+        self
+    }
+
     /// Waits for configuration and endpoints instead of failing fast.
     #[must_use]
     pub fn wait_for_ready(mut self, wait: bool) -> Self {
@@ -143,6 +154,9 @@ impl Target {
     ///
     /// The request's own authority decides about routes where its URI or `host` field has one;
     /// otherwise the target's does.
+    ///
+    /// A call made in the service of a request inherits its deadline, how much it matters, its name
+    /// and its trace ([`Inherited`](crate::Inherited)).
     pub fn call<B>(&self, request: Request<B>, options: Options) -> ResponseFuture
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,

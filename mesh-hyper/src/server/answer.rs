@@ -9,6 +9,7 @@ use mesh_core::snapshot::NoPlan;
 
 use super::head::Malformed;
 use crate::client::grpc_head;
+use crate::error::Error;
 
 /// gRPC status codes that are answered here.
 pub(super) const DEADLINE_EXCEEDED: u8 = 4;
@@ -43,8 +44,19 @@ pub(super) fn malformed(why: Malformed, protocol: Protocol) -> Response<Bytes> {
         Malformed::Target => {
             plain(protocol, StatusCode::BAD_REQUEST, INTERNAL, "the target is malformed")
         }
+        Malformed::TooManyFields => {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            plain(protocol, status, INTERNAL, "there are too many header fields")
+        }
+        Malformed::Underscore => {
+            let text = "the name of a header field has an underscore";
+            plain(protocol, StatusCode::BAD_REQUEST, INTERNAL, text)
+        }
         Malformed::GrpcPath => {
             plain(protocol, StatusCode::NOT_FOUND, UNIMPLEMENTED, "the path names no gRPC method")
+        }
+        Malformed::GrpcTimeout => {
+            plain(protocol, StatusCode::BAD_REQUEST, INTERNAL, "grpc-timeout is malformed")
         }
     }
 }
@@ -58,11 +70,6 @@ pub(super) fn not_grpc() -> Response<Bytes> {
 /// To a request whose path cannot be brought into the form that is asked for.
 pub(super) fn malformed_path(protocol: Protocol) -> Response<Bytes> {
     plain(protocol, StatusCode::BAD_REQUEST, INTERNAL, "the path is malformed")
-}
-
-/// To a gRPC call whose `grpc-timeout` is none.
-pub(super) fn malformed_timeout() -> Response<Bytes> {
-    plain(Protocol::Grpc, StatusCode::BAD_REQUEST, INTERNAL, "grpc-timeout is malformed")
 }
 
 /// To a request whose deadline has passed.
@@ -107,6 +114,18 @@ pub(super) fn without_plan(why: NoPlan, protocol: Protocol) -> Response<Bytes> {
             let text = "the route does not serve requests";
             plain(protocol, StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, text)
         }
+    }
+}
+
+/// To a request whose body broke off while a filter waited for it.
+#[cold]
+pub(super) fn broken_off(why: &Error) -> LocalResponse {
+    LocalResponse {
+        status: StatusCode::BAD_REQUEST,
+        grpc: INTERNAL,
+        headers: http::HeaderMap::new(),
+        body: Bytes::from_static(b"the request body broke off"),
+        why: why.to_string().into(),
     }
 }
 

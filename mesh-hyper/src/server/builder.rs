@@ -166,7 +166,8 @@ impl Server {
         self
     }
 
-    /// How long it serves on when it is told to stop, for others to hear of it. Default 5 s.
+    /// How long it serves on when it is told to stop, for others to hear of it. HTTP/1.1 connections
+    /// whose listener was replaced have the same for what is under way. Default 5 s.
     pub fn drain_delay(mut self, delay: Duration) -> Self {
         self.settings.drain_delay = delay;
         self
@@ -178,8 +179,8 @@ impl Server {
         self
     }
 
-    /// How long the requests of a connection may go on whose listener was replaced. Default 10 min
-    /// (gRFC A36).
+    /// How long the requests of a connection may go on whose listener was replaced, and streams that
+    /// were upgraded. Default 10 min (gRFC A36).
     pub fn drain_grace(mut self, grace: Duration) -> Self {
         self.settings.drain_grace = grace;
         self

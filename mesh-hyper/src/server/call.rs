@@ -8,9 +8,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body;
 use mesh_core::filter::Passage;
+use mesh_core::inherited;
 use mesh_core::request::Protocol;
 use mesh_core::snapshot::{NoPlan, Routes, Routing, ServerPlan};
 use pin_project_lite::pin_project;
@@ -19,7 +20,7 @@ use tower_service::Service;
 use super::answer;
 use super::body::ServerBody;
 use super::connection::Connected;
-use super::filters::{self, Filtered, Progress};
+use super::filters::{self, Awaited, Filtered, Progress};
 use super::head::{self, Malformed};
 use super::outgoing::{Outgoing, Tail};
 use super::path;
@@ -75,7 +76,7 @@ impl<S: Service<Request<ServerBody>>> Call<S, S::Future> {
         service: S,
         mut request: Request<ServerBody>,
     ) -> Self {
-        let canonical = head::canonicalise(&mut request, &connected.forwarding);
+        let canonical = head::canonicalise(&mut request, &connected.heads);
         let protocol = head::view(&request, connected.scheme).protocol;
         let mut tail = Tail::new(connected.clone(), protocol);
         let begin = match (canonical, routing) {
@@ -103,17 +104,11 @@ fn begin(tail: &mut Tail, routes: &Arc<Routes>, mut request: Request<ServerBody>
     if let Some(answer) = path::rewrite(&mut request, routes.paths, protocol) {
         return Begin::Decided(answer);
     }
-    let mut limit = routes.max_stream_duration;
-    if protocol == Protocol::Grpc
-        && let Some(value) = request.headers().get(GRPC_TIMEOUT)
-    {
-        match mesh_core::deadline::parse(value.as_bytes()) {
-            Some(timeout) => {
-                limit = Some(limit.map_or(timeout, |limit: Duration| limit.min(timeout)))
-            }
-            None => return Begin::Decided(answer::malformed_timeout()),
-        }
-    }
+    let patience = match patience(request.headers(), protocol) {
+        Ok(patience) => patience,
+        Err(why) => return Begin::Decided(answer::malformed(why, protocol)),
+    };
+    let limit = [routes.max_stream_duration, patience].into_iter().flatten().min();
     tail.set_deadline(limit.map(runtime::after));
     let plan = {
         let view = head::view(&request, connected.scheme);
@@ -126,9 +121,11 @@ fn begin(tail: &mut Tail, routes: &Arc<Routes>, mut request: Request<ServerBody>
         Ok(plan) => plan,
         Err(why) => return Begin::Decided(answer::without_plan(why, protocol)),
     };
+    tail.set_fields(route.fields.clone());
     if !chain.is_empty() {
         let mut passage = Passage::new(chain);
-        match filters::advance(&connected, &mut request, (&route, &mut passage), None) {
+        let nothing = Awaited::default();
+        match filters::advance(&connected, &mut request, (&route, &mut passage), nothing) {
             Progress::Passed => tail.set_passage(passage),
             Progress::Answered(local) => {
                 tail.set_passage(passage);
@@ -144,8 +141,19 @@ fn begin(tail: &mut Tail, routes: &Arc<Routes>, mut request: Request<ServerBody>
     if let Some(answer) = answer {
         return Begin::Decided(answer::without_plan(answer, protocol));
     }
-    connected.describe(&mut request);
+    tail.hand_over(&mut request);
     Begin::Ready(request)
+}
+
+/// How long the caller says that it waits.
+fn patience(headers: &HeaderMap, protocol: Protocol) -> Result<Option<Duration>, Malformed> {
+    match (protocol, headers.get(GRPC_TIMEOUT)) {
+        (Protocol::Grpc, Some(value)) => {
+            mesh_core::deadline::parse(value.as_bytes()).map(Some).ok_or(Malformed::GrpcTimeout)
+        }
+        (Protocol::Grpc, None) => Ok(None),
+        (Protocol::Http | _, _) => Ok(inherited::expected(headers)),
+    }
 }
 
 impl<S, B> Future for Call<S, S::Future>
@@ -178,7 +186,7 @@ where
                                     Poll::Ready(Err(answer::without_plan(answer, tail.protocol)))
                                 }
                                 (Ok(mut request), None) => {
-                                    tail.connected.describe(&mut request);
+                                    tail.hand_over(&mut request);
                                     let request = Some(request);
                                     this.state.set(State::Ready { service, request });
                                     continue;
@@ -194,7 +202,10 @@ where
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(Ok(())) => {
                         let Some(request) = request.take() else { return Poll::Pending };
-                        let future = service.call(request);
+                        let future = match this.tail.as_ref() {
+                            Some(tail) => tail.within(|| service.call(request)),
+                            None => return Poll::Pending,
+                        };
                         this.state.set(State::Busy { future });
                         continue;
                     }
@@ -202,7 +213,7 @@ where
                         Poll::Ready(Err(failed(&error.into(), this.tail.as_ref())))
                     }
                 },
-                StateProjection::Busy { future } => match future.poll(cx) {
+                StateProjection::Busy { future } => match within(this.tail.as_ref(), future, cx) {
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
                     Poll::Ready(Err(error)) => {
@@ -226,6 +237,18 @@ where
                 Err(response) => tail.answer(response),
             }));
         }
+    }
+}
+
+/// Polls the service within the request that it answers.
+fn within<F: Future>(
+    tail: Option<&Tail>,
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    match tail {
+        Some(tail) => tail.within(|| future.poll(cx)),
+        None => Poll::Pending,
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use http::Request;
-use mesh_core::filter::{self, HeaderChanges, LocalResponse, Passage, Step};
+use mesh_core::filter::{self, Beginning, HeaderChanges, LocalResponse, Passage, Step};
 use mesh_core::metadata::Metadata;
 use mesh_core::route::Route;
 use mesh_core::side::{Failure, Reply, SideCalls};
 use mesh_core::snapshot::Routes;
 
+use super::answer;
 use super::body::ServerBody;
 use super::connection::Connected;
 use super::head;
@@ -25,19 +26,27 @@ pub(super) enum Progress {
     Waits(Step),
 }
 
+/// What a filter has waited for.
+#[derive(Default)]
+pub(super) struct Awaited {
+    answer: Option<Result<Reply, Failure>>,
+    body: Option<Beginning>,
+}
+
 /// Goes on as far as the filters let it without waiting.
 pub(super) fn advance(
     connected: &Connected,
     request: &mut Request<ServerBody>,
     (route, passage): (&Route, &mut Passage),
-    mut answer: Option<Result<Reply, Failure>>,
+    mut awaited: Awaited,
 ) -> Progress {
     loop {
         let mut changes = HeaderChanges::default();
         let step = {
             let view = head::view(request, connected.scheme);
             let now = runtime::now();
-            let (peer, answer) = (Some(&*connected.peer.0), answer.take());
+            let peer = Some(&*connected.peer.0);
+            let Awaited { answer, body } = std::mem::take(&mut awaited);
             runtime::with_rng(|rng| {
                 let mut context = filter::Context {
                     now,
@@ -49,6 +58,7 @@ pub(super) fn advance(
                     metadata: Metadata::default(),
                     rng,
                     answer,
+                    body,
                     changes: &mut changes,
                 };
                 passage.poll(&view, &mut context)
@@ -77,18 +87,21 @@ pub(super) async fn wait(
     mut step: Step,
 ) -> Filtered {
     loop {
-        let answer = match step {
-            Step::WaitUntil(at) => {
-                runtime::sleep_until(at).await;
-                None
-            }
+        let mut awaited = Awaited::default();
+        match step {
+            Step::WaitUntil(at) => runtime::sleep_until(at).await,
+            Step::WaitFor(what, latest) => runtime::happened(what, latest).await,
             Step::Ask(call) => {
                 let side = Side { context: &connected.context, routes: &routes };
-                Some(side.unary(*call).await)
+                awaited.answer = Some(side.unary(*call).await);
             }
-            Step::Continue | Step::Respond(_) | _ => None,
-        };
-        match advance(&connected, &mut request, (&route, &mut passage), answer) {
+            Step::Body { up_to } => match request.body_mut().begin(up_to).await {
+                Ok(body) => awaited.body = Some(body),
+                Err(why) => return (passage, Err(answer::broken_off(&why))),
+            },
+            Step::Continue | Step::Respond(_) | _ => {}
+        }
+        match advance(&connected, &mut request, (&route, &mut passage), awaited) {
             Progress::Passed => return (passage, Ok(request)),
             Progress::Answered(local) => return (passage, Err(local)),
             Progress::Waits(next) => step = next,

@@ -5,6 +5,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use mesh_core::identity;
 use mesh_core::request::RequestHead;
+use mesh_core::snapshot::{Connections, Underscores};
 
 /// Says who the client of a proxy is; only proxies that are trusted may say it.
 const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
@@ -18,11 +19,57 @@ pub(super) enum Malformed {
     Target,
     /// A gRPC path that is not `/package.Service/Method`.
     GrpcPath,
+    /// A `grpc-timeout` that is none.
+    GrpcTimeout,
+    /// More header fields than there may be.
+    TooManyFields,
+    /// A header field whose name has an underscore, where there may be none.
+    Underscore,
+}
+
+/// What the heads of the requests of a connection may say.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HeadRules {
+    forwarding: Forwarding,
+    max_fields: Option<usize>,
+    underscores: Underscores,
+}
+
+impl HeadRules {
+    pub(super) fn new(forwarding: identity::Forwarding, connections: &Connections) -> Self {
+        let max = connections.max_header_fields;
+        let max_fields = max.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+        let underscores = connections.underscores;
+        Self { forwarding: Forwarding::new(forwarding), max_fields, underscores }
+    }
+
+    fn apply(&self, headers: &mut HeaderMap) -> Result<(), Malformed> {
+        if self.max_fields.is_some_and(|max| headers.len() > max) {
+            return Err(Malformed::TooManyFields);
+        }
+        let has_underscore = |name: &&HeaderName| name.as_str().contains('_');
+        match self.underscores {
+            Underscores::Allow => {}
+            Underscores::Refuse => {
+                if headers.keys().any(|name| has_underscore(&name)) {
+                    return Err(Malformed::Underscore);
+                }
+            }
+            Underscores::Drop => {
+                let names: Vec<_> = headers.keys().filter(has_underscore).cloned().collect();
+                for name in names {
+                    headers.remove(name);
+                }
+            }
+        }
+        self.forwarding.apply(headers);
+        Ok(())
+    }
 }
 
 /// What is done with what requests of a connection say of others' certificates.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Forwarding {
+enum Forwarding {
     #[default]
     Remove,
     Keep,
@@ -32,7 +79,7 @@ pub(super) enum Forwarding {
 
 impl Forwarding {
     /// As decided. What cannot be in a header field is not said.
-    pub(super) fn new(decided: identity::Forwarding) -> Self {
+    fn new(decided: identity::Forwarding) -> Self {
         let value = |text: String| HeaderValue::try_from(text).ok();
         match decided {
             identity::Forwarding::Remove => Self::Remove,
@@ -61,12 +108,12 @@ impl Forwarding {
 }
 
 /// Makes a request say one thing only about whom it is for (gRFC A41), and of others only what
-/// `forwarding` lets it.
+/// `rules` let it.
 pub(super) fn canonicalise<B>(
     request: &mut Request<B>,
-    forwarding: &Forwarding,
+    rules: &HeadRules,
 ) -> Result<(), Malformed> {
-    forwarding.apply(request.headers_mut());
+    rules.apply(request.headers_mut())?;
     let path = request.uri().path();
     let is_target = path.starts_with('/') || path == "*" && *request.method() == Method::OPTIONS;
     if !is_target || *request.method() == Method::CONNECT {

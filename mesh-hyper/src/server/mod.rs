@@ -10,6 +10,8 @@
 //! One port carries both, and gRPC beside HTTP.
 
 mod accept;
+#[cfg(feature = "testing")]
+pub(crate) mod alone;
 mod answer;
 mod body;
 mod builder;
@@ -29,6 +31,7 @@ mod side;
 pub mod signal;
 mod socket;
 mod state;
+mod tenant;
 #[cfg(test)]
 mod tests;
 
@@ -38,3 +41,4 @@ pub use self::peer::{Accepted, Peer};
 pub(crate) use self::socket::Socket;
 pub use self::state::ServingState;
 pub(crate) use self::state::Source;
+pub use self::tenant::Tenant;

@@ -6,16 +6,21 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use mesh_core::filter::{End, Passage};
+use mesh_core::inherited::Inherited;
 use mesh_core::request::Protocol;
+use mesh_core::route::FieldRules;
 use pin_project_lite::pin_project;
 
 use super::answer;
+use super::body::ServerBody;
 use super::connection::Connected;
+use super::tenant::Tenant;
 use crate::body::Pace;
 use crate::error::{BoxError, Error, Kind};
+use crate::inherit;
 use crate::transport::timer::Timer;
 
 /// What a request holds from its first look at configuration until its response has ended.
@@ -24,11 +29,22 @@ pub(super) struct Tail {
     pub(super) protocol: Protocol,
     timer: Timer,
     passage: Option<Passage>,
+    /// What calls get from the request that the service makes for it; `None` until it is handed over.
+    inherited: Option<Arc<Inherited>>,
+    /// What the route changes about header fields.
+    fields: Option<Arc<FieldRules>>,
 }
 
 impl Tail {
     pub(super) fn new(connected: Arc<Connected>, protocol: Protocol) -> Self {
-        Self { connected, protocol, timer: Timer::default(), passage: None }
+        Self {
+            connected,
+            protocol,
+            timer: Timer::default(),
+            passage: None,
+            inherited: None,
+            fields: None,
+        }
     }
 
     /// Ends the request at `deadline`, if there is one.
@@ -36,8 +52,36 @@ impl Tail {
         self.timer = Timer::new(deadline);
     }
 
+    /// Runs `run`, which is the service's, within the request.
+    #[inline]
+    pub(super) fn within<R>(&self, run: impl FnOnce() -> R) -> R {
+        inherit::within(self.inherited.as_ref(), run)
+    }
+
+    /// Whose the request is, once its filters have said so.
+    fn tenant(&self) -> Option<Tenant> {
+        self.passage.as_ref()?.metadata().tenant().cloned().map(Tenant)
+    }
+
     pub(super) fn set_passage(&mut self, passage: Passage) {
         self.passage = Some(passage);
+    }
+
+    pub(super) fn set_fields(&mut self, fields: Option<Arc<FieldRules>>) {
+        self.fields = fields;
+    }
+
+    /// Makes a request that has passed everything ready for the application.
+    pub(super) fn hand_over(&mut self, request: &mut Request<ServerBody>) {
+        if let Some(fields) = &self.fields {
+            fields.request.iter().for_each(|changes| changes.apply(request.headers_mut()));
+        }
+        let tenant = self.tenant();
+        let (caller, deadline) = (self.connected.caller, self.timer.deadline());
+        let mut inherited = Inherited::of(request.headers(), caller, deadline);
+        inherited.tenant = tenant.as_ref().map(|Tenant(tenant)| tenant.clone());
+        self.inherited = Some(Arc::new(inherited));
+        self.connected.describe(request, tenant);
     }
 
     /// Whether the deadline has passed; otherwise the task of `cx` is woken when it does.
@@ -71,6 +115,9 @@ impl Tail {
             tail: None,
             pace: None,
         });
+        if let Some(fields) = &self.fields {
+            fields.response.iter().for_each(|changes| changes.apply(response.headers_mut()));
+        }
         self.respond(&mut response);
         let throughput = self.passage.as_mut().and_then(Passage::throughput);
         response.body_mut().pace = Pace::new(throughput);
@@ -137,9 +184,13 @@ where
             }
             ContentProjection::Done => return Poll::Ready(None),
         };
-        let polled = match this.pace {
+        let poll = |cx: &mut Context<'_>| match this.pace {
             None => body.poll_frame(cx),
             Some(pace) => pace.poll(cx, |cx| body.poll_frame(cx)),
+        };
+        let polled = match this.tail.as_ref() {
+            Some(tail) => tail.within(|| poll(cx)),
+            None => poll(cx),
         };
         let (end, frame) = match polled {
             Poll::Pending => {

@@ -53,4 +53,7 @@ pub(crate) trait Judge: Send + Sync {
     /// # Errors
     /// Why it would not be.
     fn judge(&self, tls: &Arc<ServerTls>) -> Result<(), String>;
+
+    /// All certificates that the client has shown (DER), its own first.
+    fn chain(&self) -> Vec<&[u8]>;
 }

@@ -16,6 +16,8 @@ pub(super) struct Settings {
     pub(super) max_age: Option<Duration>,
     pub(super) streams: u32,
     pub(super) header_bytes: u32,
+    /// Header fields of an HTTP/1.1 request, beyond which it is not read.
+    pub(super) header_fields: usize,
     pub(super) keepalive: Option<Keepalive>,
     pub(super) drain_delay: Duration,
     pub(super) drain_timeout: Duration,
@@ -43,6 +45,7 @@ impl Default for Settings {
             streams: 256,
             // hyper's default.
             header_bytes: 16 * 1024,
+            header_fields: HEADER_FIELDS,
             // Notices clients that are gone without a word; gRPC waits for two hours.
             keepalive: Some(Keepalive {
                 interval: Duration::from_secs(300),
@@ -75,6 +78,10 @@ impl Settings {
         bounds.streams = chain.max_concurrent_streams.map_or(self.streams, |n| n.min(self.streams));
         bounds.header_bytes =
             chain.max_header_bytes.map_or(self.header_bytes, |n| n.min(self.header_bytes));
+        if let Some(max) = chain.max_header_fields {
+            let max = usize::try_from(max).unwrap_or(usize::MAX);
+            bounds.header_fields = max.min(self.header_fields);
+        }
         bounds.keepalive = chain.keepalive.or(self.keepalive);
         bounds
     }
@@ -101,5 +108,5 @@ pub(super) const PENDING_RESETS: usize = 20;
 /// The largest head of an HTTP/1 request besides its header fields, and what is read at once.
 pub(super) const HTTP1_BUFFER: usize = 64 * 1024;
 
-/// Header fields of a request.
-pub(super) const HEADER_FIELDS: usize = 100;
+/// Header fields of a request of HTTP/1.1 (hyper's and Envoy's default).
+const HEADER_FIELDS: usize = 100;

@@ -89,6 +89,15 @@ impl Backend {
         self
     }
 
+    /// Says `words` on each connection to come, whatever it is asked, and ends it then: what speaks
+    /// no HTTP, or breaks off in the middle of it. Before each piece a millisecond goes by, so that the
+    /// request is there before the first, and each is read by itself.
+    pub fn say(&self, words: impl IntoIterator<Item = impl Into<Bytes>>) -> &Self {
+        let words = words.into_iter().map(Into::into).collect();
+        self.0.tell(|script| script.words = Some(words));
+        self
+    }
+
     /// Refuses new connections; those that are open stay.
     pub fn refuse_connections(&self) -> &Self {
         self.0.tell(|script| script.is_refusing = true);

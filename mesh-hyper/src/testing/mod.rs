@@ -39,11 +39,13 @@
 //!
 //! - [`Mesh`] is where a test starts; it is a mesh to everything that takes one.
 //! - [`Backend`] scripts what answers: failures, delays, functions, whole services.
+//! - [`Mesh::accept`] serves a connection in memory by a listener of the configuration.
 //! - [`Requests`] sends, [`Seen`] says what became of it.
 //! - [`RateLimiter`] is a rate limit service for a backend to serve, which writes down what it is asked.
 //! - [`ControlPlane`] feeds a mesh by ADS instead of a text, with faults and outages.
 //! - [`seeded`] makes the choices for calls of the program's own code exact.
 
+mod accept;
 mod backend;
 mod feed;
 mod mesh;

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use tokio::sync::mpsc;
 
@@ -47,6 +48,8 @@ pub(super) struct Script {
     pub(super) delay: Option<Duration>,
     pub(super) service: Option<Service>,
     pub(super) is_refusing: bool,
+    /// What is said on each connection instead of answers.
+    pub(super) words: Option<Arc<[Bytes]>>,
 }
 
 /// Requests that fail.
@@ -86,6 +89,10 @@ impl Stand {
 
     pub(super) fn is_refusing(&self) -> bool {
         self.state().script.is_refusing
+    }
+
+    pub(super) fn words(&self) -> Option<Arc<[Bytes]>> {
+        self.state().script.words.clone()
     }
 
     pub(super) fn requests(&self) -> u64 {

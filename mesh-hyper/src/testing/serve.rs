@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
@@ -12,7 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use mesh_core::request::is_grpc;
-use tokio::io::{AsyncBufReadExt, BufReader, DuplexStream};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::mpsc;
 
 use super::BACKEND;
@@ -38,6 +40,11 @@ impl Site {
     /// Counts a connection that hears of its end by `end`.
     pub(super) fn connected(&self, end: &mpsc::UnboundedSender<End>) {
         self.stands.iter().for_each(|stand| stand.connected(end.clone()));
+    }
+
+    /// What is said instead of answers.
+    fn words(&self) -> Option<Arc<[Bytes]>> {
+        self.stands.iter().find_map(|stand| stand.words())
     }
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
@@ -71,6 +78,9 @@ impl Site {
 
 /// Serves a connection until it ends or is told to.
 pub(super) async fn serve(far: DuplexStream, site: Site, ends: mpsc::UnboundedReceiver<End>) {
+    if let Some(words) = site.words() {
+        return speak(far, &words, ends).await;
+    }
     let mut io = BufReader::new(far);
     let Ok(ahead) = io.fill_buf().await else { return };
     // The preface of HTTP/2, of which no other request can have the start.
@@ -87,6 +97,30 @@ pub(super) async fn serve(far: DuplexStream, site: Site, ends: mpsc::UnboundedRe
         builder.auto_date_header(false).header_read_timeout(None);
         let connection = pin!(builder.serve_connection(io, service));
         drive(connection, ends, http1::Connection::graceful_shutdown).await;
+    }
+}
+
+/// Before each piece of what is said.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Says `words`, and hears nothing, until the other side has ended the connection, too.
+async fn speak(far: DuplexStream, words: &[Bytes], mut ends: mpsc::UnboundedReceiver<End>) {
+    let (mut heard, mut said) = tokio::io::split(far);
+    let say = async {
+        for piece in words {
+            // The test's clock goes on when nothing else does: what was said has been read, and what
+            // was to be asked for is.
+            tokio::time::sleep(PAUSE).await;
+            said.write_all(piece).await?;
+        }
+        said.shutdown().await
+    };
+    let mut nothing = tokio::io::sink();
+    let both = async { tokio::join!(say, tokio::io::copy(&mut heard, &mut nothing)) };
+    tokio::select! {
+        // Whatever it ends with shows on the other side.
+        _ = both => {}
+        _ = ends.recv() => {}
     }
 }
 

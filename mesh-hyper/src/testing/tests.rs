@@ -209,6 +209,68 @@ async fn what_is_not_in_the_configuration_is_not_reached() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_in_memory_is_served_by_its_listener() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[derive(Clone)]
+    struct Home;
+
+    impl tower_service::Service<Request<crate::ServerBody>> for Home {
+        type Response = http::Response<crate::Body>;
+        type Error = crate::BoxError;
+        type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+        fn poll_ready(
+            &mut self,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Self::Error>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<crate::ServerBody>) -> Self::Future {
+            std::future::ready(Ok(http::Response::new(crate::full("home"))))
+        }
+    }
+
+    let mesh = Mesh::from_yaml(
+        "{ version: mesh/v1, server: { 127.0.0.1:80: { tls: disable, deny: [{ paths: /admin }], allow: [{}] } } }",
+    )
+    .unwrap();
+    let answer = async |port, path: &str| {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let served = mesh.accept(([127, 0, 0, 1], port).into(), server, Home);
+        let asked = async {
+            let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+            client.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.map(|_| answer).unwrap_or_default()
+        };
+        let (served, answer) = tokio::join!(served, asked);
+        served.unwrap();
+        answer.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(answer(80, "/").await, "HTTP/1.1 200 OK");
+    assert_eq!(answer(80, "/admin").await, "HTTP/1.1 403 Forbidden");
+    assert_eq!(answer(81, "/").await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_says_what_it_is_told_and_breaks_off() {
+    let content = async |length: usize| {
+        let mesh = Mesh::from_yaml(
+            "{ version: mesh/v1, services: { shop: { versions: { v1: 127.0.0.1:80 } } } }",
+        )
+        .unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\na");
+        mesh.backend("shop/v1").say([head, "bc".to_owned()]);
+        let response = mesh.client().get("http://shop/").await.unwrap();
+        response.text().await.map_err(|error| error.kind())
+    };
+    assert_eq!(content(3).await.unwrap(), "abc");
+    assert_eq!(content(4).await.unwrap_err(), Kind::Transport);
+}
+
+#[tokio::test(start_paused = true)]
 async fn code_under_test_takes_the_mesh_as_any_other() {
     async fn page(mesh: &crate::Mesh) -> String {
         let page = Client::new(mesh).get("http://reviews/1").await.unwrap();

@@ -170,4 +170,7 @@ impl Judge for Shown {
             (_, chain) => clients.check(chain, self.since).map_err(|refusal| refusal.to_string()),
         }
     }
+    fn chain(&self) -> Vec<&[u8]> {
+        self.chain.iter().map(AsRef::as_ref).collect()
+    }
 }

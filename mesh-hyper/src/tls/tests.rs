@@ -50,6 +50,8 @@ async fn a_client_is_judged_anew_by_what_it_has_shown() {
     let secured = secured(&ca, &greetings, &tls(None)).await;
     assert_eq!(&*secured.own, ["spiffe://td/server".into()]);
     assert_eq!(secured.digest.len(), 32);
+    let shown = secured.session.certificate.as_ref().unwrap();
+    assert_eq!(secured.judge.chain().first(), Some(&&*shown.der));
     let judge = |tls: &Arc<ServerTls>| secured.judge.judge(tls);
     assert_eq!(judge(&tls(Some("spiffe://td/client"))), Ok(()));
     let why = r#"none of its names is accepted: "spiffe://td/client""#;
@@ -63,6 +65,31 @@ async fn a_client_is_judged_anew_by_what_it_has_shown() {
     assert_eq!(judge(&Arc::new(unknown)), Err(why.to_owned()));
     feed.withdraw("gone");
     assert!(judge(&tls(None)).is_err());
+}
+
+#[tokio::test]
+async fn a_provider_that_takes_the_place_of_another_counts_at_once() {
+    let ca = DevCa::new("td").unwrap();
+    let identities = Arc::new(Identities::default());
+    let feed = |ca: &DevCa, path: &str| Feed::of(ca.material(&ca.workload(path)).unwrap());
+    identities.insert("default", Arc::new(feed(&ca, "/server")));
+    let greetings = Greetings::new(identities.clone());
+    let tls = tls(None);
+    let before = secured(&ca, &greetings, &tls).await;
+    identities.insert("default", Arc::new(feed(&ca, "/other")));
+    // The configuration that was made for the one before presents the new one's certificate.
+    let after = secured(&ca, &greetings, &tls).await;
+    assert_eq!(
+        (&*before.own, &*after.own),
+        (&["spiffe://td/server".into()][..], &["spiffe://td/other".into()][..])
+    );
+    assert_eq!(greetings.len(), 1);
+    let stranger = DevCa::new("td").unwrap();
+    identities.insert("default", Arc::new(feed(&stranger, "/server")));
+    for open in [before, after] {
+        let why = open.forbidden.unwrap().await;
+        assert!(why.starts_with("the peer is not accepted any more: "), "{why}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! From the entries of a response to named bytes.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ const WRAPPER: &str = "type.googleapis.com/envoy.service.discovery.v3.Resource";
 pub(super) const MAX_URL: usize = 256;
 
 /// A resource as it came, not decoded beyond its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Raw {
     /// Its name.
@@ -28,6 +29,18 @@ pub struct Raw {
     pub body: Bytes,
     /// How long it may be used without being confirmed. The session watches it.
     pub ttl: Option<Duration>,
+}
+
+impl fmt::Debug for Raw {
+    /// Without the message, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, version, ttl, .. } = self;
+        f.debug_struct("Raw")
+            .field("name", name)
+            .field("version", version)
+            .field("ttl", ttl)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An entry of a response that is no resource of its type.

@@ -29,6 +29,10 @@ pub(super) fn decision(event: &AuditEvent<'_>, redaction: &Redaction, time: Syst
         .plain("authorized", event.decision.is_allowed())
         .text("rule", &event.decision.to_string(), MEDIUM)
         .plain("shadow", event.effect == Effect::Shadow);
+    let members = match event.facts.tenant() {
+        Some(tenant) => members.text("tenant", tenant.as_str(), SHORT),
+        None => members,
+    };
     let members = address(members, "peer", peer.and_then(|peer| peer.remote));
     let members = address(members, "server", peer.and_then(|peer| peer.local));
     match head {

@@ -16,6 +16,7 @@ use super::local::Local;
 use super::names::{Names, Wanted};
 use super::peers::{Peers, wall};
 use super::resolve::{self, Resolution, Resolved};
+use super::secrets::Secrets;
 use super::wait::wait_for;
 use crate::ads::{self, Verdict};
 use crate::bootstrap::{Bootstrap, own_server_listener};
@@ -51,6 +52,7 @@ struct Driver {
     peers: Peers,
     graph: Graph,
     names: Names,
+    secrets: Secrets,
     resolutions: HashMap<ResourceName, Resolution>,
     next_resolution: u64,
     answers: mpsc::Sender<Resolved>,
@@ -91,6 +93,7 @@ pub(super) async fn run(
         origin,
         graph: Graph::new(registry),
         names,
+        secrets: Secrets::new(&providers),
         resolutions: HashMap::new(),
         next_resolution: 0,
         answers,
@@ -334,6 +337,9 @@ impl Driver {
                 rejects.push(format!("{resource}: {reject}"));
             }
             for (kind, name) in delta.removed {
+                if kind == ResourceType::Secret {
+                    self.secrets.forget(&name);
+                }
                 if let Origin::Local(local) = &mut self.origin {
                     local.forget(kind, &name);
                 }
@@ -342,6 +348,9 @@ impl Driver {
                 {
                     peer.session.unsubscribe(kind, &name);
                 }
+            }
+            for (name, news) in delta.secrets {
+                self.secrets.handle(&name, news);
             }
             for (kind, name) in delta.added {
                 open.extend(self.want(kind, name));

@@ -2,7 +2,7 @@
 //!
 //! A set of files is taken as a whole or not at all. Of a new set, what is wanted and differs is
 //! applied from the listeners down, so that a target that switches finds everything in place. What
-//! the new set lacks fails: a listener at once, clusters and endpoints when no target is on its way
+//! the new set lacks fails: a listener at once, clusters, endpoints and secrets when no target is on its way
 //! to a configuration without them.
 
 use std::collections::{HashMap, HashSet};
@@ -169,7 +169,10 @@ fn now() -> Instant {
 
 /// Whether a resource of this type is used by others only, so that it may go after them.
 fn is_leaf(kind: ResourceType) -> bool {
-    matches!(kind, ResourceType::Cluster | ResourceType::ClusterLoadAssignment)
+    match kind {
+        ResourceType::Cluster | ResourceType::ClusterLoadAssignment | ResourceType::Secret => true,
+        ResourceType::Listener | ResourceType::RouteConfiguration => false,
+    }
 }
 
 /// The resources of known types by their names, which were found valid.

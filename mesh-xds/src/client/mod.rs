@@ -22,6 +22,7 @@ mod names;
 mod peers;
 mod plain;
 mod resolve;
+mod secrets;
 mod secure;
 #[cfg(test)]
 #[cfg(feature = "testing")]

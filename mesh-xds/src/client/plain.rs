@@ -31,7 +31,9 @@ pub(super) fn resource(kind: ResourceType, name: &ResourceName) -> Option<Bytes>
             None => Some(listener(name.as_str()).encode_to_vec().into()),
         },
         ResourceType::Cluster => Some(cluster(name.as_str())?.encode_to_vec().into()),
-        ResourceType::RouteConfiguration | ResourceType::ClusterLoadAssignment => None,
+        ResourceType::RouteConfiguration
+        | ResourceType::ClusterLoadAssignment
+        | ResourceType::Secret => None,
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::bootstrap::{ChannelCredentials, Files, Server};
 use crate::edges::Io;
-use crate::identity::{ExpiryWatch, FileWatcher, Identities, Watched};
+use crate::identity::{ExpiryWatch, Identities, Watched};
 use crate::providers::Providers;
 use crate::tls::{ClientSettings, Credentials, PeerCheck, Side, TlsError, client_config, why_io};
 
@@ -85,6 +85,6 @@ fn watch(server: &Server, files: &Files, providers: &Providers) -> Arc<Credentia
         crypto: crypto.clone(),
         recorder: providers.recorder.clone(),
     };
-    let source: Arc<dyn Source> = Arc::new(FileWatcher::start(watched, &providers.handle));
+    let source: Arc<dyn Source> = Arc::new(watched.start(&providers.handle));
     Arc::new(Credentials::new(name, source, crypto))
 }

@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
@@ -20,10 +21,17 @@ pub struct ResourceSet {
 }
 
 /// An encoded resource and its version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Resource {
     version: Arc<str>,
     value: Bytes,
+}
+
+impl fmt::Debug for Resource {
+    /// Without the message, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resource").field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 impl Resource {
@@ -169,6 +177,14 @@ mod tests {
         assert_eq!(one.resources("t")["a"].version(), three.resources("t")["a"].version());
         assert_ne!(one.resources("t")["b"].version(), three.resources("t")["b"].version());
         assert_eq!(&*one.version("other"), "0");
+    }
+
+    #[test]
+    fn a_set_is_printed_without_what_is_in_it() {
+        let mut set = ResourceSet::new();
+        set.insert("t", "a", Bytes::from_static(b"key"));
+        let printed = format!("{set:?}");
+        assert!(printed.contains("\"a\"") && !printed.contains("key"), "{printed}");
     }
 
     #[test]

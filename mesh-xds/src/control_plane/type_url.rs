@@ -9,16 +9,20 @@ pub const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listene
 /// Routes (RDS).
 pub const ROUTES: &str = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 
-/// Make before break: clusters, their endpoints, then what sends traffic to them.
+/// Secrets (SDS).
+pub const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+
+/// Make before break: clusters, their endpoints and secrets, then what sends traffic to them.
 ///
 /// [xDS protocol, eventual consistency](https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#eventual-consistency-considerations).
 pub(crate) fn rank(type_url: &str) -> u8 {
     match type_url {
         CLUSTER => 0,
         ENDPOINTS => 1,
-        LISTENER => 2,
-        ROUTES => 3,
-        _ => 4,
+        SECRET => 2,
+        LISTENER => 3,
+        ROUTES => 4,
+        _ => 5,
     }
 }
 

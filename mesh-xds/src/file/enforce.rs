@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use mesh_core::authz::Authorizer;
-use mesh_core::filter::{BreakGlass, Guard};
+use mesh_core::filter::{BreakGlass, Guard, Tenancy};
 
 use super::policy;
 use super::resources::FileResource;
+use super::short;
 use crate::parse;
 
 /// Verifies the tokens of emergencies.
@@ -38,6 +39,10 @@ impl Enforcer {
             // They were found valid. If they were not, nothing would be let through.
             parse::authorizer(&resource.value).unwrap_or_else(|_| Arc::new(Authorizer::closed()))
         });
+        let tenancy = resources.iter().find(|resource| resource.is_tenancy());
+        // It was found valid, too.
+        let tenancy = tenancy.map(|it| short::tenancy(it).unwrap_or_else(|| Tenancy::new([])));
+        self.guard.tenants(tenancy);
         let tokens = resources.iter().filter(|resource| resource.is_break_glass());
         self.guard.except(tokens.filter_map(|token| self.exception(token, now)).collect());
         self.guard.replace(rules);

@@ -73,7 +73,7 @@ impl fmt::Display for Note {
 pub(super) fn of(resource: &FileResource, node: Option<&Node>) -> Vec<Note> {
     let Origin { file, line } = &resource.origin;
     let mut notes = Vec::new();
-    if resource.is_authorization() || resource.is_break_glass() {
+    if resource.is_authorization() || resource.is_break_glass() || resource.is_tenancy() {
         return notes;
     }
     if ResourceType::from_url(&resource.type_url).is_none() {
@@ -101,12 +101,20 @@ fn fields(node: &Node, parent: &str, file: &Arc<Path>, notes: &mut Vec<Note>) {
         let is_it = |(within, name): &&(&str, &str)| {
             *name == key && (within.is_empty() || *within == parent)
         };
-        if INERT.iter().any(|inert| is_it(&inert)) {
+        let is_for_servers = FOR_SERVERS.contains(&&*key) && !serves(node);
+        if is_for_servers || INERT.iter().any(|inert| is_it(&inert)) {
             let text = format!("`{}` is accepted, but not acted on yet", entry.key);
             notes.push(Note { file: file.clone(), line: Some(entry.line), lint: None, text });
         }
         fields(&entry.value, &key, file, notes);
     }
+}
+
+/// Whether there is a route of a server in `node`.
+fn serves(node: &Node) -> bool {
+    let mut entries = node.entries().unwrap_or_default().iter();
+    entries.any(|entry| snake_case(&entry.key) == "non_forwarding_action" || serves(&entry.value))
+        || node.items().unwrap_or_default().iter().any(serves)
 }
 
 /// The resources that the listeners among `resources` lead to and that are not there.
@@ -152,11 +160,7 @@ const INERT: &[(&str, &str)] = &[
     ("", "hedge_policy"),
     ("", "outlier_detection"),
     ("", "rate_limits"),
-    ("", "request_headers_to_add"),
-    ("", "request_headers_to_remove"),
     ("", "request_mirror_policies"),
-    ("", "response_headers_to_add"),
-    ("", "response_headers_to_remove"),
     ("", "retry_policy"),
     ("route", "auto_host_rewrite"),
     ("route", "host_rewrite_header"),
@@ -165,4 +169,12 @@ const INERT: &[(&str, &str)] = &[
     ("route", "idle_timeout"),
     ("route", "prefix_rewrite"),
     ("route", "regex_rewrite"),
+];
+
+/// Fields that only servers act on.
+const FOR_SERVERS: &[&str] = &[
+    "request_headers_to_add",
+    "request_headers_to_remove",
+    "response_headers_to_add",
+    "response_headers_to_remove",
 ];

@@ -1,7 +1,7 @@
 //! Files to resources.
 
 use std::{
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,13 +16,14 @@ use super::{
     error::{FileError, Origin, Why},
     policy,
     set::Set,
+    short,
     tree::{Node, Value},
 };
 use crate::parse::Registry;
 use crate::proto;
 
 /// A resource from a file: what a control plane would have sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileResource {
     /// The type, always as `type.googleapis.com/<message>`.
@@ -35,6 +36,18 @@ pub struct FileResource {
     pub origin: Origin,
 }
 
+impl fmt::Debug for FileResource {
+    /// Without the message, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { type_url, name, origin, .. } = self;
+        f.debug_struct("FileResource")
+            .field("type_url", type_url)
+            .field("name", name)
+            .field("origin", origin)
+            .finish_non_exhaustive()
+    }
+}
+
 impl FileResource {
     /// Whether it holds rules that all servers enforce, whatever their listeners say: Envoy's RBAC
     /// filter in a `TypedExtensionConfig` whose name begins with `authorization/`. Policies compile
@@ -43,6 +56,14 @@ impl FileResource {
     pub fn is_authorization(&self) -> bool {
         message_name(&self.type_url) == "envoy.config.core.v3.TypedExtensionConfig"
             && self.name.starts_with(policy::PREFIX)
+    }
+
+    /// Whether it says whose requests are, in a `TypedExtensionConfig` called `tenants`. The member
+    /// of that name in the short form compiles to such.
+    #[must_use]
+    pub fn is_tenancy(&self) -> bool {
+        message_name(&self.type_url) == "envoy.config.core.v3.TypedExtensionConfig"
+            && self.name == short::TENANTS
     }
 
     /// Whether it holds the token of an emergency, in a `TypedExtensionConfig` whose name begins

@@ -39,6 +39,7 @@ fn parse_as(
         ResourceType::ClusterLoadAssignment => {
             parse::endpoints::update(None, &resource.value).map(drop)
         }
+        ResourceType::Secret => parse::secret::parse(&resource.value, registry).map(drop),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
     task,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -19,6 +19,9 @@ use super::{
     resources::{FileResource, contents, resources},
 };
 use crate::{parse::Registry, watch::Watches};
+
+/// How often files are read that cannot be watched.
+const POLL: Duration = Duration::from_secs(10);
 
 /// How files are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +49,8 @@ impl Default for WatchOptions {
 
 /// The resources of a file or directory, whenever they change.
 ///
-/// Every notification of the operating system leads to a comparison of the contents, so it does
+/// Where the operating system cannot watch any more files, they are read every ten seconds. Every
+/// notification of the operating system leads to a comparison of the contents, so it does
 /// not matter how files are replaced: written in place, renamed over, or by a symbolic link that
 /// is swapped, as Kubernetes does. An update is always the whole set. A set with an error is
 /// reported and nothing of it is given; what was given before stays valid.
@@ -67,13 +71,13 @@ impl Watcher {
     ///
     /// # Errors
     ///
-    /// As [`read`](super::read()), or the operating system refuses to watch.
+    /// As [`read`](super::read()).
     pub async fn start(
         path: &Path,
         options: WatchOptions,
     ) -> Result<(Vec<FileResource>, Self), FileError> {
         let changed = Arc::new(Notify::new());
-        let source = Source::new(path, Arc::clone(&changed))?;
+        let source = Source::new(path, Arc::clone(&changed));
         let (source, contents) = source.read().await.ok_or_else(|| {
             FileError::io(path, &io::Error::other("the runtime is shutting down"))
         })?;
@@ -100,7 +104,7 @@ impl Watcher {
     ) -> Result<(Vec<FileResource>, Self), FileError> {
         let changed = Arc::new(Notify::new());
         // First the watches: what happens after them is seen, what happened before is read.
-        let source = Source::new(path, Arc::clone(&changed))?;
+        let source = Source::new(path, Arc::clone(&changed));
         let contents = contents(path)?;
         let first = resources(&contents, Some(&registry))?;
         let (sender, updates) = watch::channel(None);
@@ -136,10 +140,10 @@ impl Follower {
     async fn run(mut self, mut source: Source) {
         loop {
             tokio::select! {
-                () = self.changed.notified() => {}
+                () = self.changed.notified() => self.settle().await,
+                () = sleep(POLL), if !source.is_watched => {}
                 () = self.sender.closed() => return,
             }
-            self.settle().await;
             let Some((same, contents)) = source.read().await else { return };
             source = same;
             if contents == self.last {
@@ -173,13 +177,28 @@ impl Follower {
 struct Source {
     path: PathBuf,
     watches: Watches,
+    /// The operating system tells of changes.
+    is_watched: bool,
 }
 
 impl Source {
-    fn new(path: &Path, changed: Arc<Notify>) -> Result<Self, FileError> {
+    fn new(path: &Path, changed: Arc<Notify>) -> Self {
         let watches = Watches::new(vec![path.to_owned()], changed);
-        let watches = watches.map_err(|error| refused(path, &error))?;
-        Ok(Self { path: path.to_owned(), watches })
+        let mut source = Self { path: path.to_owned(), watches, is_watched: true };
+        source.watch();
+        source
+    }
+
+    /// Watches the places where the files are now.
+    fn watch(&mut self) {
+        let watched = self.watches.renew();
+        if let Err(error) = &watched
+            && self.is_watched
+        {
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "files cannot be watched, they are read every {POLL:?}");
+        }
+        self.is_watched = watched.is_ok();
     }
 
     /// Reads the contents, and watches the places where they are now.
@@ -188,14 +207,10 @@ impl Source {
     async fn read(mut self) -> Option<(Self, Contents)> {
         let reading = task::spawn_blocking(move || {
             // First the watches: what happens after them is seen, what happened before is read.
-            let watched = self.watches.renew().map_err(|error| refused(&self.path, &error));
-            let contents = watched.and_then(|()| contents(&self.path));
+            self.watch();
+            let contents = contents(&self.path);
             (self, contents)
         });
         reading.await.ok()
     }
-}
-
-fn refused(path: &Path, error: &notify::Error) -> FileError {
-    FileError::io(path, &io::Error::other(format!("cannot be watched: {error}")))
 }

@@ -27,6 +27,7 @@ impl Graph {
                 ResourceType::RouteConfiguration => self.route_news(&name, news),
                 ResourceType::Cluster => self.cluster_news(&name, news, delta),
                 ResourceType::ClusterLoadAssignment => self.endpoints_news(&name, news),
+                ResourceType::Secret => self.secret_news(&name, news, delta),
             };
             delta.rejects.extend(reject.map(|reject| reject.of(name.as_str())));
         }

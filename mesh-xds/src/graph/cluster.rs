@@ -60,6 +60,7 @@ impl Graph {
         });
         if change == Change::Value {
             self.update_source(key, delta, now);
+            self.hold_cluster_secrets(key, now);
         }
         if change != Change::Nothing {
             self.settle(key);
@@ -228,6 +229,10 @@ impl Graph {
             }
             return;
         };
+        // Until there is something to be said of each secret, what is in use stays in use.
+        if self.open_secret(&node.secrets).is_some() {
+            return;
+        }
         let note = node.resource.note();
         let found = match (&node.source, &config.discovery) {
             (Source::Own, Discovery::Static(assignment)) => Some((assignment.clone(), note)),
@@ -252,6 +257,7 @@ impl Graph {
             (Source::Own | Source::Aggregate(_), _) => None,
         };
         if let Some((assignment, note)) = found {
+            let note = note.or_else(|| self.secret_note(&node.secrets));
             self.publish_cluster(key, Version { config, assignment, note });
         }
     }
@@ -271,6 +277,7 @@ impl Graph {
                 }
             }
         }
+        self.trim_cluster_secrets(key);
         self.settled(key, Settled::Ready);
     }
 

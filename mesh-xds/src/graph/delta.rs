@@ -1,10 +1,12 @@
 //! What goes into the graph and what comes out of it.
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use mesh_core::cluster::HostPort;
+use mesh_core::identity::Feed;
 use mesh_core::snapshot::{Root, ServerRoot};
 
 use crate::name::{ResourceName, ResourceType};
@@ -22,7 +24,7 @@ pub struct Update {
 }
 
 /// What happened to a resource.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Event {
     /// The server sent it.
@@ -44,6 +46,21 @@ pub enum Event {
     Unreachable(Arc<str>),
 }
 
+impl fmt::Debug for Event {
+    /// Without the message, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, text) = match self {
+            Self::Value { version, .. } => ("Value", version),
+            Self::DoesNotExist(why) => ("DoesNotExist", why),
+            Self::Timeout(why) => ("Timeout", why),
+            Self::Refused(why) => ("Refused", why),
+            Self::Unreachable(why) => ("Unreachable", why),
+            Self::LeftOut => return f.write_str("LeftOut"),
+        };
+        f.debug_tuple(name).field(text).finish()
+    }
+}
+
 /// A target or server in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RootId(pub(super) u64);
@@ -59,6 +76,8 @@ pub struct Delta {
     pub roots: Vec<(RootId, Arc<Root>)>,
     /// Servers in a new state, in the same way.
     pub servers: Vec<(RootId, Arc<ServerRoot>)>,
+    /// What happened to secrets, in order.
+    pub secrets: Vec<(ResourceName, SecretNews)>,
     /// Resources that were refused: the text of the NACK.
     pub rejects: Vec<Reject>,
     /// Names to resolve from now on, and again after each `refresh`; replaces what was said of the
@@ -66,6 +85,23 @@ pub struct Delta {
     pub resolve: Vec<Resolve>,
     /// Clusters whose names need no resolving any more.
     pub resolved_no_more: Vec<ResourceName>,
+}
+
+/// What happened to a secret.
+#[derive(Clone, Debug)]
+pub enum SecretNews {
+    /// It is wanted: handshakes that need it are to find it here. Before anything that names it is
+    /// in use.
+    Wanted(Arc<Feed>),
+    /// It gives something new, of which the own certificate, if there is one, expires then.
+    Renewed {
+        /// When.
+        expires: Option<SystemTime>,
+    },
+    /// Nothing new could be had, because of this. It gives what it gave before.
+    Failed(Arc<str>),
+    /// It gives nothing any more, because of this.
+    Withdrawn(Arc<str>),
 }
 
 /// Names that a cluster's endpoints stand behind.

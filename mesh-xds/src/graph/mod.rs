@@ -4,6 +4,7 @@
 //! Update ─► store (last good + last error) ─► nodes and their counts ─► Delta { wanted, roots }
 //!
 //! root ─► Listener ─► RouteConfiguration ─► Cluster ─► ClusterLoadAssignment | DNS | Cluster …
+//!                 └────────── TLS ─► Secret ◄─ TLS ─┘
 //! ```
 //!
 //! Sans-IO: [`Graph::apply`] takes news in and says what follows. Work is in proportion to what
@@ -13,6 +14,9 @@
 //! the routes have a value or an error. Until then it keeps what it has. An update of endpoints
 //! reaches the live cluster and nothing else. Bad news of a resource that is in use keeps it in use
 //! (gRFC A88). What no root leads to is dropped.
+//!
+//! Secrets (SDS) hang on clusters and servers, which wait for those that they name before they are
+//! used, and hear nothing of what is in them.
 //!
 //! A server is a root that ends at its routes, and at the clusters that its filters send side calls
 //! to: it switches to a listener when each of what the listener names has a value or an error
@@ -29,6 +33,7 @@ mod node;
 mod resolve;
 mod resource;
 mod root;
+mod secret;
 mod server;
 mod status;
 mod sweep;
@@ -40,7 +45,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-pub use delta::{Delta, Event, Resolve, RootId, Update};
+pub use delta::{Delta, Event, Resolve, RootId, SecretNews, Update};
 pub use resource::{Failure, State};
 pub use root::DemandError;
 pub use status::{ResourceStatus, RootStatus, ServerStatus, Status};
@@ -48,6 +53,7 @@ pub use status::{ResourceStatus, RootStatus, ServerStatus, Status};
 use self::arena::{Arena, Key};
 use self::node::{ClusterNode, EndpointsNode, ListenerNode, RouteNode};
 use self::root::RootNode;
+use self::secret::SecretNode;
 use self::server::ServerNode;
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::Registry;
@@ -60,6 +66,7 @@ pub struct Graph {
     routes: Arena<RouteNode>,
     clusters: Arena<ClusterNode>,
     endpoints: Arena<EndpointsNode>,
+    secrets: Arena<SecretNode>,
     roots: BTreeMap<RootId, RootNode>,
     servers: BTreeMap<RootId, ServerNode>,
     next_root: u64,

@@ -49,6 +49,8 @@ pub(super) struct ClusterNode {
     pub(super) settled: Settled,
     /// What the data plane sees. Stays while there is a node.
     pub(super) live: Option<Arc<Cluster>>,
+    /// The secrets that its connections need, in order of their names.
+    pub(super) secrets: Vec<Key>,
 }
 
 /// Why a root needs a cluster.
@@ -117,6 +119,7 @@ impl ClusterNode {
             assigned: None,
             settled: Settled::Waiting,
             live: None,
+            secrets: Vec::new(),
         }
     }
 }

@@ -119,7 +119,8 @@ impl<T> Resource<T> {
                 return (self.fail(State::ReceivedError, why, false, now), None);
             }
         };
-        if self.good.is_some() && self.raw == raw {
+        // Of secrets no bytes are kept, and no bytes at all are never good.
+        if self.good.is_some() && !raw.is_empty() && self.raw == raw {
             let had_error = self.error.is_some();
             self.accept(version, now);
             return (if had_error { Change::Note } else { Change::Nothing }, None);

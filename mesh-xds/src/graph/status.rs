@@ -11,6 +11,7 @@ use super::node::Settled;
 use super::resource::{Failure, Resource, State};
 use super::{Graph, RootId};
 use crate::name::{ResourceName, ResourceType};
+use crate::parse::listener::Listener;
 
 /// Everything that a graph knows.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ pub struct ServerStatus {
     pub listener: ResourceName,
     /// What its connections are decided by.
     pub state: Arc<ServerRoot>,
-    /// Routes that a newer listener waits for before it is used.
+    /// Routes and secrets that a newer listener waits for before it is used.
     pub waiting: Vec<ResourceName>,
 }
 
@@ -70,10 +71,12 @@ pub struct ResourceStatus {
     pub since: SystemTime,
     /// The version that is in use; empty if there is none.
     pub version: Arc<str>,
-    /// The message that is in use; empty if there is none.
+    /// The message that is in use; empty if there is none. Always empty of secrets.
     pub raw: Bytes,
     /// What is wrong with a later one.
     pub error: Option<Failure>,
+    /// What the message in use names and is not acted on: optional filters that are not known.
+    pub ignored: Vec<Arc<str>>,
 }
 
 impl Graph {
@@ -89,6 +92,13 @@ impl Graph {
         collect(&mut resources, ResourceType::Cluster, clusters);
         let endpoints = self.endpoints.iter().map(|(n, node)| (n, entry(&node.resource)));
         collect(&mut resources, ResourceType::ClusterLoadAssignment, endpoints);
+        for resource in resources.iter_mut().filter(|it| it.kind == ResourceType::Listener) {
+            let node = self.listeners.find(&resource.name).and_then(|key| self.listeners.get(key));
+            let good = node.and_then(|node| node.resource.good.as_ref());
+            resource.ignored = good.map(Listener::ignored).unwrap_or_default();
+        }
+        let secrets = self.secrets.iter().map(|(n, node)| (n, entry(&node.resource)));
+        collect(&mut resources, ResourceType::Secret, secrets);
         resources.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
         Status { roots: self.root_status(), servers: self.server_status(), resources }
     }
@@ -139,6 +149,7 @@ fn collect<'a>(
 ) {
     into.extend(entries.map(|(name, (state, since, version, raw, error))| {
         let name = name.clone();
-        ResourceStatus { kind, name, state, since, version, raw, error }
+        let ignored = Vec::new();
+        ResourceStatus { kind, name, state, since, version, raw, error, ignored }
     }));
 }

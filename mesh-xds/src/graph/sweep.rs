@@ -1,7 +1,9 @@
 //! Dropping what nobody needs, and telling what is wanted.
 
 use super::arena::Key;
+use super::delta::SecretNews;
 use super::node::{Settled, Source};
+use super::secret::SecretUser;
 use super::{Delta, Graph, Pending};
 use crate::name::{ResourceName, ResourceType};
 
@@ -14,6 +16,7 @@ impl Graph {
                 ResourceType::RouteConfiguration => self.sweep_route(key),
                 ResourceType::Cluster => self.sweep_cluster(key, delta),
                 ResourceType::ClusterLoadAssignment => self.sweep_endpoints(key),
+                ResourceType::Secret => self.sweep_secret(key),
             };
             delta.removed.extend(removed.map(|name| (kind, name)));
         }
@@ -31,6 +34,7 @@ impl Graph {
                 ResourceType::ClusterLoadAssignment => {
                     announce(&mut self.endpoints, key, |n| &mut n.resource.is_announced)
                 }
+                ResourceType::Secret => self.announce_secret(key, delta),
             };
             delta.added.extend(node.map(|name| (kind, name)));
         }
@@ -66,6 +70,21 @@ impl Graph {
         node.resource.is_announced.then_some(name)
     }
 
+    fn sweep_secret(&mut self, key: Key) -> Option<ResourceName> {
+        if !self.secrets.get(key)?.users.is_empty() {
+            return None;
+        }
+        let (name, node) = self.secrets.remove(key)?;
+        node.resource.is_announced.then_some(name)
+    }
+
+    fn announce_secret(&mut self, key: Key, delta: &mut Delta) -> Option<ResourceName> {
+        let name = announce(&mut self.secrets, key, |n| &mut n.resource.is_announced)?;
+        let feed = self.secrets.get(key)?.feed.clone();
+        delta.secrets.push((name.clone(), SecretNews::Wanted(feed)));
+        Some(name)
+    }
+
     fn sweep_cluster(&mut self, key: Key, delta: &mut Delta) -> Option<ResourceName> {
         let node = self.clusters.get_mut(key)?;
         if !node.users.is_empty() {
@@ -83,6 +102,7 @@ impl Graph {
         }
         self.clear_source(key, delta);
         let (name, node) = self.clusters.remove(key)?;
+        self.release_secrets(SecretUser::Cluster(key), node.secrets);
         node.resource.is_announced.then_some(name)
     }
 }

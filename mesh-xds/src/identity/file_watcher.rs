@@ -1,20 +1,19 @@
 //! The certificate provider `file_watcher` (gRFC A29, A65, A87).
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_core::cell::Listen;
-use mesh_core::identity::{Feed, Material, Source, Trust, Unavailable};
+use mesh_core::identity::{Feed, Material, Trust};
 use mesh_core::record::Recorder;
 use rustls::crypto::CryptoProvider;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
+use super::fed::Fed;
 use super::renewals::Renewals;
 use super::{bundle_map, material};
 use crate::bootstrap::Files;
@@ -33,14 +32,9 @@ const MAX_FILE: u64 = 1 << 20;
 ///
 /// Files are read when the operating system says that they have changed (written in place, renamed
 /// over, or behind a symbolic link that is swapped, as Kubernetes does), and every
-/// `refresh_interval`. They are taken as a whole: with a key that is not that of the certificate,
-/// or anything that cannot be read, what was there before stays in force.
-pub struct FileWatcher {
-    feed: Arc<Feed>,
-    task: AbortHandle,
-}
-
-/// What to watch, and whom to tell.
+/// `refresh_interval`, which is all there is where the operating system watches no more files. They
+/// are taken as a whole: with a key that is not that of the certificate, or anything that cannot be
+/// read, what was there before stays in force.
 pub struct Watched {
     /// The name of the certificate provider.
     pub name: Arc<str>,
@@ -52,47 +46,25 @@ pub struct Watched {
     pub recorder: Option<Arc<dyn Recorder>>,
 }
 
-impl FileWatcher {
-    /// Reads the files, which need not be there yet, and watches them on `handle` until it is
-    /// dropped.
+impl Watched {
+    /// Reads the files, which need not be there yet, and watches them on `handle` until the source
+    /// is dropped.
     #[must_use]
-    pub fn start(watched: Watched, handle: &Handle) -> Self {
+    pub fn start(self, handle: &Handle) -> Fed {
         let feed = Arc::new(Feed::empty("its files have not been read yet"));
         let changed = Arc::new(Notify::new());
         // First the watches: what happens after them is seen, what happened before is read.
-        let watches = watches(&watched.files, &changed);
-        let (name, recorder) = (watched.name.clone(), watched.recorder.clone());
+        let mut watches = Watches::new(paths(&self.files), changed.clone());
+        if let Err(error) = watches.renew() {
+            let provider = &*self.name;
+            tracing::warn!(provider, %error, "certificate files are only read at intervals");
+        }
+        let (name, recorder) = (self.name.clone(), self.recorder.clone());
         let renewals = Renewals::new(name, feed.clone(), recorder);
-        let mut follower = Follower { watched, renewals, last: None, is_failing: false };
+        let mut follower = Follower { watched: self, renewals, last: None, is_failing: false };
         let pause = follower.turn(read(&follower.watched.files));
         let task = handle.spawn(follower.run(watches, changed, pause)).abort_handle();
-        Self { feed, task }
-    }
-}
-
-impl Source for FileWatcher {
-    fn current(&self) -> Result<Arc<Material>, Unavailable> {
-        self.feed.current()
-    }
-
-    fn generation(&self) -> u64 {
-        self.feed.generation()
-    }
-
-    fn listen(&self, listener: &Arc<dyn Listen>) {
-        self.feed.listen(listener);
-    }
-}
-
-impl Drop for FileWatcher {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl fmt::Debug for FileWatcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileWatcher").finish_non_exhaustive()
+        Fed::new(feed, task)
     }
 }
 
@@ -112,7 +84,7 @@ struct Follower {
 }
 
 impl Follower {
-    async fn run(mut self, mut watches: Option<Watches>, changed: Arc<Notify>, first: Duration) {
+    async fn run(mut self, mut watches: Watches, changed: Arc<Notify>, first: Duration) {
         let mut pause = first;
         loop {
             // Whichever comes first leads to reading, so it does not matter which it was.
@@ -120,7 +92,7 @@ impl Follower {
             let files = self.watched.files.clone();
             let reading = tokio::task::spawn_blocking(move || {
                 // A directory that was replaced has kept its name but not its watch.
-                if let Some(Err(error)) = watches.as_mut().map(Watches::renew) {
+                if let Err(error) = watches.renew() {
                     tracing::debug!(%error, "certificate files are not watched");
                 }
                 (watches, read(&files))
@@ -222,7 +194,7 @@ fn read_once(files: &Files) -> Result<Contents, String> {
         }
         None => (None, None),
     };
-    let optional = |path: &Option<std::path::PathBuf>| path.as_deref().map(file).transpose();
+    let optional = |path: &Option<PathBuf>| path.as_deref().map(file).transpose();
     Ok(Contents {
         chain,
         key,
@@ -244,16 +216,9 @@ fn file(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Watches on the files; none if the system has none to give, and then time alone leads to reading.
-fn watches(files: &Files, changed: &Arc<Notify>) -> Option<Watches> {
+/// All files that there are to be.
+fn paths(files: &Files) -> Vec<PathBuf> {
     let identity = files.identity.iter().flat_map(|i| [&i.certificate, &i.private_key]);
     let others = [&files.ca_certificate, &files.spiffe_trust_bundle_map, &files.crl];
-    let paths = identity.chain(others.into_iter().flatten()).cloned().collect();
-    match Watches::new(paths, changed.clone()) {
-        Ok(watches) => Some(watches),
-        Err(error) => {
-            tracing::warn!(%error, "certificate files are only read at intervals");
-            None
-        }
-    }
+    identity.chain(others.into_iter().flatten()).cloned().collect()
 }

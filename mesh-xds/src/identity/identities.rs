@@ -1,11 +1,13 @@
-//! The certificate providers of a mesh, by name.
+//! The certificate providers of a mesh, and the secrets that it has been sent, by name.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use mesh_core::identity::{Authorities, ClientTls, Clients, ServerTls, Source, Urgency};
+use mesh_core::identity::{
+    Authorities, ClientTls, Clients, Provider as Name, ServerTls, Source, Urgency,
+};
 use mesh_core::record::Recorder;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{DnsName, IpAddr, Ipv4Addr, ServerName};
@@ -14,15 +16,17 @@ use tokio::runtime::Handle;
 
 use super::clock::Clock;
 use super::expiry::{Watch, lifetime};
+use super::seat::Seat;
 use super::system;
 use crate::tls::{
     Anonymous, ClientSettings, Credentials, MinimumVersion, PeerCheck, ServerSettings, Side,
     TlsError, client_config, server_config,
 };
 
-/// The certificate providers of a mesh, by the names that resources refer to them.
+/// The certificate providers of a mesh, and the secrets of its management servers, by the names that
+/// resources refer to them.
 pub struct Identities {
-    providers: RwLock<BTreeMap<Arc<str>, Provider>>,
+    providers: RwLock<BTreeMap<Name, Provider>>,
     system: OnceLock<Arc<Credentials>>,
     crypto: Arc<CryptoProvider>,
     minimum: MinimumVersion,
@@ -33,10 +37,12 @@ pub struct Identities {
 
 struct Provider {
     credentials: Arc<Credentials>,
+    /// Where the source of the credentials can be replaced.
+    seat: Arc<Seat>,
     /// Handshakes present what it gives.
     is_presented: AtomicBool,
-    /// Lives as long as the provider is in use.
-    _watch: Option<Watch>,
+    /// Lives as long as the provider.
+    watch: Option<Watch>,
 }
 
 /// Why handshakes fail, or are about to.
@@ -87,28 +93,57 @@ impl Identities {
     pub(crate) fn watch(&self, handle: &Handle, recorder: Option<Arc<dyn Recorder>>) {
         // Only those that build a mesh do this, and once.
         self.watched.set((handle.clone(), recorder)).ok();
-        let sources: Vec<_> = {
-            let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
-            let all = providers.iter();
-            all.map(|(name, it)| (name.clone(), it.credentials.source().clone())).collect()
-        };
-        sources.into_iter().for_each(|(name, source)| self.insert(name, source));
+        let mut providers = self.providers.write().unwrap_or_else(PoisonError::into_inner);
+        for (name, provider) in providers.iter_mut() {
+            provider.watch = self.watch_of(name, &provider.seat);
+        }
     }
 
-    /// Adds the provider called `name`, in place of another of this name.
+    /// Adds the provider called `name`. In place of another of this name, it is in force at once:
+    /// handshakes present what it gives, and open connections whose peers it would not accept are
+    /// closed.
     pub fn insert(&self, name: impl Into<Arc<str>>, source: Arc<dyn Source>) {
-        let name = name.into();
-        let watch = self.watched.get().map(|(handle, recorder)| {
-            let clock = (self.clock.clone(), handle);
-            Watch::start(name.clone(), source.clone(), recorder.clone(), clock)
-        });
-        let provider = Provider {
-            credentials: Arc::new(Credentials::new(name.clone(), source, self.crypto.clone())),
-            is_presented: AtomicBool::new(false),
-            _watch: watch,
-        };
+        self.put(Name::Instance(name.into()), source);
+    }
+
+    /// Adds the secret called `name`, in place of another of this name.
+    #[cfg(feature = "ads")]
+    pub(crate) fn insert_secret(&self, name: &str, source: Arc<dyn Source>) {
+        self.put(Name::Secret(name.into()), source);
+    }
+
+    /// Forgets the secret called `name`.
+    #[cfg(feature = "ads")]
+    pub(crate) fn remove_secret(&self, name: &str) {
         let mut providers = self.providers.write().unwrap_or_else(PoisonError::into_inner);
+        providers.remove(&Name::Secret(name.into()));
+    }
+
+    fn put(&self, name: Name, source: Arc<dyn Source>) {
+        let mut providers = self.providers.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = providers.get(&name) {
+            let seat = known.seat.clone();
+            // Whoever hears of it may look for providers.
+            drop(providers);
+            return seat.replace(&source);
+        }
+        let seat = Arc::new(Seat::new(source));
+        let watch = self.watch_of(&name, &seat);
+        let label: Arc<str> = name.to_string().into();
+        let credentials = Credentials::new(label, seat.clone(), self.crypto.clone());
+        let provider = Provider {
+            credentials: Arc::new(credentials),
+            seat,
+            is_presented: AtomicBool::new(false),
+            watch,
+        };
         providers.insert(name, provider);
+    }
+
+    fn watch_of(&self, name: &Name, seat: &Arc<Seat>) -> Option<Watch> {
+        let (handle, recorder) = self.watched.get()?;
+        let clock = (self.clock.clone(), handle);
+        Some(Watch::start(name.to_string().into(), seat.clone(), recorder.clone(), clock))
     }
 
     /// Watches over the certificates of `source`, which is none of the providers.
@@ -134,7 +169,8 @@ impl Identities {
         let now = self.clock.now();
         let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
         for (name, provider) in providers.iter() {
-            let not_ready = |why: &str| NotReady { provider: name.clone(), why: why.into() };
+            let not_ready =
+                |why: &str| NotReady { provider: name.to_string().into(), why: why.into() };
             match provider.credentials.source().current() {
                 Ok(material) => match lifetime(&material).map(|it| it.urgency(now)) {
                     Some(Urgency::Over) => {
@@ -155,11 +191,15 @@ impl Identities {
         Ok(())
     }
 
-    /// The names of all providers.
+    /// The names of all certificate providers, without secrets.
     #[must_use]
     pub fn names(&self) -> Vec<Arc<str>> {
         let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
-        providers.keys().cloned().collect()
+        let instance = |name: &Name| match name {
+            Name::Instance(name) => Some(name.clone()),
+            Name::Secret(_) => None,
+        };
+        providers.keys().filter_map(instance).collect()
     }
 
     /// What does the cryptography.
@@ -174,20 +214,22 @@ impl Identities {
         self.minimum
     }
 
-    /// The provider called `name`.
+    /// The provider or secret called `name`.
     ///
     /// # Errors
     /// [`TlsError::UnknownProvider`].
-    pub fn credentials(&self, name: &Arc<str>) -> Result<Arc<Credentials>, TlsError> {
+    pub fn credentials(&self, name: &Name) -> Result<Arc<Credentials>, TlsError> {
         let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
         let found = providers.get(name).map(|provider| provider.credentials.clone());
-        found.ok_or_else(|| TlsError::UnknownProvider(name.clone()))
+        found.ok_or_else(|| TlsError::UnknownProvider(name.to_string().into()))
     }
 
     /// The same, to present what it gives.
-    fn presented(&self, name: &Arc<str>) -> Result<Arc<Credentials>, TlsError> {
+    fn presented(&self, name: &Name) -> Result<Arc<Credentials>, TlsError> {
         let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
-        let found = providers.get(name).ok_or_else(|| TlsError::UnknownProvider(name.clone()))?;
+        let found = providers
+            .get(name)
+            .ok_or_else(|| TlsError::UnknownProvider(name.to_string().into()))?;
         found.is_presented.store(true, Ordering::Relaxed);
         Ok(found.credentials.clone())
     }

@@ -1,8 +1,8 @@
 //! Where identities and authorities come from, by the names that resources refer to them.
 //!
 //! ```text
-//! files, agents (Workload API, SDS), PEM from code, the    ─► Source ─► Identities (by name)
-//! operating system, a development CA                                        │ every handshake
+//! files, agents (Workload API, SDS), secrets of the         ─► Source ─► Identities (by name)
+//! management server, PEM, the system, a development CA                      │ every handshake
 //!                                     client_config, server_config of crate::tls ◄─┘
 //! ```
 //!
@@ -17,6 +17,7 @@ mod clock;
 #[cfg(feature = "dev-ca")]
 mod dev_ca;
 mod expiry;
+mod fed;
 mod file_watcher;
 mod identities;
 mod material;
@@ -24,6 +25,7 @@ mod pem;
 mod renewals;
 #[cfg(feature = "ads")]
 mod sds;
+mod seat;
 #[cfg(feature = "ads")]
 mod secret;
 #[cfg(feature = "ads")]
@@ -41,10 +43,11 @@ pub use agent::AgentSettings;
 pub use dev_ca::{DevCa, DevCaError, Issued, Request};
 #[cfg(feature = "ads")]
 pub(crate) use expiry::Watch as ExpiryWatch;
-pub use file_watcher::{FileWatcher, Watched};
+pub use fed::Fed;
+pub use file_watcher::Watched;
 pub use identities::{ClientHandshake, Identities, NotReady};
 pub use pem::{Pem, PemError};
 #[cfg(feature = "ads")]
-pub use sds::Sds;
+pub(crate) use renewals::Told;
 #[cfg(feature = "ads")]
-pub use workload_api::WorkloadApi;
+pub use secret::Secrets;

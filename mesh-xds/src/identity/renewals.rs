@@ -1,6 +1,7 @@
 //! What a source gives, and who hears that it has changed.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use mesh_core::identity::{Feed, Material, Source};
 use mesh_core::record::{Event, Recorder, Renewal};
@@ -9,8 +10,13 @@ use super::material;
 
 /// The end of a [`Feed`] that a source writes to. Tells the log and the recorder what happens.
 pub(super) struct Renewals {
-    name: Arc<str>,
     feed: Arc<Feed>,
+    told: Told,
+}
+
+/// The log and the recorder, which hear of what happens to the certificates of one provider.
+pub(crate) struct Told {
+    name: Arc<str>,
     recorder: Option<Arc<dyn Recorder>>,
 }
 
@@ -21,7 +27,7 @@ impl Renewals {
         feed: Arc<Feed>,
         recorder: Option<Arc<dyn Recorder>>,
     ) -> Self {
-        Self { name, feed, recorder }
+        Self { feed, told: Told::new(name, recorder) }
     }
 
     /// Whether there is something that handshakes can use.
@@ -31,13 +37,12 @@ impl Renewals {
 
     /// Gives `material` from now on, unless it is what is in force already.
     pub(super) fn publish(&self, material: Material) {
-        if self.feed.current().is_ok_and(|current| is_same(&current, &material)) {
+        if self.feed.current().is_ok_and(|current| current.is_same(&material)) {
             return;
         }
         let expires = material::expires(&material);
         self.feed.publish(material);
-        tracing::info!(provider = &*self.name, "certificates renewed");
-        self.tell(Renewal::Renewed { expires });
+        self.told.renewed(expires);
     }
 
     /// Nothing new could be had, because of `why`: what is in force stays.
@@ -46,8 +51,7 @@ impl Renewals {
             // There is nothing to fall back on: say what it takes.
             self.feed.withdraw(why);
         }
-        tracing::warn!(provider = &*self.name, why, "certificates not renewed");
-        self.tell(Renewal::Failed(why));
+        self.told.failed(why);
     }
 
     /// There is no identity any more, because of `why`: no further handshake succeeds.
@@ -55,11 +59,36 @@ impl Renewals {
     pub(super) fn withdraw(&self, why: &str) {
         let was_in_force = self.is_in_force();
         self.feed.withdraw(why);
+        match was_in_force {
+            true => self.told.withdrawn(why),
+            false => self.told.failed(why),
+        }
+    }
+}
+
+impl Told {
+    /// Of the certificate provider called `name`.
+    pub(crate) fn new(name: Arc<str>, recorder: Option<Arc<dyn Recorder>>) -> Self {
+        Self { name, recorder }
+    }
+
+    /// There are new ones, of which the own one expires then.
+    pub(crate) fn renewed(&self, expires: Option<SystemTime>) {
+        tracing::info!(provider = &*self.name, "certificates renewed");
+        self.tell(Renewal::Renewed { expires });
+    }
+
+    /// Nothing new could be had.
+    pub(crate) fn failed(&self, why: &str) {
+        tracing::warn!(provider = &*self.name, why, "certificates not renewed");
+        self.tell(Renewal::Failed(why));
+    }
+
+    /// There are none any more.
+    #[cfg(feature = "ads")]
+    pub(crate) fn withdrawn(&self, why: &str) {
         tracing::warn!(provider = &*self.name, why, "certificates withdrawn");
-        self.tell(match was_in_force {
-            true => Renewal::Withdrawn(why),
-            false => Renewal::Failed(why),
-        });
+        self.tell(Renewal::Withdrawn(why));
     }
 
     fn tell(&self, change: Renewal<'_>) {
@@ -67,15 +96,4 @@ impl Renewals {
             recorder.record(&Event::Identity { provider: &self.name, change });
         }
     }
-}
-
-fn is_same(one: &Material, other: &Material) -> bool {
-    let identities_are = match (&one.identity, &other.identity) {
-        (Some(one), Some(other)) => {
-            one.chain == other.chain && one.key.secret_der() == other.key.secret_der()
-        }
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
-    };
-    identities_are && one.trust == other.trust && one.crls == other.crls
 }

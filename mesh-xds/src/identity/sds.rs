@@ -1,23 +1,21 @@
 //! The certificate provider `sds`: secrets of an agent, as Istio's serves them to Envoy.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
 use envoy_types::pb::envoy::service::secret::v3::secret_discovery_service_client::SecretDiscoveryServiceClient as Client;
 use envoy_types::pb::google::rpc;
-use mesh_core::cell::Listen;
-use mesh_core::identity::{Feed, Identity, Material, PrivateKey, Source, Trust, Unavailable};
+use mesh_core::identity::{Feed, Identity, Material, PrivateKey, Trust};
 use rustls::crypto::CryptoProvider;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 use tonic::transport::Channel;
 
 use super::agent::{self, AgentSettings, Conversation, Ended, MAX_MESSAGE};
+use super::fed::Fed;
 use super::renewals::Renewals;
 use super::secret::{self, Secret};
 use crate::bootstrap;
@@ -26,34 +24,20 @@ use crate::edges::Edges;
 pub(super) const SECRET: &str =
     "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 
-/// An identity and authorities that an agent serves as secrets.
-///
-/// Both are needed, where both are asked for, before there is anything to use. Of each the last good
-/// one stays in force while the agent is gone or sends something else.
-pub struct Sds {
-    feed: Arc<Feed>,
-    task: AbortHandle,
-}
-
-impl Sds {
-    /// Asks the agent, which need not be there yet, on `handle` until it is dropped. `node` is who
-    /// asks: Istio's agent insists on knowing.
+impl AgentSettings<bootstrap::Sds> {
+    /// Gives an identity and authorities that an agent, which need not be there yet, serves as
+    /// secrets. It is asked on `handle` until the source is dropped. `node` is who asks: Istio's
+    /// agent insists on knowing.
+    ///
+    /// Both are needed, where both are asked for, before there is anything to use. Of each the last
+    /// good one stays in force while the agent is gone or sends something else.
     #[must_use]
-    pub fn start(
-        settings: AgentSettings<bootstrap::Sds>,
-        node: &bootstrap::Node,
-        handle: &Handle,
-    ) -> Self {
-        Self::reached_by(Edges::default(), settings, node, handle)
+    pub fn start(self, node: &bootstrap::Node, handle: &Handle) -> Fed {
+        self.reached_by(Edges::default(), node, handle)
     }
 
-    pub(crate) fn reached_by(
-        edges: Edges,
-        settings: AgentSettings<bootstrap::Sds>,
-        node: &bootstrap::Node,
-        handle: &Handle,
-    ) -> Self {
-        let AgentSettings { name, agent, crypto, recorder } = settings;
+    pub(crate) fn reached_by(self, edges: Edges, node: &bootstrap::Node, handle: &Handle) -> Fed {
+        let Self { name, agent, crypto, recorder } = self;
         let feed = Arc::new(Feed::empty("the agent has not sent its secrets yet"));
         let renewals = Renewals::new(name, feed.clone(), recorder);
         let secrets = Secrets {
@@ -64,33 +48,7 @@ impl Sds {
             parts: Mutex::default(),
         };
         let task = handle.spawn(agent::keep(secrets, agent.socket, edges, renewals));
-        Self { feed, task: task.abort_handle() }
-    }
-}
-
-impl Source for Sds {
-    fn current(&self) -> Result<Arc<Material>, Unavailable> {
-        self.feed.current()
-    }
-
-    fn generation(&self) -> u64 {
-        self.feed.generation()
-    }
-
-    fn listen(&self, listener: &Arc<dyn Listen>) {
-        self.feed.listen(listener);
-    }
-}
-
-impl Drop for Sds {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl fmt::Debug for Sds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sds").finish_non_exhaustive()
+        Fed::new(feed, task.abort_handle())
     }
 }
 

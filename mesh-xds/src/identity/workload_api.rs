@@ -5,15 +5,12 @@
 //! The client is written out here instead of taken from the `spiffe` crate, which leaves out the
 //! revocation lists that the agent sends.
 
-use std::fmt;
 use std::sync::Arc;
 
 use http::uri::PathAndQuery;
-use mesh_core::cell::Listen;
-use mesh_core::identity::{Feed, Material, Source, Unavailable};
+use mesh_core::identity::Feed;
 use rustls::crypto::CryptoProvider;
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
@@ -21,6 +18,7 @@ use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::agent::{self, AgentSettings, Conversation, Ended, MAX_MESSAGE};
+use super::fed::Fed;
 use super::renewals::Renewals;
 use super::svid::{self, Fault};
 use crate::bootstrap;
@@ -32,32 +30,22 @@ const METHOD: &str = "/SpiffeWorkloadAPI/FetchX509SVID";
 /// Without this, agents refuse: it shows that no browser was tricked into asking (§4.1).
 const HEADER: (&str, &str) = ("workload.spiffe.io", "true");
 
-/// The identity, the trust bundles and the revocation lists that a SPIFFE agent has for this
-/// program.
-///
-/// What the agent says replaces all that it has said before. What cannot be read counts as not
-/// said, and while the agent is gone the last of it stays in force. When the agent says that there
-/// is no identity (any more), no further handshake succeeds.
-pub struct WorkloadApi {
-    feed: Arc<Feed>,
-    task: AbortHandle,
-}
-
-impl WorkloadApi {
-    /// Asks the agent, which need not be there yet, on `handle` until it is dropped.
+impl AgentSettings<bootstrap::WorkloadApi> {
+    /// Gives the identity, the trust bundles and the revocation lists that a SPIFFE agent, which need
+    /// not be there yet, has for this program. It is asked on `handle` until the source is dropped.
     ///
-    /// Without a socket in `settings` it is what the environment says in `SPIFFE_ENDPOINT_SOCKET`.
+    /// What the agent says replaces all that it has said before. What cannot be read counts as not
+    /// said, and while the agent is gone the last of it stays in force. When the agent says that
+    /// there is no identity (any more), no further handshake succeeds.
+    ///
+    /// Without a socket in the settings it is what the environment says in `SPIFFE_ENDPOINT_SOCKET`.
     #[must_use]
-    pub fn start(settings: AgentSettings<bootstrap::WorkloadApi>, handle: &Handle) -> Self {
-        Self::reached_by(Edges::default(), settings, handle)
+    pub fn start(self, handle: &Handle) -> Fed {
+        self.reached_by(Edges::default(), handle)
     }
 
-    pub(crate) fn reached_by(
-        edges: Edges,
-        settings: AgentSettings<bootstrap::WorkloadApi>,
-        handle: &Handle,
-    ) -> Self {
-        let AgentSettings { name, agent, crypto, recorder } = settings;
+    pub(crate) fn reached_by(self, edges: Edges, handle: &Handle) -> Fed {
+        let Self { name, agent, crypto, recorder } = self;
         let feed = Arc::new(Feed::empty("the SPIFFE agent has not answered yet"));
         let renewals = Renewals::new(name, feed.clone(), recorder);
         let socket = agent.socket.map_or_else(bootstrap::workload_api_socket, Ok);
@@ -70,33 +58,7 @@ impl WorkloadApi {
                 Err(why) => renewals.fail(&why),
             }
         });
-        Self { feed, task: task.abort_handle() }
-    }
-}
-
-impl Source for WorkloadApi {
-    fn current(&self) -> Result<Arc<Material>, Unavailable> {
-        self.feed.current()
-    }
-
-    fn generation(&self) -> u64 {
-        self.feed.generation()
-    }
-
-    fn listen(&self, listener: &Arc<dyn Listen>) {
-        self.feed.listen(listener);
-    }
-}
-
-impl Drop for WorkloadApi {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl fmt::Debug for WorkloadApi {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkloadApi").finish_non_exhaustive()
+        Fed::new(feed, task.abort_handle())
     }
 }
 

@@ -4,14 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderName, HeaderValue};
 use mesh_core::filter::HeaderChanges;
-use mesh_core::jwt::{Failure, Place};
+use mesh_core::jwt::{Failure, NAMESPACE, Place};
 use mesh_core::metadata::{Fields, Metadata, Value};
 
 use super::Provider;
 use super::token::Token;
-
-/// Under which name Envoy's filter leaves claims.
-const NAMESPACE: &str = "envoy.filters.http.jwt_authn";
 
 /// What the tokens of a request leave behind once they are enough.
 #[derive(Debug, Default)]

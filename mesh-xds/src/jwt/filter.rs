@@ -9,12 +9,12 @@ use http::header::{
 };
 use http::{HeaderMap, Method, StatusCode};
 use mesh_core::filter::{Context, Filter, LocalResponse, Slot, Step};
-use mesh_core::jwt::{Answer, Failure, Outcome, Requirement};
+use mesh_core::jwt::{Answer, Failure, Found, Outcome, Requirement, Verify, one_of};
 use mesh_core::request::RequestHead;
 use mesh_core::route::RouteMatch;
 
 use super::effects::Effects;
-use super::remote::{Flight, Look};
+use super::remote::{Flight, Landing, Look};
 use super::token::Token;
 use super::{KeySource, Provider};
 
@@ -76,8 +76,7 @@ impl Filter for Authenticate {
             effects: Effects::default(),
             next: None,
         };
-        let outcome =
-            requirement.evaluate(&mut |provider, audiences| round.verify(provider, audiences));
+        let outcome = requirement.evaluate(&mut round);
         let Round { effects, next, .. } = round;
         let denied = match (outcome, next) {
             (Outcome::Allowed, _) => match effects.apply(&mut context.metadata, context.changes) {
@@ -89,7 +88,10 @@ impl Filter for Authenticate {
                 *slot = Slot::Boxed(Box::new(flight));
                 return Step::Ask(Box::new(call));
             }
-            (Outcome::Pending, Some(Next::WaitUntil(at))) => return Step::WaitUntil(at),
+            (Outcome::Pending, Some(Next::Wait(landing))) => {
+                let latest = landing.latest(context.now);
+                return Step::WaitFor(Box::new(landing), latest);
+            }
             (Outcome::Pending, None) => Failure::Fetch,
             (Outcome::Denied(why), _) => {
                 // For logs only: what has no room is left out.
@@ -175,53 +177,105 @@ struct Round<'a> {
 
 enum Next {
     Fetch(Flight),
-    WaitUntil(Instant),
+    Wait(Landing),
 }
 
-impl Round<'_> {
-    fn verify(&mut self, provider: usize, audiences: Option<&[Box<str>]>) -> Answer {
+impl Verify for Round<'_> {
+    fn own(&mut self, provider: usize, audiences: Option<&[Box<str>]>) -> Answer {
         let Some(provider) = self.rules.providers.get(provider) else {
             return Answer::Failed(Failure::Fetch);
         };
-        let head = self.head;
-        match self.verify_all(provider, audiences, head) {
-            Ok(answer) => answer,
-            Err(why) => {
-                self.effects.fail(provider, why);
-                Answer::Failed(why)
-            }
+        let answer = match provider.locations.find(self.head) {
+            Ok(found) => self.all(provider, audiences, &found),
+            Err(why) => Answer::Failed(why),
+        };
+        if let Answer::Failed(why) = answer {
+            self.effects.fail(provider, why);
         }
+        answer
     }
 
+    fn each(&mut self, providers: &[usize]) -> Answer {
+        let mut tokens: Vec<(Found<'_>, Vec<&Provider>)> = Vec::new();
+        for at in providers {
+            let Some(provider) = self.rules.providers.get(*at) else {
+                return Answer::Failed(Failure::Fetch);
+            };
+            let found = match provider.locations.find(self.head) {
+                Ok(found) => found,
+                Err(why) => return Answer::Failed(why),
+            };
+            if found.is_empty() {
+                self.effects.fail(provider, Failure::Missing);
+            }
+            for found in found {
+                match tokens.iter_mut().find(|(known, _)| *known == found) {
+                    Some((_, all)) => all.push(provider),
+                    None => tokens.push((found, vec![provider])),
+                }
+            }
+        }
+        let (mut failed, mut is_pending) = (None, false);
+        for (found, providers) in &tokens {
+            match self.anybodys(found, providers) {
+                Answer::Valid => {}
+                Answer::Pending => is_pending = true,
+                Answer::Failed(why) => failed = failed.or(Some(why)),
+            }
+        }
+        match failed {
+            _ if is_pending => Answer::Pending,
+            Some(why) => Answer::Failed(why),
+            None if tokens.is_empty() => Answer::Failed(Failure::Missing),
+            None => Answer::Valid,
+        }
+    }
+}
+
+impl Round<'_> {
+    /// What is known of the tokens that are found where those of `provider` stand.
+    ///
     /// A good token does not excuse a bad one beside it: the service may read either.
-    fn verify_all(
+    fn all(
         &mut self,
         provider: &Provider,
         audiences: Option<&[Box<str>]>,
-        head: &RequestHead<'_>,
-    ) -> Result<Answer, Failure> {
-        let found = provider.locations.find(head)?;
+        found: &[Found<'_>],
+    ) -> Answer {
         if found.is_empty() {
-            return Err(Failure::Missing);
+            return Answer::Failed(Failure::Missing);
         }
-        let mut effects = std::mem::take(&mut self.effects);
-        let mut answer = Ok(Answer::Valid);
-        for found in found {
-            answer = Token::parse(found.token).and_then(|token| {
-                // Claims first: a signature is a thousand times as much work.
-                provider.expectations.check(&token.claims, audiences, self.wall)?;
-                let answer = self.signature(provider, &token)?;
-                if answer == Answer::Valid {
-                    effects.add(provider, &token, &found.place);
-                }
-                Ok(answer)
-            });
-            if answer != Ok(Answer::Valid) {
-                break;
-            }
+        let answers = found.iter().map(|found| self.one(provider, audiences, found));
+        let mut not_valid = answers.filter(|it| *it != Answer::Valid);
+        not_valid.next().unwrap_or(Answer::Valid)
+    }
+
+    /// What is known of a token that may be of any of `providers`.
+    fn anybodys(&mut self, found: &Found<'_>, providers: &[&Provider]) -> Answer {
+        let answers = providers.iter().map(|provider| self.one(provider, None, found));
+        let answer = one_of(answers);
+        if let Answer::Failed(why) = answer {
+            providers.iter().for_each(|provider| self.effects.fail(provider, why));
         }
-        self.effects = effects;
         answer
+    }
+
+    fn one(
+        &mut self,
+        provider: &Provider,
+        audiences: Option<&[Box<str>]>,
+        found: &Found<'_>,
+    ) -> Answer {
+        let verified = Token::parse(found.token).and_then(|token| {
+            // Claims first: a signature is a thousand times as much work.
+            provider.expectations.check(&token.claims, audiences, self.wall)?;
+            let answer = self.signature(provider, &token)?;
+            if answer == Answer::Valid {
+                self.effects.add(provider, &token, &found.place);
+            }
+            Ok(answer)
+        });
+        verified.unwrap_or_else(Answer::Failed)
     }
 
     fn signature(&mut self, provider: &Provider, token: &Token<'_>) -> Result<Answer, Failure> {
@@ -229,12 +283,16 @@ impl Round<'_> {
             KeySource::Local(keys) => return keys.verify(token).map(|()| Answer::Valid),
             KeySource::Remote(remote) => remote,
         };
+        // One thing at a time is waited for.
+        if self.next.is_some() {
+            return Ok(Answer::Pending);
+        }
         match remote.look(self.now) {
             Look::Use(keys) => match keys.verify(token) {
                 Err(Failure::NoKey) => self.await_keys(remote.look_again(self.now), Failure::NoKey),
                 verified => verified.map(|()| Answer::Valid),
             },
-            look @ (Look::Fetch(_) | Look::WaitUntil(_) | Look::Fail) => {
+            look @ (Look::Fetch(_) | Look::Wait(_) | Look::Fail) => {
                 self.await_keys(look, Failure::Fetch)
             }
         }
@@ -243,7 +301,7 @@ impl Round<'_> {
     fn await_keys(&mut self, look: Look, otherwise: Failure) -> Result<Answer, Failure> {
         self.next = Some(match look {
             Look::Fetch(flight) => Next::Fetch(flight),
-            Look::WaitUntil(at) => Next::WaitUntil(at),
+            Look::Wait(landing) => Next::Wait(landing),
             Look::Use(_) | Look::Fail => return Err(otherwise),
         });
         Ok(Answer::Pending)

@@ -1,11 +1,14 @@
 //! Keys that are fetched, and how long they are good for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use mesh_core::filter::Awaited;
 use mesh_core::side::{Call, Encoding, Failure, Reply};
 
 use super::Keys;
@@ -15,9 +18,6 @@ const MAX_STALE: Duration = Duration::from_secs(3600);
 
 /// How old keys are at the least when a token that names an unknown one has them fetched again.
 const MIN_AGE: Duration = Duration::from_secs(30);
-
-/// How often those look that wait for another request's fetch.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Where keys are fetched from, and how often.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,12 @@ struct State {
     pause_until: Option<Instant>,
     /// Whether a request fetches.
     is_fetching: bool,
+    /// How many fetches are over.
+    ended: u64,
+    /// Those who wait for the end of this one.
+    waiting: BTreeMap<u64, Waker>,
+    /// How many have waited so far.
+    waiters: u64,
 }
 
 /// What a request does for its keys.
@@ -59,8 +65,8 @@ pub(super) enum Look {
     Use(Arc<Keys>),
     /// Fetches them.
     Fetch(Flight),
-    /// Looks again at this time, because another request fetches them.
-    WaitUntil(Instant),
+    /// Looks again when another request has fetched them, or has given that up.
+    Wait(Landing),
     /// Does without, and denies: they cannot be fetched.
     Fail,
 }
@@ -92,7 +98,7 @@ impl RemoteKeys {
                 Some((keys, age)) if age < self.remote.cache => Look::Use(keys),
                 // Who fetches waits for it; all others go on with what is there.
                 Some((keys, _)) if state.is_fetching || state.pauses(now) => Look::Use(keys),
-                None if state.is_fetching => Look::WaitUntil(now + LOOK_AGAIN),
+                None if state.is_fetching => Look::Wait(self.landing(state)),
                 None if state.pauses(now) => Look::Fail,
                 Some(_) | None => Look::Fetch(self.depart(state)),
             }
@@ -107,7 +113,7 @@ impl RemoteKeys {
             if age.is_some_and(|age| age < MIN_AGE) || state.pauses(now) {
                 Look::Fail
             } else if state.is_fetching {
-                Look::WaitUntil(now + LOOK_AGAIN)
+                Look::Wait(self.landing(state))
             } else {
                 Look::Fetch(self.depart(state))
             }
@@ -117,6 +123,11 @@ impl RemoteKeys {
     fn depart(self: &Arc<Self>, state: &mut State) -> Flight {
         state.is_fetching = true;
         Flight { keys: self.clone() }
+    }
+
+    fn landing(self: &Arc<Self>, state: &mut State) -> Landing {
+        state.waiters += 1;
+        Landing { keys: self.clone(), number: state.waiters, ended: state.ended }
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
@@ -162,7 +173,52 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.keys.with(|state| state.is_fetching = false);
+        let waiting = self.keys.with(|state| {
+            state.is_fetching = false;
+            state.ended += 1;
+            std::mem::take(&mut state.waiting)
+        });
+        waiting.into_values().for_each(Waker::wake);
+    }
+}
+
+/// The end of another request's fetch, whatever comes of it.
+pub(super) struct Landing {
+    keys: Arc<RemoteKeys>,
+    /// Which of those who have waited this is.
+    number: u64,
+    /// How many fetches were over before that one.
+    ended: u64,
+}
+
+impl Landing {
+    /// When it is over at the latest, from `now`: a fetch takes no longer.
+    pub(super) fn latest(&self, now: Instant) -> Instant {
+        now + self.keys.remote.timeout.min(MAX_STALE)
+    }
+}
+
+impl Awaited for Landing {
+    fn poll_happened(&mut self, waker: &Waker) -> Poll<()> {
+        self.keys.with(|state| {
+            if state.ended != self.ended {
+                return Poll::Ready(());
+            }
+            state.waiting.insert(self.number, waker.clone());
+            Poll::Pending
+        })
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.keys.with(|state| state.waiting.remove(&self.number));
+    }
+}
+
+impl fmt::Debug for Landing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Landing").field(&self.keys.remote.path).finish()
     }
 }
 

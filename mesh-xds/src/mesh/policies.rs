@@ -52,7 +52,9 @@ fn now() -> (SystemTime, Instant) {
 
 /// Refuses what would have no effect.
 fn only_policies(resources: &[FileResource]) -> Result<&[FileResource], FileError> {
-    match resources.iter().find(|it| !it.is_authorization() && !it.is_break_glass()) {
+    let is_policy =
+        |it: &FileResource| it.is_authorization() || it.is_break_glass() || it.is_tenancy();
+    match resources.iter().find(|it| !is_policy(it)) {
         Some(other) => {
             let why = Why::NotAResource("only policies may be here".to_owned());
             let line = Some(other.origin.line);

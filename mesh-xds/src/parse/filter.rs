@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter as Message;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 use envoy_types::pb::google::protobuf::Any;
-use mesh_core::filter::{ConnectionFactory, Factory, Guard, Side};
+use mesh_core::filter::{ConnectionFactory, Factory, Guard, Side, Tenancy};
 use mesh_core::route::{Override, Overrides};
 use mesh_core::snapshot::HttpFilter;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -21,11 +21,12 @@ use super::fault::FaultFactory;
 #[cfg(feature = "tls")]
 use super::jwt::JwtFactory;
 use super::limit::{LocalRateLimitFactory, RateLimitFactory};
+use super::secret::SecretReader;
 use super::value::{is_type, unpack};
 use super::{Path, Reject, Workload, guard};
 
 /// What resources may refer to: filters, by the type of their configuration (those that come with
-/// the mesh, and others), and certificate providers, by name.
+/// the mesh, and others), certificate providers, by name, and secrets.
 #[derive(Clone)]
 pub struct Registry {
     providers: Providers,
@@ -33,8 +34,10 @@ pub struct Registry {
     overrides: FxHashMap<Box<str>, Arc<dyn Factory>>,
     connections: FxHashMap<Box<str>, Arc<dyn ConnectionFactory>>,
     guards: Vec<Arc<Guard>>,
+    tenancy: Option<Arc<Tenancy>>,
     workload: Option<Workload>,
     cluster: NodeCluster,
+    secrets: Option<Arc<dyn SecretReader>>,
 }
 
 /// The cluster of this node itself, once that is known (`node.cluster` of the bootstrap).
@@ -66,8 +69,10 @@ impl Registry {
             overrides: FxHashMap::default(),
             connections: FxHashMap::default(),
             guards: Vec::new(),
+            tenancy: None,
             workload: None,
             cluster: NodeCluster::default(),
+            secrets: None,
         };
         for factory in built_in(&auditing, &registry.cluster).into_iter().chain(factories) {
             let own = factory.type_url();
@@ -91,6 +96,14 @@ impl Registry {
     pub fn guarded(mut self, guard: Arc<Guard>) -> Self {
         self.guards.push(guard);
         self
+    }
+
+    /// Finds out whose requests are by `tenancy` at every server's listener, behind the filters that
+    /// verify tokens and in front of local policies. No listener can leave it out and no route can
+    /// switch it off. Default: requests are nobody's.
+    #[must_use]
+    pub fn tenants(self, tenancy: Tenancy) -> Self {
+        Self { tenancy: Some(Arc::new(tenancy)), ..self }
     }
 
     /// Reads local policies for `workload`. Default: the one that the files themselves speak of.
@@ -121,6 +134,24 @@ impl Registry {
     #[must_use]
     pub fn any_certificate_provider(self) -> Self {
         Self { providers: Providers::Any, ..self }
+    }
+
+    /// Takes secrets, which `reader` reads: resources may name them. Default: they are refused.
+    #[must_use]
+    pub fn secrets(self, reader: Arc<dyn SecretReader>) -> Self {
+        Self { secrets: Some(reader), ..self }
+    }
+
+    pub(crate) fn secret_reader(&self) -> Option<&Arc<dyn SecretReader>> {
+        self.secrets.as_ref()
+    }
+
+    /// Whether resources may name secrets.
+    pub(super) fn has_secrets(&self) -> bool {
+        match &self.providers {
+            Providers::Any => true,
+            Providers::These(_) => self.secrets.is_some(),
+        }
     }
 
     pub(super) fn has_certificate_provider(&self, name: &str) -> bool {
@@ -191,6 +222,14 @@ fn message_name(type_url: &str) -> &str {
     type_url.rsplit_once('/').map_or(type_url, |(_, name)| name)
 }
 
+/// The filters of a connection manager.
+pub(super) struct Filters {
+    /// Those that requests pass, in order, without the router.
+    pub(super) used: Vec<HttpFilter>,
+    /// Those that are optional and not known, for people.
+    pub(super) ignored: Vec<Arc<str>>,
+}
+
 /// The filters of a connection manager at `path` for requests of `side`, without the router, which
 /// must be the last.
 pub(super) fn filters(
@@ -198,11 +237,11 @@ pub(super) fn filters(
     side: Side,
     registry: &Registry,
     path: &Path<'_>,
-) -> Result<Vec<HttpFilter>, Reject> {
+) -> Result<Filters, Reject> {
     let Some((last, _)) = messages.split_last() else {
         return Err(path.field("http_filters").reject("is empty"));
     };
-    let (mut filters, mut names) = (Vec::new(), FxHashSet::default());
+    let (mut used, mut ignored, mut names) = (Vec::new(), Vec::new(), FxHashSet::default());
     let known = |type_url: &str| registry.filter(type_url).filter(|factory| factory.is_for(side));
     for (at, message) in messages.iter().enumerate() {
         let path = path.element("http_filters", at);
@@ -226,14 +265,23 @@ pub(super) fn filters(
             };
             return Err(path.reject(why));
         }
-        if !is_router {
-            filters.extend(filter(message, any, &known, &path)?);
+        if is_router {
+            continue;
+        }
+        match filter(message, any, &known, &path)? {
+            Some(filter) => used.push(filter),
+            None => {
+                let kind = any.map_or("without typed_config", |any| message_name(&any.type_url));
+                ignored.push(format!("filter {:?} ({kind})", message.name).into());
+            }
         }
     }
     if side == Side::Server {
-        registry.guards.iter().for_each(|guard| guard::insert(guard, &mut filters));
+        registry.guards.iter().for_each(|guard| guard::insert(guard, &mut used));
+        // After the guards, and so in front of them.
+        registry.tenancy.iter().for_each(|tenancy| guard::insert_tenancy(tenancy, &mut used));
     }
-    Ok(filters)
+    Ok(Filters { used, ignored })
 }
 
 fn filter<'r>(

@@ -2,39 +2,53 @@
 
 use std::sync::Arc;
 
-use mesh_core::filter::{Factory, Filter, Guard, Settings, Side};
+use mesh_core::filter::{Factory, Filter, Guard, Settings, Side, Tenancy};
 use mesh_core::snapshot::HttpFilter;
 
 use super::{Path, Reject};
 
-/// The name of the filter, which no listener and no route may use.
+/// The names of the filters, which no listener and no route may use.
 pub(super) const NAME: &str = "mesh.local_authorization";
+const TENANCY: &str = "mesh.tenancy";
 
 /// Puts `guard` among the filters of a server: in front, but behind those that verify tokens,
 /// because rules may ask for what these say.
 pub(super) fn insert(guard: &Arc<Guard>, into: &mut Vec<HttpFilter>) {
+    insert_named(NAME, guard.clone(), into);
+}
+
+/// Puts what finds out whose requests are at the same place.
+pub(super) fn insert_tenancy(tenancy: &Arc<Tenancy>, into: &mut Vec<HttpFilter>) {
+    insert_named(TENANCY, tenancy.clone(), into);
+}
+
+fn insert_named(name: &'static str, filter: Arc<dyn Filter>, into: &mut Vec<HttpFilter>) {
     let verifies = |filter: &HttpFilter| filter.factory.type_url().ends_with(TOKENS);
     let at = into.iter().rposition(verifies).map_or(0, |last| last + 1);
-    let settings: Settings = guard.clone();
-    let filter =
-        HttpFilter { name: NAME.into(), factory: Arc::new(Local), settings, disabled: false };
-    into.insert(at, filter);
+    let factory = Arc::new(Local { name, filter });
+    into.insert(
+        at,
+        HttpFilter { name: name.into(), factory, settings: Arc::new(()), disabled: false },
+    );
 }
 
 /// Refuses the name of the filter.
 pub(super) fn refuse_name(name: &str, path: &Path<'_>) -> Result<(), Reject> {
     match name {
-        NAME => Err(path.reject("is the name of this process's own rules")),
+        NAME | TENANCY => Err(path.reject("is the name of this process's own rules")),
         _ => Ok(()),
     }
 }
 
-/// Hands out the one guard that there is.
-struct Local;
+/// Hands out the one filter that there is.
+struct Local {
+    name: &'static str,
+    filter: Arc<dyn Filter>,
+}
 
 impl Factory for Local {
     fn type_url(&self) -> &str {
-        NAME
+        self.name
     }
 
     fn is_for(&self, side: Side) -> bool {
@@ -45,12 +59,8 @@ impl Factory for Local {
         Err("is not configured by resources".to_owned())
     }
 
-    fn build(&self, base: &Settings, _: &[Settings]) -> Arc<dyn Filter> {
-        match base.clone().downcast::<Guard>() {
-            Ok(guard) => guard,
-            // Nothing else is ever there. If it were, nothing would be let through.
-            Err(_) => Arc::new(Guard::new(None, None)),
-        }
+    fn build(&self, _: &Settings, _: &[Settings]) -> Arc<dyn Filter> {
+        self.filter.clone()
     }
 }
 

@@ -29,6 +29,7 @@ mod metadata;
 mod reject;
 mod retry;
 pub mod route;
+pub mod secret;
 #[cfg(test)]
 mod tests;
 pub mod tls;

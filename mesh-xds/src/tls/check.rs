@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mesh_core::identity::{Identification, Refusal, SanMatcher};
-use rustls::pki_types::{CertificateDer, UnixTime};
-use webpki::{
-    EndEntityCert, ExpirationPolicy, KeyUsage, RevocationCheckDepth, RevocationOptions,
-    RevocationOptionsBuilder, UnknownStatusPolicy,
-};
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use webpki::{CertRevocationList, EndEntityCert, KeyUsage};
 
-use super::credentials::{Credentials, Ready};
+use super::credentials::Credentials;
 use super::leaf::leaf;
+use super::revocation;
 
 /// Decides whether a peer is accepted, by what its certificate provider trusts at that moment.
 ///
@@ -78,7 +76,15 @@ impl PeerCheck {
         let id = leaf.spiffe_id(wanted)?;
         let roots = ready.roots(id.as_ref())?;
         leaf.check(id.as_ref(), SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs()))?;
-        self.follow(own, intermediates, roots, &ready, now)?;
+        let follow = |lists: &[_]| self.follow((own, intermediates), roots, lists, now);
+        let mut followed = follow(&ready.crls.all());
+        // That one is revoked counts for more than any of these, so none of them hides it.
+        if followed.as_ref().is_err_and(is_of_another)
+            && let Some(about) = ready.crls.about(chain)
+        {
+            followed = follow(&about);
+        }
+        followed.map_err(refusal)?;
         match &self.host {
             Some(host) if !leaf.names.is_of_host(host) => Err(Refusal::Host {
                 host: (&**host).into(),
@@ -92,46 +98,32 @@ impl PeerCheck {
     /// Follows the chain to one of `roots`.
     fn follow(
         &self,
-        own: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        roots: &[rustls::pki_types::TrustAnchor<'_>],
-        ready: &Ready,
+        chain: (&CertificateDer<'_>, &[CertificateDer<'_>]),
+        roots: &[TrustAnchor<'_>],
+        lists: &[&CertRevocationList<'_>],
         now: UnixTime,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), webpki::Error> {
         let usage = match self.side {
             Side::Server => KeyUsage::server_auth(),
             Side::Client => KeyUsage::client_auth(),
         };
-        let crls: Vec<_> = ready.crls.iter().collect();
         let algorithms = self.authorities.crypto().signature_verification_algorithms.all;
-        EndEntityCert::try_from(own)
-            .and_then(|certificate| {
-                certificate
-                    .verify_for_usage(
-                        algorithms,
-                        roots,
-                        intermediates,
-                        now,
-                        usage,
-                        revocation(&crls),
-                        None,
-                    )
-                    .map(drop)
-            })
-            .map_err(refusal)
+        let (own, intermediates) = chain;
+        let revocation = revocation::options(lists);
+        let own = EndEntityCert::try_from(own)?;
+        own.verify_for_usage(algorithms, roots, intermediates, now, usage, revocation, None)?;
+        Ok(())
     }
 }
 
-/// Certificates of authorities without a list are accepted, as gRFC A69 has it by default; and a
-/// list that should have been replaced still revokes what it names.
-fn revocation<'a>(crls: &'a [&'a webpki::CertRevocationList<'a>]) -> Option<RevocationOptions<'a>> {
-    let builder = RevocationOptionsBuilder::new(crls).ok()?;
-    Some(
-        builder
-            .with_depth(RevocationCheckDepth::Chain)
-            .with_status_policy(UnknownStatusPolicy::Allow)
-            .with_expiration_policy(ExpirationPolicy::Ignore)
-            .build(),
+/// Whether somebody was tried who has not signed: the peer's certificate, or a revocation list.
+fn is_of_another(error: &webpki::Error) -> bool {
+    matches!(
+        error,
+        webpki::Error::InvalidCrlSignatureForPublicKey
+            | webpki::Error::InvalidSignatureForPublicKey
+            | webpki::Error::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_)
+            | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
     )
 }
 

@@ -10,10 +10,11 @@ use mesh_core::identity::{Identity, Material, Refusal, Source, SpiffeId, Trust, 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use rustls::sign::CertifiedKey;
-use webpki::{CertRevocationList, OwnedCertRevocationList, anchor_from_trusted_cert};
+use webpki::anchor_from_trusted_cert;
 
 use super::TlsError;
 use super::leaf::leaf;
+use super::revocation::Revocations;
 
 /// A certificate provider as handshakes use it: a [`Source`], and its material made ready once for
 /// each change.
@@ -29,7 +30,7 @@ pub(super) struct Ready {
     material: Arc<Material>,
     pub(super) key: Option<Result<Arc<CertifiedKey>, Arc<str>>>,
     roots: Roots,
-    pub(super) crls: Vec<CertRevocationList<'static>>,
+    pub(super) crls: Revocations,
 }
 
 enum Roots {
@@ -136,9 +137,7 @@ impl Ready {
             ),
             Trust::Unknown => Roots::Unknown,
         };
-        let crl = |der: &Arc<[u8]>| OwnedCertRevocationList::from_der(der).map(Into::into);
-        let crls: Result<Vec<_>, _> = material.crls.iter().map(crl).collect();
-        let crls = crls.map_err(|error| format!("a revocation list cannot be read: {error}"))?;
+        let crls = Revocations::new(&material.crls)?;
         Ok(Self { material, key, roots, crls })
     }
 

@@ -22,6 +22,7 @@ mod error;
 mod leaf;
 pub(crate) mod pem;
 mod resolver;
+mod revocation;
 mod session;
 mod subject;
 #[cfg(test)]

@@ -5,4 +5,6 @@ mod kit;
 mod modes;
 mod policies;
 mod refusals;
+mod secrets;
+mod tenants;
 mod withdrawal;

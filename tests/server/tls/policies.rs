@@ -55,6 +55,20 @@ async fn the_application_hears_of_clients_what_the_listener_says() {
     }
 }
 
+#[tokio::test]
+async fn the_application_may_have_the_certificates_themselves() {
+    let manager = "forward_client_cert_details: SANITIZE_SET, \
+                   set_current_client_cert_details: { cert: true, chain: true },";
+    let world = World::start(&[chain(&mutual(""), manager, "")]).await;
+    let mut io = world.client("/friend").connect(world.served.port).await.unwrap();
+    let answer = ask(&mut io, "").await.unwrap();
+    let (_, cert) = answer.split_once(";Cert=\"").unwrap();
+    let (cert, chain) = cert.split_once("\";Chain=\"").unwrap();
+    assert!(cert.starts_with("-----BEGIN%20CERTIFICATE-----%0AMII"), "{cert}");
+    assert!(cert.ends_with("%0A-----END%20CERTIFICATE-----%0A"), "{cert}");
+    assert!(chain.starts_with(cert) && chain.ends_with("-----%0A\""), "{chain}");
+}
+
 /// `text` without the 64 digits of a hash.
 fn without_hash(text: &str) -> String {
     match text.split_once("Hash=") {

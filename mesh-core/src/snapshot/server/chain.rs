@@ -73,8 +73,26 @@ pub struct Connections {
     pub max_concurrent_streams: Option<u32>,
     /// The size of a request's header fields in bytes (`max_request_headers_kb`).
     pub max_header_bytes: Option<u32>,
+    /// How many header fields a request may have (`common_http_protocol_options.max_headers_count`).
+    pub max_header_fields: Option<u32>,
+    /// What becomes of header fields whose names have underscores
+    /// (`common_http_protocol_options.headers_with_underscores_action`).
+    pub underscores: Underscores,
     /// Pings that notice a dead client (`http2_protocol_options.connection_keepalive`).
     pub keepalive: Option<Keepalive>,
+}
+
+/// What becomes of header fields whose names have underscores, which some applications take for
+/// hyphens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Underscores {
+    /// They are fields as all others are.
+    #[default]
+    Allow,
+    /// The request is refused.
+    Refuse,
+    /// They are removed.
+    Drop,
 }
 
 /// What the requests of a filter chain are decided by.

@@ -17,6 +17,8 @@ mod root;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Connections, FilterChain, Inspection, Routes, Routing, ServerSnapshot};
+pub use chain::{
+    Connections, FilterChain, Inspection, Routes, Routing, ServerSnapshot, Underscores,
+};
 pub use plan::ServerPlan;
 pub use root::ServerRoot;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 
 use arc_swap::ArcSwap;
@@ -25,15 +25,16 @@ use super::sniff::Prefixed;
 use crate::error::BoxError;
 use crate::server::body::ServerBody;
 use crate::server::call::Call;
-use crate::server::settings::{HEADER_FIELDS, HTTP1_BUFFER};
+use crate::server::settings::HTTP1_BUFFER;
 
-/// Serves a connection to its end.
+/// Serves a connection until it ends or is upgraded, and gives back what it lives by.
 pub(super) async fn serve<S, B>(
     io: Prefixed,
     connected: Arc<Connected>,
     mut lifetime: Lifetime,
     service: S,
-) where
+) -> Lifetime
+where
     S: Service<Request<ServerBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
@@ -46,23 +47,24 @@ pub(super) async fn serve<S, B>(
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(settings.header_timeout)
-        .max_headers(HEADER_FIELDS)
+        .max_headers(settings.header_fields)
         .max_header_size(header_bytes)
         .max_buf_size(HTTP1_BUFFER.max(header_bytes));
     // Requests see the newest routes, one after the other.
     let routing = Arc::new(ArcSwap::from_pointee(lifetime.routing().clone()));
     let requests = Arc::new(AtomicU64::new(0));
+    let leaves = Arc::new(AtomicBool::new(false));
     let handler = {
-        let (routing, requests) = (routing.clone(), requests.clone());
+        let (routing, requests, leaves) = (routing.clone(), requests.clone(), leaves.clone());
         let status = lifetime.status().clone();
         service_fn(move |request: Request<Incoming>| {
             requests.fetch_add(1, Ordering::Relaxed);
             let request = request.map(ServerBody::h1);
             let call = Call::start(&connected, &routing.load(), service.clone(), request);
-            let status = status.clone();
+            let (status, leaves) = (status.clone(), leaves.clone());
             async move {
                 let mut response = call.await?;
-                if status.is_stopping() {
+                if status.is_stopping() || leaves.load(Ordering::Relaxed) {
                     leave(&mut response);
                 }
                 Ok::<_, Infallible>(response)
@@ -75,6 +77,8 @@ pub(super) async fn serve<S, B>(
         // hyper knows when there is nothing to do: the header timeout ends idle connections.
         match lifetime.poll(cx, requests.load(Ordering::Relaxed), || true) {
             Verdict::GoOn => {}
+            // The next response says so. Until then an idle connection stays for a while.
+            Verdict::Leave => leaves.store(true, Ordering::Relaxed),
             Verdict::Drain => wire.as_mut().graceful_shutdown(),
             Verdict::Close => return Poll::Ready(()),
         }
@@ -89,6 +93,7 @@ pub(super) async fn serve<S, B>(
         })
     })
     .await;
+    lifetime
 }
 
 /// Asks the client to go while nothing is closed yet: a connection that is closed once it is idle

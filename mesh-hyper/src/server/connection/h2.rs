@@ -111,7 +111,8 @@ where
             let wire = &self.wire;
             match self.lifetime.poll(cx, self.requests, || wire.has_streams()) {
                 Verdict::GoOn => {}
-                Verdict::Drain => self.wire.graceful_shutdown(),
+                // It says so at once, and takes what is under way; again, it does nothing.
+                Verdict::Leave | Verdict::Drain => self.wire.graceful_shutdown(),
                 Verdict::Close => return Poll::Ready(()),
             }
             let accepted = std::pin::pin!(self.wire.accept()).poll(cx);

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-/// Ends a stream, whoever has it.
+/// Ends a stream, whoever has it, when it is dropped: nothing is read or written any more.
 pub(super) struct Holder(Arc<Line>);
 
 /// What a stream hears of its [`Holder`].
@@ -47,9 +47,10 @@ impl Holder {
     pub(super) async fn gone(&self) {
         self.0.gone.notified().await;
     }
+}
 
-    /// Ends the stream: nothing is read or written any more.
-    pub(super) fn cut(&self) {
+impl Drop for Holder {
+    fn drop(&mut self) {
         self.0.is_cut.store(true, Ordering::Release);
         self.0.cut.notify_waiters();
     }

@@ -24,8 +24,12 @@ pub(super) struct Lifetime {
     /// What its requests get once it would not be let in any more.
     barred: Option<Routing>,
     settings: Settings,
-    is_draining: bool,
-    /// When a drained connection is closed.
+    phase: Phase,
+    /// Until when it is new.
+    young: Instant,
+    /// When a connection whose client is asked to go is drained.
+    patience: Option<Instant>,
+    /// When it is closed.
     end: Option<Instant>,
     /// When it is drained for its age.
     old: Option<Instant>,
@@ -41,10 +45,32 @@ pub(super) struct Lifetime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     GoOn,
+    /// Ask the client to go, and take what it still asks; said once.
+    Leave,
     /// Take nothing new; said once.
     Drain,
     /// Break off.
     Close,
+}
+
+/// How far a connection is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Open,
+    Leaving,
+    Draining,
+}
+
+/// How a connection stands to what has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    Stays,
+    /// Its listener was replaced by one that would let it in, too.
+    Passes,
+    /// The server stops.
+    Stops,
+    /// Nothing is served, or it would not be let in any more.
+    Ends,
 }
 
 impl Lifetime {
@@ -56,7 +82,9 @@ impl Lifetime {
             assigned,
             standing,
             barred: None,
-            is_draining: false,
+            phase: Phase::Open,
+            young: runtime::after(settings.drain_delay),
+            patience: None,
             end: None,
             old: settings.max_age.map(runtime::after),
             idle: settings.idle_timeout.map(runtime::after),
@@ -84,6 +112,14 @@ impl Lifetime {
         self.barred.as_ref().unwrap_or(&self.assigned.chain.routing)
     }
 
+    /// Why it would not be let in any more, if so.
+    pub(super) fn barred(&self) -> Option<&Arc<str>> {
+        match &self.barred {
+            Some(Routing::Broken(why)) => Some(why),
+            Some(Routing::Ready(_)) | None => None,
+        }
+    }
+
     /// Has a look at everything. The task is woken when there is something new.
     ///
     /// `requests` are those so far; `is_busy` says whether one is under way, and is asked rarely.
@@ -94,8 +130,16 @@ impl Lifetime {
         is_busy: impl FnOnce() -> bool,
     ) -> Verdict {
         let mut verdict = Verdict::GoOn;
-        if self.watch.poll(cx) && !self.stays() {
-            verdict = self.drain();
+        if self.watch.poll(cx) {
+            verdict = match self.stand() {
+                Stand::Stays => Verdict::GoOn,
+                Stand::Passes => self.leave(runtime::after(self.settings.drain_delay)),
+                // Its first request is on its way most likely: it has come while there was time.
+                Stand::Stops if requests == 0 && runtime::now() < self.young => {
+                    self.leave(self.young)
+                }
+                Stand::Stops | Stand::Ends => self.drain(),
+            };
         }
         let Some(alarm) = &mut self.alarm else { return verdict };
         if self.is_registered && !alarm.is_elapsed() {
@@ -121,50 +165,70 @@ impl Lifetime {
         verdict
     }
 
-    /// Whether the connection may go on under the configuration as it is now.
-    fn stays(&mut self) -> bool {
-        let Some(now) = self.status.snapshot() else { return false };
+    /// How the connection stands to the configuration as it is now.
+    fn stand(&mut self) -> Stand {
+        let Some(now) = self.status.snapshot() else { return Stand::Ends };
+        let mut stand = Stand::Stays;
         if !Arc::ptr_eq(&now, &self.assigned.snapshot) {
             let Assigned { snapshot, chain } = &self.assigned;
             match now.same_chain(snapshot, chain).cloned() {
                 Some(chain) if self.barred.is_none() => {
                     self.assigned = Assigned { snapshot: now, chain };
                 }
-                Some(_) | None => {
-                    self.pass(now);
-                    return false;
-                }
+                Some(_) | None => stand = self.pass(now),
             }
         }
-        !self.status.is_draining()
+        let is_over = stand == Stand::Ends;
+        if !is_over && self.status.is_draining() { Stand::Stops } else { stand }
     }
 
     /// The listener was replaced, and the connection drains (gRFC A36). What is asked until its
     /// client knows is decided by the new one: nothing is let in by rules of before.
-    fn pass(&mut self, now: Arc<ServerSnapshot>) {
+    fn pass(&mut self, now: Arc<ServerSnapshot>) -> Stand {
         match self.standing.admitted(&now) {
             Ok(chain) => {
                 self.assigned = Assigned { snapshot: now, chain };
                 self.barred = None;
+                Stand::Passes
             }
             Err(why) => {
                 tracing::debug!(remote = ?self.standing.peer.remote, %why, "connection drained");
                 self.assigned.snapshot = now;
                 self.barred = Some(Routing::Broken(why.into()));
+                Stand::Ends
             }
         }
     }
 
-    fn drain(&mut self) -> Verdict {
-        if std::mem::replace(&mut self.is_draining, true) {
+    /// HTTP/1.1 cannot say that it goes before a response, and what is under way when an idle
+    /// connection is closed is lost. So it has for it the time that a server has that stops.
+    fn leave(&mut self, patience: Instant) -> Verdict {
+        if self.phase >= Phase::Leaving {
             return Verdict::GoOn;
         }
-        self.end = Some(runtime::after(self.settings.drain_grace));
+        self.phase = Phase::Leaving;
+        self.patience = Some(patience);
+        self.go();
+        Verdict::Leave
+    }
+
+    fn drain(&mut self) -> Verdict {
+        if self.phase >= Phase::Draining {
+            return Verdict::GoOn;
+        }
+        self.phase = Phase::Draining;
+        self.patience = None;
+        self.go();
+        Verdict::Drain
+    }
+
+    /// The end is near, whatever was to be looked at otherwise.
+    fn go(&mut self) {
+        let grace = self.settings.drain_grace;
+        self.end.get_or_insert_with(|| runtime::after(grace));
         self.old = None;
         self.idle = None;
         self.arm();
-        self.is_registered = false;
-        Verdict::Drain
     }
 
     fn alarmed(&mut self, requests: u64, is_busy: impl FnOnce() -> bool) -> Verdict {
@@ -173,8 +237,11 @@ impl Lifetime {
         if is_past(self.end) {
             return Verdict::Close;
         }
-        if is_past(self.old) {
+        if is_past(self.patience) {
             return self.drain();
+        }
+        if is_past(self.old) {
+            return self.leave(runtime::after(self.settings.drain_delay));
         }
         if is_past(self.idle) {
             if requests == self.seen && !is_busy() {
@@ -187,7 +254,7 @@ impl Lifetime {
     }
 
     fn arm(&mut self) {
-        let next = [self.end, self.old, self.idle].into_iter().flatten().min();
+        let next = [self.end, self.patience, self.old, self.idle].into_iter().flatten().min();
         self.alarm = next.map(|at| Box::pin(runtime::sleep_until(at + TICK)));
         self.is_registered = false;
     }

@@ -9,6 +9,7 @@ mod sniff;
 mod standing;
 mod start;
 mod stream;
+mod upgraded;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use http::{Extensions, Request, Response};
 use http_body::Body;
 use mesh_core::filter::ConnectionMemory;
 use mesh_core::identity::{self, SpiffeId};
+use mesh_core::inherited::Caller;
 use mesh_core::record::{Event, Recorder};
 use mesh_core::snapshot::ServerSnapshot;
 use tower_service::Service;
@@ -26,11 +28,12 @@ use tower_service::Service;
 use self::shake::{Closed, Shaken, shake};
 use self::sniff::Protocol;
 use super::body::ServerBody;
-use super::head::Forwarding;
+use super::head::HeadRules;
 use super::peer::{OnAccept, Peer};
 use super::secure::Greet;
 use super::settings::Settings;
 use super::state::Status;
+use super::tenant::Tenant;
 use crate::context::Context;
 use crate::error::BoxError;
 use crate::transport::connect::Io;
@@ -63,11 +66,13 @@ impl Shared {
 /// What the requests of a connection share.
 pub(super) struct Connected {
     pub(super) peer: Peer,
+    /// Whether it is believed about how much its requests matter: whoever has proved an identity is.
+    pub(super) caller: Caller,
     pub(super) scheme: &'static str,
     /// Whether there is nothing but gRPC.
     pub(super) grpc_only: bool,
-    /// What becomes of what a request says of others' certificates.
-    pub(super) forwarding: Forwarding,
+    /// What the heads of its requests may say.
+    pub(super) heads: HeadRules,
     pub(super) context: Arc<Context>,
     /// Streams that the client has reset before they were answered.
     pub(super) resets: AtomicU32,
@@ -78,13 +83,16 @@ pub(super) struct Connected {
 }
 
 impl Connected {
-    /// Tells the application what is known of the connection.
-    pub(super) fn describe(&self, request: &mut Request<ServerBody>) {
+    /// Tells the application what is known of the connection, and whose the request is.
+    pub(super) fn describe(&self, request: &mut Request<ServerBody>, tenant: Option<Tenant>) {
         let extensions = request.extensions_mut();
         if extensions.is_empty() {
             *extensions = self.extensions.clone();
         } else {
             extensions.extend(self.extensions.clone());
+        }
+        if let Some(tenant) = tenant {
+            extensions.insert(tenant);
         }
     }
 }
@@ -123,43 +131,43 @@ pub(super) async fn serve<S, B>(
             return shared.refused(remote, &why);
         }
     };
-    let (io, forbidden) = match forbidden {
-        Some(forbidden) => {
+    let (io, holder) = match (protocol, &forbidden) {
+        (Protocol::Http2 | Protocol::Tls, None) => (io, None),
+        // The application may take the stream of HTTP/1.1 over.
+        (Protocol::Http1, _) | (Protocol::Http2 | Protocol::Tls, Some(_)) => {
             let (holder, leash) = leash::leash();
-            (io.on(leash), Some((forbidden, holder)))
+            (io.on(leash), Some(holder))
         }
-        None => (io, None),
     };
     let served = async {
         match protocol {
-            Protocol::Http1 => h1::serve(io, connected, lifetime, service).await,
-            Protocol::Http2 => h2::serve(io, connected, lifetime, service, timeout).await,
+            Protocol::Http1 => {
+                let lifetime = h1::serve(io, connected, lifetime, service).await;
+                let holder = holder.as_ref().filter(|holder| holder.holds())?;
+                upgraded::hold(holder, lifetime).await
+            }
+            Protocol::Http2 => {
+                h2::serve(io, connected, lifetime, service, timeout).await;
+                None
+            }
             // One handshake in another is closed before.
-            Protocol::Tls => {}
+            Protocol::Tls => None,
         }
     };
-    let Some((mut forbidden, holder)) = forbidden else { return served.await };
-    tokio::select! {
-        biased;
-        () = served => {}
+    let why = match forbidden {
+        None => served.await,
         // All of it ends at once: nothing that is under way may go on.
-        why = &mut forbidden => {
-            shared.refused(remote, &why);
-            return holder.cut();
-        }
+        Some(forbidden) => tokio::select! {
+            biased;
+            why = served => why,
+            why = forbidden => Some(why.into()),
+        },
+    };
+    if let Some(why) = why {
+        shared.refused(remote, &why);
     }
-    // The application may have the stream, after an upgrade, for as long as its peer is accepted.
-    if holder.holds() {
-        tokio::spawn(async move {
-            tokio::select! {
-                () = holder.gone() => {}
-                why = forbidden => {
-                    shared.refused(remote, &why);
-                    holder.cut();
-                }
-            }
-        });
-    }
+    // The holder goes last, and takes the stream along, whoever has it.
+    drop(holder);
 }
 
 /// One of the connections that have not shown yet what they are.

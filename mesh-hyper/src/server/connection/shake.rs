@@ -8,7 +8,8 @@ use std::time::Duration;
 use http::Extensions;
 use mesh_core::filter::ConnectionMemory;
 use mesh_core::filter::Denial;
-use mesh_core::identity;
+use mesh_core::identity::{self, Shown};
+use mesh_core::inherited::Caller;
 use mesh_core::snapshot::ServerSnapshot;
 
 use super::lifetime::Lifetime;
@@ -16,7 +17,7 @@ use super::sniff::{Prefixed, Protocol};
 use super::standing::{NO_CHAIN, Standing, chosen};
 use super::start::{Settled, Start};
 use super::{Assigned, Connected, Shared};
-use crate::server::head::Forwarding;
+use crate::server::head::HeadRules;
 use crate::server::peer::{Accepted, Peer};
 use crate::transport::connect::Io;
 use crate::transport::secure::Forbidden;
@@ -74,15 +75,22 @@ pub(super) async fn shake(
     {
         assigned = Assigned { snapshot: now, chain };
     }
-    let forwarding = assigned.chain.forwarded.of(&peer, &digest, &own, &shared.trusted);
+    let chain = standing.secured.as_ref().map(|(_, judge)| judge.chain()).unwrap_or_default();
+    let shown = Shown { digest: &digest, chain: &chain, own: &own };
+    let forwarding = assigned.chain.forwarded.of(&peer, &shown, &shared.trusted);
     let mut extensions = Extensions::new();
     if accepted(shared, &peer, &mut extensions) {
         return Err(Closed::because("the application refuses it"));
     }
+    let caller = match peer.spiffe_id() {
+        Some(_) => Caller::Trusted,
+        None => Caller::Stranger,
+    };
     let connected = Arc::new(Connected {
         peer,
+        caller,
         scheme,
-        forwarding: Forwarding::new(forwarding),
+        heads: HeadRules::new(forwarding, &assigned.chain.connections),
         grpc_only: shared.settings.grpc_only,
         context: shared.context.clone(),
         resets: AtomicU32::new(0),

@@ -1,12 +1,15 @@
 //! Filters of requests.
 
 use std::any::Any;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use mesh_core::filter::{Context, End, Factory, Filter, LocalResponse, Settings, Slot, Step};
+use mesh_core::filter::{
+    Awaited, Context, End, Factory, Filter, LocalResponse, Settings, Slot, Step,
+};
 use mesh_core::request::RequestHead;
 use mesh_core::route::Action;
 use mesh_core::side;
@@ -124,6 +127,77 @@ async fn filters_let_pass_wait_or_answer_and_end_once() {
     assert!(start.elapsed() >= Duration::from_secs(5));
     assert_eq!(ask(&sender, get("/asks")).await.unwrap().body, "guard false");
     assert_eq!((served.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)), (3, 5));
+}
+
+/// What a request waits for, and how often its filter was asked.
+#[derive(Debug, Default)]
+struct Gate {
+    is_open: AtomicBool,
+    asked: AtomicUsize,
+    waker: Mutex<Option<Waker>>,
+}
+
+#[derive(Debug)]
+struct Opening(Arc<Gate>);
+
+impl Awaited for Opening {
+    fn poll_happened(&mut self, waker: &Waker) -> Poll<()> {
+        *self.0.waker.lock().unwrap() = Some(waker.clone());
+        if self.0.is_open.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// Waits at a gate, for ten seconds at the longest each time.
+#[derive(Debug)]
+struct Waits(Arc<Gate>);
+
+impl Filter for Waits {
+    fn poll_request(&self, _: &mut Slot, _: &RequestHead<'_>, cx: &mut Context<'_>) -> Step {
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        if self.0.is_open.load(Ordering::SeqCst) {
+            return Step::Continue;
+        }
+        Step::WaitFor(Box::new(Opening(self.0.clone())), cx.now + Duration::from_secs(10))
+    }
+}
+
+impl Factory for Waits {
+    fn type_url(&self) -> &str {
+        "test.Waits"
+    }
+
+    fn parse(&self, _: &[u8]) -> Result<Settings, String> {
+        Ok(Arc::new(()) as Arc<dyn Any + Send + Sync>)
+    }
+
+    fn build(&self, _: &Settings, _: &[Settings]) -> Arc<dyn Filter> {
+        Arc::new(Waits(self.0.clone()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_waits_for_something_is_asked_again_when_it_happens() {
+    let gate = Arc::new(Gate::default());
+    let kit = Kit::serving(App::text("served"));
+    let waits = HttpFilter {
+        name: "waits".into(),
+        factory: Arc::new(Waits(gate.clone())),
+        settings: Arc::new(()),
+        disabled: false,
+    };
+    kit.publish(1, routes(&[("/", Action::NonForwarding)], &[waits]));
+    let (sender, _) = kit.h2().await;
+    let start = tokio::time::Instant::now();
+    let opens = async {
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        gate.is_open.store(true, Ordering::SeqCst);
+        gate.waker.lock().unwrap().take().unwrap().wake();
+    };
+    let (seen, ()) = tokio::join!(ask(&sender, get("/x")), opens);
+    assert_eq!(seen.unwrap().body, "served");
+    assert_eq!(start.elapsed(), Duration::from_secs(25));
+    // At first, after ten seconds, after twenty, and when it has happened.
+    assert_eq!(gate.asked.load(Ordering::SeqCst), 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,27 +1,17 @@
 //! HTTP/1.1, in bytes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
+use mesh_core::identity::{Clients, ServerTls};
+use mesh_core::listener::ChainMatch;
 use mesh_core::route::Action;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use mesh_core::snapshot::Inspection;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::kit::{App, Kit, routes};
-
-/// Sends `request` and reads until `ends` shows.
-async fn say(io: &mut DuplexStream, request: &str, ends: &str) -> String {
-    io.write_all(request.as_bytes()).await.unwrap();
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains(ends) {
-        let mut some = [0; 1024];
-        let count = io.read(&mut some).await.unwrap();
-        if count == 0 {
-            break;
-        }
-        seen.extend_from_slice(&some[..count]);
-    }
-    String::from_utf8(seen).unwrap()
-}
+use super::kit::{App, Kit, anonymous, everything, routes, say};
+use super::pretence::HELLO;
 
 fn echo() -> App {
     App::new(|request| async move {
@@ -70,31 +60,6 @@ async fn new_routes_reach_a_connection_that_is_open() {
 }
 
 #[tokio::test]
-async fn upgrades_pass() {
-    let app = App::new(|mut request| async move {
-        let upgraded = hyper::upgrade::on(&mut request);
-        tokio::spawn(async move {
-            let io = upgraded.await.unwrap();
-            let mut io = hyper_util::rt::TokioIo::new(io);
-            let mut byte = [0];
-            io.read_exact(&mut byte).await.unwrap();
-            io.write_all(&[byte[0] + 1]).await.unwrap();
-        });
-        let mut response = Response::new(crate::empty());
-        *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
-        response.headers_mut().insert("connection", "upgrade".parse().unwrap());
-        response.headers_mut().insert("upgrade", "next".parse().unwrap());
-        response
-    });
-    let (mut io, _) = Kit::serving(app).connect();
-    let request = "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: next\r\n\r\n";
-    let seen = say(&mut io, request, "\r\n\r\n").await;
-    assert!(seen.starts_with("HTTP/1.1 101"), "{seen}");
-    io.write_all(&[41]).await.unwrap();
-    assert_eq!(io.read_u8().await.unwrap(), 42);
-}
-
-#[tokio::test]
 async fn smuggled_lengths_are_refused() {
     for fields in [
         "content-length: 1\r\ncontent-length: 2",
@@ -133,4 +98,96 @@ async fn a_server_that_stops_asks_its_clients_to_go() {
     let after = say(&mut io, request, "end").await;
     assert!(after.contains("connection: close\r\n"), "{after}");
     task.await.unwrap();
+}
+
+const ASKED: &str = "GET /a HTTP/1.1\r\nhost: one\r\n\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_when_the_listener_is_replaced_is_answered() {
+    let kit = Kit::serving(echo());
+    let (mut io, task) = kit.connect();
+    let before = say(&mut io, ASKED, "end").await;
+    assert!(!before.contains("connection: close"), "{before}");
+    // The connection hears of it first, with nothing to be read.
+    kit.publish(2, everything());
+    tokio::time::sleep(Duration::from_millis(4_900)).await;
+    let after = say(&mut io, ASKED, "end").await;
+    assert!(
+        after.starts_with("HTTP/1.1 200") && after.contains("connection: close\r\n"),
+        "{after}"
+    );
+    task.await.unwrap();
+    assert_eq!(io.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_no_more_after_a_new_listener_is_closed_after_the_delay() {
+    let kit = Kit::serving(echo());
+    let (mut io, task) = kit.connect();
+    say(&mut io, ASKED, "end").await;
+    let start = tokio::time::Instant::now();
+    kit.publish(2, everything());
+    // The one after it does not begin the delay anew.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    kit.publish(3, everything());
+    task.await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_would_not_be_let_in_any_more_is_closed_at_once() {
+    // Also one that is asked to go already.
+    for asked_before in [false, true] {
+        let kit = Kit::serving(echo());
+        let (mut io, task) = kit.connect();
+        say(&mut io, ASKED, "end").await;
+        let start = tokio::time::Instant::now();
+        if asked_before {
+            kit.publish(2, everything());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let chain = (ChainMatch::default(), anonymous(), everything());
+        kit.publish_chains(3, Inspection::Addresses, vec![chain]);
+        task.await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), u64::from(asked_before));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_waited_for_where_nothing_is_served() {
+    let kit = Kit::serving(echo());
+    let (mut io, task) = kit.connect();
+    say(&mut io, ASKED, "end").await;
+    let start = tokio::time::Instant::now();
+    kit.withdraw();
+    task.await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_new_when_the_server_stops_has_its_first_answer() {
+    let kit = Kit::serving(echo());
+    let tls = ServerTls {
+        identity: "default".into(),
+        clients: Clients::Anonymous,
+        protocols: ["http/1.1".into()].into(),
+    };
+    let chain = (ChainMatch::default(), Some(Arc::new(tls)), everything());
+    kit.publish_chains(1, Inspection::Addresses, vec![chain]);
+    let (mut silent, waiting) = kit.connect();
+    silent.write_all(&HELLO).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let start = tokio::time::Instant::now();
+    let (mut asking, answered) = kit.connect();
+    asking.write_all(&HELLO).await.unwrap();
+    kit.status.stop();
+    kit.status.drain();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let answer = say(&mut asking, ASKED, "end").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    answered.await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 1);
+    // One that has been silent for longer is not waited for as long.
+    waiting.await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 4);
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, Response, StatusCode};
 use mesh_core::cell::Cell;
-use mesh_core::identity::{Forwarded, Peer, ServerTls};
+use mesh_core::identity::{Clients, Forwarded, Peer, ServerTls};
 use mesh_core::listener::{ChainMatch, Selector};
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Action, Route, RouteMatch, Table, VirtualHost};
@@ -19,16 +19,19 @@ use mesh_core::snapshot::{
     Connections, FilterChain, HttpFilter, Inspection, Routes, Routing, ServerRoot, ServerSnapshot,
     Stamp,
 };
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use super::pretence::Pretence;
 
 use crate::body::Body;
+use crate::server::Server;
 use crate::server::body::ServerBody;
 use crate::server::connection::{self, Shared};
 use crate::server::settings::Settings;
+use crate::server::socket::Socket;
 use crate::server::state::{Source, Status};
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, crate::BoxError>> + Send>>;
@@ -121,24 +124,33 @@ impl Kit {
         inspection: Inspection,
         chains: Vec<(ChainMatch, Option<Arc<ServerTls>>, Routes)>,
     ) {
-        let matches: Vec<_> = chains.iter().map(|(matched, ..)| matched.clone()).collect();
-        let chain = |(_, security, routes)| {
-            Arc::new(FilterChain {
-                name: Arc::default(),
-                security,
-                forwarded: Forwarded::default(),
-                filters: Arc::default(),
-                connections: Connections::default(),
-                routing: Routing::Ready(Arc::new(routes)),
-            })
-        };
+        let made = chains.into_iter().map(|(matched, security, routes)| {
+            let made = FilterChain { security, ..plain(routes) };
+            (matched, made)
+        });
+        self.publish_made(epoch, inspection, made.collect());
+    }
+
+    /// Serves everything, on connections within these bounds.
+    pub(super) fn publish_bounded(&self, epoch: u64, connections: Connections) {
+        let chain = FilterChain { connections, ..plain(everything()) };
+        self.publish_made(epoch, Inspection::Addresses, vec![(ChainMatch::default(), chain)]);
+    }
+
+    fn publish_made(
+        &self,
+        epoch: u64,
+        inspection: Inspection,
+        chains: Vec<(ChainMatch, FilterChain)>,
+    ) {
+        let matches: Vec<_> = chains.iter().map(|(matched, _)| matched.clone()).collect();
         let snapshot = ServerSnapshot {
             listener: "l".into(),
             stamp: Stamp::default(),
             epoch,
             inspection,
             selector: Arc::new(Selector::new(&matches).unwrap()),
-            chains: chains.into_iter().map(chain).collect(),
+            chains: chains.into_iter().map(|(_, chain)| Arc::new(chain)).collect(),
             default: None,
         };
         self.root.publish(Arc::new(ServerRoot::Serving(Arc::new(snapshot))));
@@ -162,11 +174,36 @@ impl Kit {
         (ours, task)
     }
 
+    /// The same at a socket.
+    pub(super) fn at(&self, listener: TcpListener) -> Server {
+        let socket = Socket::Tcp(listener);
+        let address = socket.address().unwrap();
+        let source = Source::new(self.root.clone(), None);
+        Server::new(socket, address, source, super::side::context(), None)
+    }
+
+    /// The application.
+    pub(super) fn app(&self) -> App {
+        self.app.clone()
+    }
+
     /// A new HTTP/2 connection.
     pub(super) async fn h2(&self) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
         let (io, _) = self.connect();
         let (sender, connection) = h2::client::handshake(io).await.unwrap();
         (sender, tokio::spawn(connection))
+    }
+}
+
+/// A chain in plain text, without bounds.
+fn plain(routes: Routes) -> FilterChain {
+    FilterChain {
+        name: Arc::default(),
+        security: None,
+        forwarded: Forwarded::default(),
+        filters: Arc::default(),
+        connections: Connections::default(),
+        routing: Routing::Ready(Arc::new(routes)),
     }
 }
 
@@ -179,6 +216,39 @@ pub(super) fn routes(routes: &[(&str, Action)], filters: &[HttpFilter]) -> Route
     });
     table.virtual_host(all);
     Routes::new(Arc::new(table.build().unwrap()), filters, None)
+}
+
+/// Routes that serve everything.
+pub(super) fn everything() -> Routes {
+    routes(&[("", Action::NonForwarding)], &[])
+}
+
+/// TLS for whoever comes.
+pub(super) fn anonymous() -> Option<Arc<ServerTls>> {
+    Some(Arc::new(ServerTls {
+        identity: "default".into(),
+        clients: Clients::Anonymous,
+        protocols: Box::default(),
+    }))
+}
+
+/// Sends `request` and reads until `ends` shows.
+pub(super) async fn say(
+    io: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &str,
+    ends: &str,
+) -> String {
+    io.write_all(request.as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains(ends) {
+        let mut some = [0; 1024];
+        let count = io.read(&mut some).await.unwrap();
+        if count == 0 {
+            break;
+        }
+        seen.extend_from_slice(&some[..count]);
+    }
+    String::from_utf8(seen).unwrap()
 }
 
 /// An HTTP/2 request.

@@ -1,8 +1,10 @@
 mod attacks;
 #[cfg(feature = "audit")]
 mod audit;
+mod begin;
 mod calls;
 mod filters;
+mod heads;
 mod http1;
 mod kit;
 mod lifecycle;
@@ -12,3 +14,4 @@ mod pretence;
 mod probes;
 mod raw;
 mod side;
+mod upgrades;

@@ -34,10 +34,11 @@ impl Greeted for Begun {
         &self.0
     }
 
-    fn secure(self: Box<Self>, _: Arc<ServerTls>) -> Securing {
+    fn secure(self: Box<Self>, tls: Arc<ServerTls>) -> Securing {
         Box::pin(async move {
             let certificate = Some(Certificate::default());
-            let session = Session { certificate, ..Session::default() };
+            let protocol = tls.protocols.first().map(|name| name.as_bytes().into());
+            let session = Session { certificate, protocol, ..Session::default() };
             let (digest, own) = (Box::default(), Box::default());
             let (judge, forbidden) = (Box::new(Lenient), None);
             Ok(Secured { io: self.1, session, digest, own, judge, forbidden })
@@ -51,5 +52,8 @@ impl Judge for Lenient {
             Clients::Anonymous => Ok(()),
             Clients::Optional(_) | Clients::Required(_) => Err("it is nobody".into()),
         }
+    }
+    fn chain(&self) -> Vec<&[u8]> {
+        Vec::new()
     }
 }

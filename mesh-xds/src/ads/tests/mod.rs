@@ -280,6 +280,7 @@ fn short(type_url: &str) -> &str {
         Some(RDS) => "RDS",
         Some(CDS) => "CDS",
         Some(EDS) => "EDS",
+        Some(ResourceType::Secret) => "SDS",
         None => type_url,
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::mpsc;
 
 use mesh_core::authz::AuditCondition;
+use mesh_core::tenant::Tenant;
 use proptest::prelude::*;
 
 use super::*;
@@ -126,6 +127,20 @@ fn connections_have_records_without_a_request() {
     assert_eq!(written, [expected.to_owned() + "\n"]);
 }
 
+#[test]
+fn records_say_whose_the_request_is() {
+    let (method, headers) = (http::Method::POST, http::HeaderMap::new());
+    let uri = http::Uri::from_static("https://h/");
+    let head = RequestHead::from_pieces(&method, &uri, &headers, "h");
+    let (rules, mut metadata) = (deny(), Metadata::default());
+    metadata.set_tenant(Tenant::new("red").unwrap()).unwrap();
+    let facts = Facts::request(&head, &metadata, None);
+    let judgement = rules.judge(&facts);
+    let event = judgement.enforced(&facts).unwrap();
+    let members = record::decision(&event, &Redaction::default(), then());
+    assert!(members.as_str().contains(r#""shadow":false,"tenant":"red","method":"POST""#));
+}
+
 proptest! {
     #[test]
     fn every_record_is_one_bounded_line_of_json(
@@ -135,7 +150,8 @@ proptest! {
         let uri = http::Uri::from_static("https://h/");
         let mut head = RequestHead::from_pieces(&method, &uri, &headers, &host);
         head.path = &path;
-        let (mut peer, metadata) = (peer(), Metadata::default());
+        let (mut peer, mut metadata) = (peer(), Metadata::default());
+        metadata.set_tenant(Tenant::new(&"a".repeat(128)).unwrap()).unwrap();
         let certificate = peer.session.as_mut().unwrap().certificate.as_mut().unwrap();
         certificate.uris = [name.as_str().into()].into();
         let (rules, name) = (deny(), name.repeat(3));

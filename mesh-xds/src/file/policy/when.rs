@@ -5,6 +5,7 @@ use envoy_types::pb::envoy::config::rbac::v3::principal::Identifier;
 use envoy_types::pb::envoy::config::rbac::v3::{Permission, Principal};
 use envoy_types::pb::envoy::r#type::matcher::v3::value_matcher::MatchPattern;
 use mesh_core::matcher::Field;
+use mesh_core::tenant::{NAME, NAMESPACE};
 
 use super::list::{List, Pair};
 use super::operation::to_port;
@@ -47,6 +48,7 @@ fn condition(cursor: &Cursor<'_>, place: Place<'_>, into: &mut When) -> Result<(
         "request.auth.principal" => read(&fields, who, &claims::principal),
         "request.auth.audiences" => read(&fields, who, &|it| claims::claim(&["aud"], it)),
         "request.auth.presenter" => read(&fields, who, &|it| claims::claim(&["azp"], it)),
+        "tenant" => read(&fields, who, &tenant),
         "destination.ip" => read(&fields, &mut into.permissions, &|it| {
             range(it).map(|range| permit(Rule::DestinationIp(range)))
         }),
@@ -93,6 +95,13 @@ fn bracketed(
     }
 }
 
+/// Whose the request is, as the mesh has found out.
+fn tenant(cursor: &Cursor<'_>) -> Result<Principal, FileError> {
+    let matcher = Form::read(cursor)?.matcher(Case::Matters);
+    let value = claims::value(MatchPattern::StringMatch(matcher));
+    Ok(Principal::metadata(claims::metadata(NAMESPACE, &[NAME], value)))
+}
+
 /// What a filter has said of the request: a text, or, with `[value]`, a list with it.
 fn metadata(namespace: &str, key: &str, cursor: &Cursor<'_>) -> Result<Permission, FileError> {
     let text = filled(cursor)?;
@@ -134,4 +143,5 @@ const KEYS: &[&str] = &[
     "source.ip",
     "source.namespace",
     "source.principal",
+    "tenant",
 ];

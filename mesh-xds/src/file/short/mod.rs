@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! services.NAME ─► Listener NAME ─► RouteConfiguration NAME ─► Cluster NAME/VERSION …
+//! tenants ─► what every server asks of each request before policies
 //! server.PLACE ─► Listener server/PLACE, with the RBAC filters that allow, deny and roles are
 //! ```
 //!
@@ -18,6 +19,7 @@ mod roles;
 mod server;
 mod service;
 mod settings;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -28,6 +30,9 @@ use std::sync::Arc;
 use self::roles::Roles;
 pub(super) use self::service::{any, resource};
 use self::settings::Settings;
+pub(super) use self::tenants::NAME as TENANTS;
+#[cfg(feature = "ads")]
+pub(super) use self::tenants::tenancy;
 use super::cursor::{self, Cursor};
 use super::error::{FileError, Why};
 use super::policy::{self, Policies};
@@ -38,12 +43,12 @@ use crate::parse::Workload;
 /// What `version` must be.
 const VERSION: &str = "mesh/v1";
 const KNOWN: &[&str] =
-    &["version", "defaults", "workload", "services", "roles", "bindings", "server"];
+    &["version", "defaults", "workload", "services", "roles", "bindings", "server", "tenants"];
 
 /// Whether `document` is in the short form, well-formed or not.
 pub(super) fn is_short(document: &Node) -> bool {
     let long = ["@type", "resources"].iter().any(|key| document.field(key).is_some());
-    let short = ["version", "services", "defaults", "server", "workload"];
+    let short = ["version", "services", "defaults", "server", "workload", "tenants"];
     !long && short.iter().any(|key| document.field(key).is_some())
 }
 
@@ -91,6 +96,10 @@ pub(super) fn compile(
         Roles::default()
     });
     let mut resources = Vec::new();
+    match fields.get("tenants").map(|it| tenants::compile(&it)).transpose() {
+        Ok(tenants) => resources.extend(tenants),
+        Err(error) => errors.push(error),
+    }
     for (place, server) in servers.unwrap_or_default() {
         match server::compile(place, &server, (policies, &roles)) {
             Ok(listener) => resources.push(listener),

@@ -97,6 +97,34 @@ name: flags
 }
 
 #[test]
+fn changes_of_header_fields_are_noted_where_only_clients_are() {
+    let routes = |action: &str| {
+        format!(
+            r#"---
+"@type": type.googleapis.com/envoy.config.route.v3.RouteConfiguration
+name: r
+request_headers_to_remove: [x-a]
+virtual_hosts:
+  - name: all
+    domains: ["*"]
+    requestHeadersToRemove: [x-a]
+    routes:
+      - match: {{ prefix: / }}
+        {action}
+        response_headers_to_remove: [x-a]
+"#
+        )
+    };
+    let notes = |action| {
+        let (report, _) = report(&[("a.yaml", &routes(action))]);
+        assert_eq!(report.errors, []);
+        report.notes.iter().filter_map(|note| note.line).collect::<Vec<_>>()
+    };
+    assert_eq!(notes("route: { cluster: a }"), [4, 8, 12]);
+    assert!(notes("non_forwarding_action: {}").is_empty());
+}
+
+#[test]
 fn a_path_that_is_not_there_is_an_error() {
     let report = check(Path::new("/nowhere/mesh.yaml"), &Registry::default());
     assert_eq!(report.errors.len(), 1);

@@ -15,6 +15,7 @@ use mesh_core::snapshot::{
 
 use super::arena::Key;
 use super::node::{User, take_one};
+use super::secret::SecretUser;
 use super::{Delta, Graph, RootId};
 use crate::name::{ResourceName, ResourceType};
 use crate::parse::listener::{Listener, RouteSource, ServerChain, ServerListener};
@@ -30,6 +31,8 @@ pub(super) struct ServerNode {
     pub(super) waiting: Vec<ResourceName>,
     /// Clusters that its filters send side calls to, in order of their names.
     held: Vec<(Arc<str>, Key)>,
+    /// The secrets that its chains are secured with, in order of their names.
+    pub(super) secrets: Vec<Key>,
     is_touched: bool,
     number: u64,
     epoch: u64,
@@ -60,6 +63,7 @@ impl ServerNode {
             state: Arc::new(ServerRoot::Waiting { why, since: now }),
             waiting: Vec::new(),
             held: Vec::new(),
+            secrets: Vec::new(),
             is_touched: false,
             number: 0,
             epoch: 0,
@@ -177,6 +181,7 @@ impl Graph {
         for (_, key) in server.held {
             self.release_cluster(key, User::Table(id));
         }
+        self.release_secrets(SecretUser::Server(id), server.secrets);
         if let Some(node) = self.listeners.get_mut(server.listener) {
             take_one(&mut node.roots, &id);
             self.pending.unused.push((ResourceType::Listener, server.listener));
@@ -186,9 +191,11 @@ impl Graph {
     /// Brings a server in line with its listener and routes.
     pub(super) fn evaluate_server(&mut self, id: RootId, delta: &mut Delta, now: SystemTime) {
         self.hold_clusters(id, now);
+        self.hold_server_secrets(id, now);
         let Some(server) = self.servers.get(&id) else { return };
         let key = server.listener;
         let found = self.with_clusters(self.find_server(key, &server.address));
+        let found = self.with_secrets(found, &server.secrets);
         let name = self.listeners.name(key).map_or("", |name| name.as_str()).to_owned();
         let version = self.listeners.get(key).map(|node| node.resource.version.clone());
         let clusters = &self.clusters;
@@ -224,6 +231,17 @@ impl Graph {
         }
         // What only the listener before needed.
         self.hold_clusters(id, now);
+        self.hold_server_secrets(id, now);
+    }
+
+    /// What is complete waits for its secrets.
+    fn with_secrets(&self, found: Found, secrets: &[Key]) -> Found {
+        match (found, self.open_secret(secrets)) {
+            (Found::Complete(..), Some(name)) => {
+                Found::Waiting(format!("waiting for secret {name}").into(), vec![name.clone()])
+            }
+            (found, _) => found,
+        }
     }
 
     fn find_server(&self, listener: Key, address: &Address) -> Found {

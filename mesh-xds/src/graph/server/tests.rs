@@ -1,6 +1,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use envoy_types::pb::envoy::config::core::v3::TransportSocket;
+use envoy_types::pb::envoy::config::core::v3::transport_socket::ConfigType;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
+    CommonTlsContext, DownstreamTlsContext, SdsSecretConfig,
+};
 use mesh_core::cluster::Address;
 use mesh_core::filter::{Authorize, Factory, Filter, Settings};
 use mesh_core::snapshot::{Routing, ServerRoot, ServerSnapshot};
@@ -16,6 +22,7 @@ use crate::parse::Registry;
 
 const LDS: ResourceType = ResourceType::Listener;
 const RDS: ResourceType = ResourceType::RouteConfiguration;
+const SDS: ResourceType = ResourceType::Secret;
 const PLACE: &str = "0.0.0.0:8080";
 
 fn now() -> SystemTime {
@@ -220,4 +227,64 @@ fn clusters_that_filters_ask_are_wanted_and_waited_for() {
     assert_eq!(kit.put(LDS, "l", &listener("b c")), "+c");
     assert_eq!(kit.gone(cds, "c", false), "-a, serving 3 in 2: ok");
     assert_eq!(words(&kit.graph.remove_root(kit.server, now())), "-ae, -b, -c, -l");
+}
+
+#[test]
+fn filters_that_are_left_out_are_said() {
+    let mut kit = Kit::new();
+    let mut with = manager(served());
+    let optional = HttpFilter { is_optional: true, ..http_filter("lua", any("test.Lua", &())) };
+    with.http_filters.insert(0, optional);
+    let mut listener = server_listener("l", PLACE, [served(), served()]);
+    for chain in &mut listener.filter_chains {
+        chain.filters = filter_chain(&with).filters;
+    }
+    assert_eq!(kit.put(LDS, "l", &listener), "serving 1 in 1: ok; ok");
+    let status = kit.graph.status();
+    let ignored: Vec<_> = status.resources[0].ignored.iter().map(|it| &**it).collect();
+    assert_eq!(ignored, [r#"filter "lua" (test.Lua)"#]);
+    let status = crate::Status { graph: Some(status), ..crate::Status::default() }.to_string();
+    assert!(status.contains("; ignores filter \"lua\" (test.Lua)\n"), "{status}");
+}
+
+#[test]
+fn a_server_waits_for_the_secrets_of_its_chains_and_keeps_those_in_use() {
+    let secured = |own: &str| {
+        let mut l = server_listener("l", PLACE, [served()]);
+        l.filter_chains[0].transport_socket = Some(with_secret(own));
+        l
+    };
+    let secrets = Arc::new(crate::graph::tests::secrets::Reader);
+    let mut kit = Kit::with(Registry::default().secrets(secrets));
+    assert_eq!(kit.put(LDS, "l", &secured("a")), "+a, waiting for secret a");
+    let said =
+        |text: &str| Event::Value { raw: text.as_bytes().to_vec().into(), version: "1".into() };
+    assert_eq!(kit.event(SDS, "a", said("one"), false), "serving 1 in 1: ok");
+    // A new version of the secret replaces nothing, and neither does a bad one.
+    assert_eq!(kit.event(SDS, "a", said("two"), false), "");
+    assert_eq!(kit.event(SDS, "a", said("bad"), false), "!a validation_context");
+    assert_eq!(kit.put(LDS, "l", &secured("b")), "+b");
+    let status = kit.graph.status();
+    assert_eq!(status.servers[0].waiting, [ResourceName::parse(SDS, "b").unwrap()]);
+    // The secret is not there: the listener is in use all the same, and no handshake succeeds.
+    assert_eq!(kit.gone(SDS, "b", false), "-a, serving 2 in 2: ok");
+    assert_eq!(words(&kit.graph.remove_root(kit.server, now())), "-b, -l");
+}
+
+/// TLS with the secret `own` as what is presented.
+fn with_secret(own: &str) -> TransportSocket {
+    let secret = SdsSecretConfig { name: own.into(), sds_config: None };
+    let common = CommonTlsContext {
+        tls_certificate_sds_secret_configs: vec![secret],
+        ..CommonTlsContext::default()
+    };
+    let context = DownstreamTlsContext {
+        common_tls_context: Some(common),
+        ..DownstreamTlsContext::default()
+    };
+    let name = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
+    TransportSocket {
+        name: "envoy.transport_sockets.tls".into(),
+        config_type: Some(ConfigType::TypedConfig(any(name, &context))),
+    }
 }

@@ -16,6 +16,7 @@ pub(super) const LDS: ResourceType = ResourceType::Listener;
 pub(super) const RDS: ResourceType = ResourceType::RouteConfiguration;
 pub(super) const CDS: ResourceType = ResourceType::Cluster;
 pub(super) const EDS: ResourceType = ResourceType::ClusterLoadAssignment;
+pub(super) const SDS: ResourceType = ResourceType::Secret;
 
 pub(super) fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_000)
@@ -42,7 +43,11 @@ pub(super) struct Kit {
 impl Kit {
     /// One root, `xds:///l`.
     pub(super) fn new() -> Self {
-        let mut kit = Self { graph: Graph::new(Registry::default()), roots: Vec::new() };
+        Self::over(Registry::default())
+    }
+
+    pub(super) fn over(registry: Registry) -> Self {
+        let mut kit = Self { graph: Graph::new(registry), roots: Vec::new() };
         assert_eq!(kit.root("l"), "+LDS l, waiting for listener l");
         kit
     }
@@ -128,6 +133,7 @@ pub(super) fn words(delta: &Delta) -> String {
         RDS => "RDS",
         CDS => "CDS",
         EDS => "EDS",
+        SDS => "SDS",
     };
     let mut words = Vec::new();
     words.extend(delta.added.iter().map(|(k, n)| format!("+{} {n}", kind(k))));

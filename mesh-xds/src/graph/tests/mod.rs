@@ -6,3 +6,4 @@ mod endpoints;
 mod kit;
 mod law;
 mod roots;
+pub(super) mod secrets;

@@ -11,7 +11,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::kit::{Notes, presents, until};
 use crate::bootstrap;
-use crate::identity::{AgentSettings, DevCa, Issued, WorkloadApi};
+use crate::identity::{AgentSettings, DevCa, Fed, Issued};
 use crate::proto::workload::X509SvidResponse;
 use crate::testing::{Grant, InMemory, WorkloadApi as Agent, settle};
 use crate::tls::{Credentials, PeerCheck, Side};
@@ -21,7 +21,7 @@ struct World {
     network: Arc<InMemory>,
     agent: Agent,
     notes: Arc<Notes>,
-    source: Arc<WorkloadApi>,
+    source: Arc<Fed>,
 }
 
 impl World {
@@ -38,7 +38,7 @@ impl World {
             crypto: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
             recorder: Some(notes.clone() as Arc<dyn Recorder>),
         };
-        let source = WorkloadApi::reached_by(network.edges(), settings, &Handle::current());
+        let source = settings.reached_by(network.edges(), &Handle::current());
         Self { network, agent, notes, source: Arc::new(source) }
     }
 

@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 use mesh_core::identity::{Source, Trust};
 
 use super::kit::{Directory, presents, until, watch, within, write_pair};
-use crate::bootstrap::Files;
-use crate::identity::DevCa;
+use crate::bootstrap::{Files, Identity};
+use crate::identity::{DevCa, Issued};
 
 #[tokio::test]
 async fn files_are_read_at_once_and_again_when_they_change() {
@@ -71,6 +71,79 @@ async fn links_are_swapped_as_kubernetes_does() {
         std::fs::remove_dir_all(directory.path(before)).unwrap();
         until(&watcher, |current| presents(current, issued)).await;
     }
+}
+
+#[tokio::test]
+async fn more_watchers_than_the_system_has_share_one_and_all_rotate() {
+    // Linux gives out 128 by default.
+    const WATCHERS: usize = 300;
+    let ca = DevCa::new("td").unwrap();
+    let issue = || ca.issue(&ca.workload("/w")).unwrap();
+    let (first, second, third) = (issue(), issue(), issue());
+    let shared = Directory::new();
+    shared.write("ca.pem", ca.root_pem());
+    let mut all = Vec::new();
+    for _ in 0..WATCHERS {
+        let directory = Directory::new();
+        directory.write_pair(&first);
+        let files = Files { ca_certificate: Some(shared.path("ca.pem")), ..directory.files() };
+        let (watcher, _) = watch(files);
+        assert!(presents(&watcher.current(), &first));
+        all.push((directory, watcher));
+    }
+    assert!(watchers_of_this_process() <= 2, "tests that begin and end may have one more");
+    for (directory, watcher) in &all {
+        directory.write_pair(&second);
+        until(watcher, |current| presents(current, &second)).await;
+    }
+    // Those that stay are still told when others have gone.
+    let rest = all.split_off(WATCHERS / 2);
+    drop(all);
+    for (directory, watcher) in &rest {
+        directory.write_pair(&third);
+        until(watcher, |current| presents(current, &third)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_is_replaced_is_watched_by_all() {
+    let (ca, directory) = (DevCa::new("td").unwrap(), Directory::new());
+    let issue = || ca.issue(&ca.workload("/w")).unwrap();
+    let (inner, other) = (directory.path("certs"), directory.path("other"));
+    let fill = |path: &std::path::Path, issued: &Issued| {
+        std::fs::create_dir(path).unwrap();
+        write_pair(path, issued);
+        std::fs::write(path.join("ca.pem"), ca.root_pem()).unwrap();
+    };
+    fill(&inner, &issue());
+    let files = || Files {
+        identity: Some(Identity {
+            certificate: inner.join("cert.pem"),
+            private_key: inner.join("key.pem"),
+        }),
+        ca_certificate: Some(inner.join("ca.pem")),
+        ..Files::default()
+    };
+    let watchers = [watch(files()), watch(files())];
+    for _ in 0..3 {
+        let (moved, written) = (issue(), issue());
+        fill(&other, &moved);
+        std::fs::remove_dir_all(&inner).unwrap();
+        std::fs::rename(&other, &inner).unwrap();
+        for (watcher, _) in &watchers {
+            until(watcher, |current| presents(current, &moved)).await;
+        }
+        write_pair(&inner, &written);
+        for (watcher, _) in &watchers {
+            until(watcher, |current| presents(current, &written)).await;
+        }
+    }
+}
+
+fn watchers_of_this_process() -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let targets = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    targets.filter(|target| target.to_string_lossy() == "anon_inode:inotify").count()
 }
 
 #[tokio::test]

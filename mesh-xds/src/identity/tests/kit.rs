@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::bootstrap::{Files, Identity};
-use crate::identity::{FileWatcher, Issued, Watched};
+use crate::identity::{Fed, Issued, Watched};
 
 /// Writes down what happens to identities, without times.
 #[derive(Default)]
@@ -119,12 +119,12 @@ pub(super) fn write_pair(directory: &Path, issued: &Issued) {
     std::fs::write(directory.join("key.pem"), issued.key_pem()).unwrap();
 }
 
-pub(super) fn watch(files: Files) -> (FileWatcher, Arc<Notes>) {
+pub(super) fn watch(files: Files) -> (Fed, Arc<Notes>) {
     let notes = Arc::new(Notes::default());
     let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let recorder = Some(notes.clone() as Arc<dyn Recorder>);
     let watched = Watched { name: "default".into(), files, crypto, recorder };
-    (FileWatcher::start(watched, &Handle::current()), notes)
+    (watched.start(&Handle::current()), notes)
 }
 
 /// Whether `current` presents `issued`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mesh_core::identity::Trust;
 
 use super::kit::{Directory, presents, until, watch};
-use crate::identity::{DevCa, FileWatcher, Issued};
+use crate::identity::{DevCa, Fed, Issued};
 use crate::tls::tests::kit::{Pair, credentials};
 
 /// Certificates of each side.
@@ -16,7 +16,7 @@ const SERIALS: usize = 500;
 struct Place {
     path: &'static str,
     directory: Directory,
-    watcher: Arc<FileWatcher>,
+    watcher: Arc<Fed>,
     seen: BTreeSet<Vec<u8>>,
 }
 

@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::kit::{Notes, presents};
 use crate::bootstrap;
-use crate::identity::{AgentSettings, DevCa, Issued, Sds};
+use crate::identity::{AgentSettings, DevCa, Fed, Issued};
 use crate::testing::InMemory;
 
 /// What the agent has: by the name of a secret the version and the resource, or nothing at all.
@@ -113,7 +113,7 @@ impl Agent {
     }
 }
 
-fn world() -> (Agent, Sds, Arc<Notes>) {
+fn world() -> (Agent, Fed, Arc<Notes>) {
     let network = Arc::new(InMemory::default());
     let agent = Agent { said: watch::Sender::new(Some(BTreeMap::new())), asked: Arc::default() };
     let incoming = UnboundedReceiverStream::new(network.listen());
@@ -129,7 +129,7 @@ fn world() -> (Agent, Sds, Arc<Notes>) {
         recorder: Some(notes.clone() as Arc<dyn Recorder>),
     };
     let node = bootstrap::Node { id: "me".into(), ..bootstrap::Node::default() };
-    let source = Sds::reached_by(network.edges(), settings, &node, &Handle::current());
+    let source = settings.reached_by(network.edges(), &node, &Handle::current());
     (agent, source, notes)
 }
 
@@ -196,11 +196,11 @@ async fn what_is_refused_leaves_the_last_good_secret_and_quotes_no_key() {
         ),
         (
             Type::TlsCertificate(tls::TlsCertificate { private_key: Some(file), ..pair(&own) }),
-            "tls_certificate.private_key is not inline",
+            "tls_certificate.private_key: is not inline",
         ),
         (
             Type::TlsCertificate(tls::TlsCertificate { pkcs12: text(&key), ..pair(&own) }),
-            "tls_certificate.pkcs12 is not supported",
+            "tls_certificate.pkcs12: is not supported",
         ),
         (Type::ValidationContext(roots(&ca)), "it is a validation_context, not a tls_certificate"),
         (
@@ -223,7 +223,7 @@ async fn what_is_refused_leaves_the_last_good_secret_and_quotes_no_key() {
         ..roots(&ca)
     };
     agent.say("ROOTCA", "91", Type::ValidationContext(narrowed)).await;
-    let why = "validation_context.verify_certificate_hash is not supported in a secret";
+    let why = "validation_context.verify_certificate_hash: is not supported in a secret";
     assert_eq!(agent.last(), format!("ROOTCA \"1\" n91 secret ROOTCA: {why}"));
     agent.say("default", "92", Type::TlsCertificate(pair(&next))).await;
     assert!(presents(&source.current(), &next));

@@ -9,9 +9,9 @@ use envoy_types::pb::envoy::extensions::filters::http::ext_authz::v3::{
 use mesh_core::filter::{Factory, Filter, Settings as Any, Side};
 use prost::Message;
 
-use super::settings::settings;
+use super::settings::{buffering, settings};
 use crate::parse::{Path, Reject};
-use crate::side::ext_authz::{Ask, OnRoute, Settings};
+use crate::side::ext_authz::{Ask, BodyOnRoute, OnRoute, Settings};
 
 /// Makes the filters that ask an authorization service. For servers only.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,10 +58,14 @@ impl Factory for ExtAuthzFactory {
     fn build(&self, base: &Any, overrides: &[Any]) -> Arc<dyn Filter> {
         // The parsers give nothing else. If they did, nothing would be let through.
         let settings = base.clone().downcast::<Settings>().ok();
-        let on_route = match overrides.last() {
-            None => Some(OnRoute::default()),
-            Some(own) => own.downcast_ref::<OnRoute>().cloned(),
-        };
+        let on_route = overrides.iter().try_fold(OnRoute::default(), |wider, own| {
+            let mut own = own.downcast_ref::<OnRoute>()?.clone();
+            // Of all that is said, only these add up.
+            for (key, value) in wider.extensions {
+                own.extensions.entry(key).or_insert(value);
+            }
+            Some(own)
+        });
         Arc::new(match on_route {
             Some(on_route) => Ask { settings, on_route },
             None => Ask { settings: None, on_route: OnRoute::default() },
@@ -70,12 +74,18 @@ impl Factory for ExtAuthzFactory {
 }
 
 fn on_route(message: &CheckSettings, path: &Path<'_>) -> Result<OnRoute, Reject> {
-    if message.with_request_body.is_some() {
-        return Err(path.field("with_request_body").reject("is not supported"));
-    }
+    let body = match (&message.with_request_body, message.disable_request_body_buffering) {
+        (None, false) => BodyOnRoute::Same,
+        (None, true) => BodyOnRoute::Hidden,
+        (Some(own), false) => BodyOnRoute::Own(buffering(own, &path.field("with_request_body"))?),
+        (Some(_), true) => {
+            let why = "is beside disable_request_body_buffering";
+            return Err(path.field("with_request_body").reject(why));
+        }
+    };
     if message.service_override.is_some() {
         return Err(path.reject("another service on a route is not supported"));
     }
     let extensions = message.context_extensions.clone().into_iter().collect();
-    Ok(OnRoute { is_disabled: false, extensions })
+    Ok(OnRoute { is_disabled: false, extensions, body })
 }

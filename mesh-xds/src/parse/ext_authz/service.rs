@@ -82,6 +82,9 @@ fn http(message: &HttpService, path: &Path<'_>) -> Result<Asked, Reject> {
     if !starts(&message.path_override) {
         return Err(path.field("path_override").reject("does not start with /"));
     }
+    if !message.path_prefix.is_empty() && !message.path_override.is_empty() {
+        return Err(path.field("path_override").reject("is beside path_prefix"));
+    }
     let matchers = |list_of: Option<&_>, name| list(list_of, &at.field(name));
     let http = Http {
         prefix: message.path_prefix.as_str().into(),

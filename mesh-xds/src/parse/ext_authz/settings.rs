@@ -1,14 +1,14 @@
 //! `ExtAuthz` without its service.
 
 use envoy_types::pb::envoy::config::core::v3::ApiVersion;
-use envoy_types::pb::envoy::extensions::filters::http::ext_authz::v3::ExtAuthz;
+use envoy_types::pb::envoy::extensions::filters::http::ext_authz::v3::{BufferSettings, ExtAuthz};
 use envoy_types::pb::envoy::r#type::matcher::v3::ListStringMatcher;
 use http::StatusCode;
 use mesh_core::matcher::StringMatcher;
 
 use super::service::{Asked, service};
 use crate::parse::{Path, Reject, matcher};
-use crate::side::ext_authz::{Headers, Settings};
+use crate::side::ext_authz::{Buffering, Headers, Settings};
 
 pub(super) fn settings(message: &ExtAuthz, path: &Path<'_>) -> Result<Settings, Reject> {
     const V2: i32 = {
@@ -41,6 +41,11 @@ pub(super) fn settings(message: &ExtAuthz, path: &Path<'_>) -> Result<Settings, 
         enabled,
         deny_at_disable: disabled.is_some_and(|flag| flag.value),
         headers: Headers { allowed: own.or(allowed), disallowed },
+        body: message
+            .with_request_body
+            .as_ref()
+            .map(|body| buffering(body, &path.field("with_request_body")))
+            .transpose()?,
         namespaces: boxed(&message.metadata_context_namespaces),
         route_namespaces: boxed(&message.route_metadata_context_namespaces),
         include_peer_certificate: message.include_peer_certificate,
@@ -53,7 +58,6 @@ pub(super) fn settings(message: &ExtAuthz, path: &Path<'_>) -> Result<Settings, 
 /// What would change which requests pass, or what the service knows of them, and is not done here.
 fn refuse(message: &ExtAuthz, path: &Path<'_>) -> Result<(), Reject> {
     for (name, is_set) in [
-        ("with_request_body", message.with_request_body.is_some()),
         ("clear_route_cache", message.clear_route_cache),
         ("filter_enabled_metadata", message.filter_enabled_metadata.is_some()),
         ("bootstrap_metadata_labels_key", !message.bootstrap_metadata_labels_key.is_empty()),
@@ -74,6 +78,14 @@ fn refuse(message: &ExtAuthz, path: &Path<'_>) -> Result<(), Reject> {
         }
     }
     Ok(())
+}
+
+/// How much of the body the service sees.
+pub(super) fn buffering(message: &BufferSettings, path: &Path<'_>) -> Result<Buffering, Reject> {
+    let most = usize::try_from(message.max_request_bytes).ok().filter(|most| *most > 0);
+    let most = most.ok_or_else(|| path.field("max_request_bytes").reject("is 0"))?;
+    let (is_cut, as_bytes) = (message.allow_partial_message, message.pack_as_bytes);
+    Ok(Buffering { most, is_cut, as_bytes })
 }
 
 /// Envoy's default is 403.

@@ -36,6 +36,8 @@ pub struct ServerChain {
     pub routes: RouteSource,
     /// The filters of requests in order, without the router.
     pub filters: Arc<[HttpFilter]>,
+    /// Filters that are optional and not known, for people: requests do not pass them.
+    pub ignored: Arc<[Arc<str>]>,
     /// `common_http_protocol_options.max_stream_duration`.
     pub max_stream_duration: Option<Duration>,
     /// How paths are rewritten.
@@ -83,6 +85,7 @@ pub(super) fn filter_chain(
         connections: manager::connections(&message_of_last, &path)?,
         routes: manager.routes,
         filters: manager.filters,
+        ignored: manager.ignored,
         max_stream_duration: manager.max_stream_duration,
         paths: manager::paths(&message_of_last, &path)?,
     })

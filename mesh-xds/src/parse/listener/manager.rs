@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use envoy_types::pb::envoy::config::core::v3::http_protocol_options::HeadersWithUnderscoresAction;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{
     CodecType, ForwardClientCertDetails, PathWithEscapedSlashesAction, RouteSpecifier,
@@ -10,7 +11,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 use mesh_core::filter::Side;
 use mesh_core::identity::{ForwardMode, Forwarded};
 use mesh_core::request::{EscapedSlashes, Paths};
-use mesh_core::snapshot::{Connections, HttpFilter};
+use mesh_core::snapshot::{Connections, HttpFilter, Underscores};
 
 use super::RouteSource;
 use crate::name::{ResourceName, ResourceType};
@@ -23,6 +24,7 @@ use crate::parse::{Path, Reject, route};
 pub(super) struct Manager {
     pub(super) routes: RouteSource,
     pub(super) filters: Arc<[HttpFilter]>,
+    pub(super) ignored: Arc<[Arc<str>]>,
     pub(super) max_stream_duration: Option<Duration>,
 }
 
@@ -42,9 +44,12 @@ pub(super) fn manager(
     let duration = path.field("common_http_protocol_options.max_stream_duration");
     let max_stream_duration =
         optional_duration(common.and_then(|c| c.max_stream_duration), &duration)?;
+    let routes = routes(message.route_specifier.as_ref(), registry, path)?;
+    let filters = filters(&message.http_filters, side, registry, path)?;
     Ok(Manager {
-        routes: routes(message.route_specifier.as_ref(), registry, path)?,
-        filters: filters(&message.http_filters, side, registry, path)?.into(),
+        routes,
+        filters: filters.used.into(),
+        ignored: filters.ignored.into(),
         max_stream_duration,
     })
 }
@@ -81,6 +86,7 @@ pub(super) fn connections(
     path: &Path<'_>,
 ) -> Result<Connections, Reject> {
     refuse_rewriting(message, path)?;
+    refuse_upgrade_chains(message, path)?;
     let mut connections = Connections::default();
     if let Some(common) = &message.common_http_protocol_options {
         let path = path.field("common_http_protocol_options");
@@ -88,6 +94,19 @@ pub(super) fn connections(
             optional_duration(common.idle_timeout, &path.field("idle_timeout"))?;
         let age = path.field("max_connection_duration");
         connections.max_age = positive_duration(common.max_connection_duration, &age)?;
+        match common.max_headers_count.map(|count| count.value) {
+            Some(0) => return Err(path.field("max_headers_count").reject("is 0")),
+            count => connections.max_header_fields = count,
+        }
+        let action = common.headers_with_underscores_action;
+        connections.underscores = match HeadersWithUnderscoresAction::try_from(action) {
+            Ok(HeadersWithUnderscoresAction::Allow) => Underscores::Allow,
+            Ok(HeadersWithUnderscoresAction::RejectRequest) => Underscores::Refuse,
+            Ok(HeadersWithUnderscoresAction::DropHeader) => Underscores::Drop,
+            Err(_) => {
+                return Err(path.field("headers_with_underscores_action").reject("is unknown"));
+            }
+        };
     }
     let timeout = path.field("request_headers_timeout");
     let timeout = optional_duration(message.request_headers_timeout, &timeout)?;
@@ -125,17 +144,28 @@ pub(super) fn forwarded(
     };
     let mut forwarded = Forwarded { mode, ..Forwarded::default() };
     if let Some(details) = &message.set_current_client_cert_details {
-        let path = path.field("set_current_client_cert_details");
-        for (name, is_set) in [("cert", details.cert), ("chain", details.chain)] {
-            if is_set {
-                return Err(path.field(name).reject("is not supported"));
-            }
-        }
+        forwarded.cert = details.cert;
+        forwarded.chain = details.chain;
         forwarded.subject = details.subject.is_some_and(|subject| subject.value);
         forwarded.uri = details.uri;
         forwarded.dns = details.dns;
     }
     Ok(forwarded)
+}
+
+/// Upgrades pass as other requests do, and the application decides about them. Where they would pass
+/// other filters, or none may, that is not enough.
+fn refuse_upgrade_chains(message: &HttpConnectionManager, path: &Path<'_>) -> Result<(), Reject> {
+    for (at, upgrade) in message.upgrade_configs.iter().enumerate() {
+        let path = path.element("upgrade_configs", at);
+        if !upgrade.filters.is_empty() {
+            return Err(path.field("filters").reject("is not supported"));
+        }
+        if upgrade.enabled.is_some_and(|enabled| !enabled.value) {
+            return Err(path.field("enabled").reject("false is not supported"));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_rewriting(message: &HttpConnectionManager, path: &Path<'_>) -> Result<(), Reject> {

@@ -44,6 +44,8 @@ pub struct ClientListener {
     pub routes: RouteSource,
     /// The filters in order, without the router.
     pub filters: Arc<[HttpFilter]>,
+    /// Filters that are optional and not known, for people: requests do not pass them.
+    pub ignored: Arc<[Arc<str>]>,
     /// `common_http_protocol_options.max_stream_duration`: for routes that say nothing (gRFC A31).
     pub max_stream_duration: Option<Duration>,
 }
@@ -76,6 +78,22 @@ impl Listener {
     }
 }
 
+impl Listener {
+    /// What it names and nobody here knows, each once, for people.
+    #[must_use]
+    pub fn ignored(&self) -> Vec<Arc<str>> {
+        let mut all: Vec<Arc<str>> = match self {
+            Self::Client(listener) => listener.ignored.to_vec(),
+            Self::Server(listener) => {
+                listener.all_chains().flat_map(|chain| chain.ignored.iter().cloned()).collect()
+            }
+        };
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
 /// The listener in the resource `raw`.
 ///
 /// # Errors
@@ -98,6 +116,7 @@ pub fn parse(raw: &[u8], registry: &Registry) -> Result<Listener, Reject> {
     Ok(Listener::Client(Arc::new(ClientListener {
         routes: manager.routes,
         filters: manager.filters,
+        ignored: manager.ignored,
         max_stream_duration: manager.max_stream_duration,
     })))
 }

@@ -45,6 +45,11 @@ impl ServerListener {
     pub(crate) fn clusters(&self) -> impl Iterator<Item = Arc<str>> {
         self.all_chains().flat_map(|chain| HttpFilter::clusters(&chain.filters))
     }
+
+    /// The secrets that its chains are secured with; one may stand twice.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.all_chains().filter_map(|chain| chain.security.as_ref()).flat_map(|tls| tls.secrets())
+    }
 }
 
 pub(super) fn listener(

@@ -1,6 +1,7 @@
 //! `RouteConfiguration` to a [`Table`].
 
 mod action;
+mod fields;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -12,10 +13,11 @@ pub(super) use self::rule::route_match;
 use envoy_types::pb::envoy::config::route::v3::virtual_host::TlsRequirementType;
 use envoy_types::pb::envoy::config::route::v3::{RouteConfiguration, VirtualHost as Message};
 use mesh_core::limit::Rule;
-use mesh_core::route::{Builder, Error, Overrides, Table, VirtualHost};
+use mesh_core::route::{Builder, Error, FieldRules, Overrides, Table, VirtualHost};
 use prost::Message as _;
 use rustc_hash::FxHashMap;
 
+use self::fields::level;
 use super::filter::{Registry, overrides};
 use super::limit::{Place, rules};
 use super::{Path, Reject, retry};
@@ -40,6 +42,32 @@ struct Scope<'a> {
     max_body: usize,
     /// What requests of the virtual host that is being read are counted as.
     host_limits: Arc<[Rule]>,
+    /// The whole configuration, and where it is.
+    whole: (&'a RouteConfiguration, &'a Path<'a>),
+}
+
+impl Scope<'_> {
+    /// What the levels of a server's route change about header fields, in Envoy's order.
+    fn fields(
+        &self,
+        host: (fields::Level<'_>, &Path<'_>),
+        route: (fields::Level<'_>, &Path<'_>),
+    ) -> Result<FieldRules, Reject> {
+        let (whole, path) = self.whole;
+        if !whole.internal_only_headers.is_empty() {
+            // Which requests are internal is not known here.
+            return Err(path.field("internal_only_headers").reject("is not supported by servers"));
+        }
+        let mut levels = [route, host, (level!(whole), path)];
+        if whole.most_specific_header_mutations_wins {
+            levels.reverse();
+        }
+        let mut rules = FieldRules::default();
+        for (level, path) in levels {
+            fields::extend(&mut rules, level, path)?;
+        }
+        Ok(rules)
+    }
 }
 
 /// The routes in `message`, which is at `path`.
@@ -65,8 +93,9 @@ pub(super) fn table(
     let max_body = max_body.map_or(BODY, |max| usize::try_from(max).unwrap_or(usize::MAX));
     let plugins = plugins(message, path)?;
     let mut hosts = Vec::with_capacity(message.virtual_hosts.len());
+    let (whole, host_limits) = ((message, path), Arc::default());
     let mut scope =
-        Scope { registry, builder: &mut builder, plugins, max_body, host_limits: Arc::default() };
+        Scope { registry, builder: &mut builder, plugins, max_body, host_limits, whole };
     for (at, host) in message.virtual_hosts.iter().enumerate() {
         hosts.push(virtual_host(host, &mut scope, &base, &path.element("virtual_hosts", at))?);
     }
@@ -113,7 +142,8 @@ fn virtual_host(
     let mut host = VirtualHost::new(&message.name, &[]);
     host.domains.clone_from(&message.domains);
     for (at, route) in message.routes.iter().enumerate() {
-        let route = rule::route(route, scope, &base, &path.element("routes", at))?;
+        let within = rule::Within { base: &base, fields: (level!(message), path) };
+        let route = rule::route(route, scope, within, &path.element("routes", at))?;
         host.routes.extend(route);
     }
     Ok(host)

@@ -1,5 +1,6 @@
 //! One route: which requests, and how long they may take.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::config::route::v3::route::Action as Specifier;
@@ -9,8 +10,9 @@ use envoy_types::pb::envoy::config::route::v3::{
 };
 use mesh_core::limit;
 use mesh_core::matcher::PathMatcher;
-use mesh_core::route::{Overrides, Route, RouteMatch, Timeouts};
+use mesh_core::route::{Action, Overrides, Route, RouteMatch, Timeouts};
 
+use super::fields::{Level, level};
 use super::{Scope, action};
 use crate::parse::filter::overrides;
 use crate::parse::limit::{Place, rules};
@@ -21,17 +23,25 @@ use crate::parse::{Path, Reject, matcher};
 /// Envoy's default for `RouteAction.timeout`.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// What a route has from its virtual host.
+#[derive(Clone, Copy)]
+pub(super) struct Within<'a> {
+    pub(super) base: &'a Overrides,
+    /// What that changes about header fields, and where it is.
+    pub(super) fields: (Level<'a>, &'a Path<'a>),
+}
+
 /// The route in `message`; `None` if it is to be left out (gRFC A28).
 pub(super) fn route(
     message: &Message,
     scope: &mut Scope<'_>,
-    base: &Overrides,
+    within: Within<'_>,
     path: &Path<'_>,
 ) -> Result<Option<Route>, Reject> {
     let matcher = message.r#match.as_ref();
     let matcher = matcher.ok_or_else(|| path.field("match").reject("is required"))?;
     let matcher = route_match(matcher, &path.field("match"))?;
-    let mut own = base.clone();
+    let mut own = within.base.clone();
     overrides(&message.typed_per_filter_config, scope.registry, &mut own, path)?;
     let Some(action) = action::action(message.action.as_ref(), scope, path)? else {
         return Ok(None);
@@ -42,6 +52,10 @@ pub(super) fn route(
     route.metadata = metadata(message.metadata.as_ref(), &path.field("metadata"))?;
     if let Some(Specifier::NonForwardingAction(_)) = &message.action {
         route.limits.virtual_host = scope.host_limits.clone();
+    }
+    if route.action == Action::NonForwarding {
+        let fields = scope.fields(within.fields, (level!(message), path))?;
+        route.fields = (!fields.is_empty()).then(|| Arc::new(fields));
     }
     if let Some(Specifier::Route(forward)) = &message.action {
         let path = path.field("route");

@@ -11,7 +11,8 @@ use envoy_types::pb::envoy::r#type::matcher::v3 as matcher;
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
 use envoy_types::pb::google::protobuf;
-use mesh_core::route::{Action, ClusterChoice, Table};
+use http::HeaderName;
+use mesh_core::route::{Action, ClusterChoice, FieldChanges, NewField, Placing, Table};
 use proptest::prelude::{prop, proptest};
 use prost::Message;
 
@@ -422,5 +423,89 @@ proptest! {
         bytes in prop::collection::vec(proptest::num::u8::ANY, 0..300),
     ) {
         let _ = super::parse(&bytes, &Registry::default());
+    }
+}
+
+fn added(key: &str, value: &str) -> core::HeaderValueOption {
+    let header = core::HeaderValue { key: key.into(), value: value.into(), ..Default::default() };
+    core::HeaderValueOption { header: Some(header), ..Default::default() }
+}
+
+/// The table of one route that serves, all of whose levels change header fields.
+fn served(change: impl FnOnce(&mut rds::RouteConfiguration)) -> rds::RouteConfiguration {
+    let mut route = route("/", to("c"));
+    route.action = Some(Specifier::NonForwardingAction(Default::default()));
+    route.request_headers_to_add = vec![added("x-route", "a%%b")];
+    let mut message = routes("r", vec![route]);
+    message.virtual_hosts[0].request_headers_to_remove = vec!["X-Host".into()];
+    message.response_headers_to_remove = vec!["x-whole".into()];
+    message.request_headers_to_remove = vec!["x-whole".into()];
+    change(&mut message);
+    message
+}
+
+#[test]
+fn routes_of_servers_change_header_fields() {
+    let fields = |change: fn(&mut rds::RouteConfiguration)| {
+        let table = parse(&served(change)).unwrap();
+        table.routes()[0].fields.clone().unwrap()
+    };
+    let name = |name: &'static str| HeaderName::from_static(name);
+    let removed = |field| FieldChanges { remove: vec![name(field)], add: Vec::new() };
+    let of_route = |placing| FieldChanges {
+        remove: Vec::new(),
+        add: vec![NewField { name: name("x-route"), value: "a%b".parse().unwrap(), placing }],
+    };
+    let (host, whole) = (removed("x-host"), removed("x-whole"));
+    let found = fields(|_| {});
+    // The most specific level comes first, so that the others win.
+    assert_eq!(found.request, [of_route(Placing::Append), host.clone(), whole.clone()]);
+    assert_eq!(found.response, std::slice::from_ref(&whole));
+    let found = fields(|m| m.most_specific_header_mutations_wins = true);
+    assert_eq!(found.request, [whole, host, of_route(Placing::Append)]);
+    for (action, expect) in
+        [(1, Placing::IfAbsent), (2, Placing::Overwrite), (3, Placing::OverwriteIfPresent)]
+    {
+        let mut message = served(|_| {});
+        message.virtual_hosts[0].routes[0].request_headers_to_add[0].append_action = action;
+        let table = parse(&message).unwrap();
+        let found = table.routes()[0].fields.clone().unwrap();
+        assert_eq!(found.request[0], of_route(expect));
+    }
+    let without = |m: &mut rds::RouteConfiguration| {
+        let add = &mut m.virtual_hosts[0].routes[0].request_headers_to_add[0];
+        add.header.as_mut().unwrap().value.clear();
+    };
+    assert_eq!(fields(without).request.len(), 2);
+}
+
+#[test]
+fn changes_of_header_fields_that_cannot_be_made_are_refused_of_servers_only() {
+    type Change = fn(&mut rds::RouteConfiguration);
+    let table: [(&str, Change); 7] = [
+        ("internal_only_headers", |m| m.internal_only_headers = vec!["x-a".into()]),
+        ("request_headers_to_remove[0]", |m| m.request_headers_to_remove[0] = ":path".into()),
+        ("response_headers_to_remove[0]", |m| {
+            m.response_headers_to_remove[0] = "Content-Length".into();
+        }),
+        ("virtual_hosts[0].request_headers_to_remove[0]", |m| {
+            m.virtual_hosts[0].request_headers_to_remove[0] = "host".into();
+        }),
+        ("virtual_hosts[0].routes[0].response_headers_to_add[0].header.value", |m| {
+            m.virtual_hosts[0].routes[0].response_headers_to_add =
+                vec![added("x-peer", "%DOWNSTREAM_REMOTE_ADDRESS%")];
+        }),
+        ("virtual_hosts[0].routes[0].request_headers_to_add[0].header", |m| {
+            m.virtual_hosts[0].routes[0].request_headers_to_add[0].header = None;
+        }),
+        ("virtual_hosts[0].routes[0].request_headers_to_add[0].append_action", |m| {
+            m.virtual_hosts[0].routes[0].request_headers_to_add[0].append_action = 9;
+        }),
+    ];
+    for (expect, change) in table {
+        let mut message = served(change);
+        assert_eq!(&*parse(&message).unwrap_err().path, expect);
+        message.virtual_hosts[0].routes[0].action = route("/", to("c")).action;
+        assert_eq!(parse(&message).unwrap().routes()[0].fields, None, "{expect}");
     }
 }

@@ -31,12 +31,10 @@ pub(super) fn tls(
     let clients = match common::validation(common, &path)? {
         None if requires => return Err(required_at.reject("needs a validation context")),
         None => Clients::Anonymous,
-        Some((context, field)) => {
-            let path = path.field(field);
-            common::check_validation(context, &path)?;
-            let missing = || path.field("ca_certificate_provider_instance").reject("is required");
-            let authorities = common::authorities(context, registry, &path)?.ok_or_else(missing)?;
-            let accepted = common::accepted(context, &path)?;
+        Some(validation) => {
+            let authorities = validation.authorities(registry, &path)?;
+            let authorities = authorities.ok_or_else(|| validation.missing(&path))?;
+            let accepted = validation.accepted(&path)?;
             let rules = ClientRules { authorities, accepted };
             if requires { Clients::Required(rules) } else { Clients::Optional(rules) }
         }

@@ -2,12 +2,14 @@
 //!
 //! What would weaken a connection if it were ignored is refused; what only Envoy needs, and what
 //! would weaken it if it were obeyed (`trust_chain_verification`, `allow_expired_certificate`), is
-//! ignored. Identities and authorities are those of certificate providers that the bootstrap names:
-//! secrets in resources, and by SDS, are refused.
+//! ignored. Identities and authorities are those of certificate providers that the bootstrap names,
+//! or secrets that the same management server sends (SDS). What is secret and stands in these
+//! resources themselves is refused.
 
 mod common;
 mod downstream;
 mod matches;
+mod secret;
 #[cfg(test)]
 mod tests;
 mod upstream;

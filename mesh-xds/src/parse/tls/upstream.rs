@@ -20,21 +20,20 @@ pub(super) fn tls(
     common::check(common, &path)?;
     let identity = common::identity(common, registry, &path)?;
     let required = || path.field("validation_context").reject("is required");
-    let (context, field) = common::validation(common, &path)?.ok_or_else(required)?;
-    let path = path.field(field);
-    common::check_validation(context, &path)?;
-    let accepted = common::accepted(context, &path)?;
-    let authorities = match common::authorities(context, registry, &path)? {
+    let validation = common::validation(common, &path)?.ok_or_else(required)?;
+    let found = validation.authorities(registry, &path)?;
+    let accepted = validation.accepted(&path)?;
+    let authorities = match found {
         Some(provider) => Authorities::Provider(provider),
-        None if context.system_root_certs.is_some() => Authorities::System,
-        None => return Err(path.field("ca_certificate_provider_instance").reject("is required")),
+        None if validation.wants_system() => Authorities::System,
+        None => return Err(validation.missing(&path)),
     };
     let is_named = server_name.must_match && server_name.fixed.is_some();
     if authorities == Authorities::System && accepted.is_empty() && !is_named {
         // They vouch for everybody who has a domain.
         let why = "accepts everybody without match_typed_subject_alt_names, or sni with \
                    auto_sni_san_validation";
-        return Err(path.field("system_root_certs").reject(why));
+        return Err(validation.refuse_system(why, &path));
     }
     Ok(ClientTls { identity, authorities, accepted, server_name })
 }

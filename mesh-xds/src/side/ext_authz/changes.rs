@@ -37,6 +37,18 @@ pub(super) enum Change {
     SetIfPresent(HeaderName, HeaderValue),
 }
 
+impl Change {
+    fn name(&self) -> &HeaderName {
+        match self {
+            Self::Remove(name)
+            | Self::Set(name, _)
+            | Self::Append(name, _)
+            | Self::SetIfAbsent(name, _)
+            | Self::SetIfPresent(name, _) => name,
+        }
+    }
+}
+
 impl Changes {
     /// Adds what `make` makes of a field, if the field may be written.
     pub(super) fn add(
@@ -56,8 +68,9 @@ impl Changes {
     pub(super) fn remove(&mut self, name: &str) {
         match HeaderName::try_from(name).ok().filter(is_writable) {
             Some(name) if self.all.len() < MOST => self.all.push(Change::Remove(name)),
-            // As in Envoy, whom a request is for is never taken out of it.
-            Some(_) | None => self.refuse(name),
+            Some(_) => self.refuse(name),
+            // As in Envoy, whom a request is for is never taken out of it, which is no error.
+            None => {}
         }
     }
 
@@ -66,11 +79,22 @@ impl Changes {
         self.invalid.get_or_insert_with(|| name.chars().take(64).collect::<String>().into());
     }
 
-    /// Makes them on the header fields of a request, which are `present`.
-    pub(super) fn of_request(self, present: &HeaderMap, changes: &mut HeaderChanges) {
+    /// Makes them on the header fields of a request, which are `present`. As in Envoy, what is
+    /// removed stays away, even if it is written, too.
+    pub(super) fn of_request(mut self, present: &HeaderMap, changes: &mut HeaderChanges) {
+        let removed = self.all.iter().filter_map(|change| match change {
+            Change::Remove(name) => Some(name.clone()),
+            Change::Set(..)
+            | Change::Append(..)
+            | Change::SetIfAbsent(..)
+            | Change::SetIfPresent(..) => None,
+        });
+        let removed: Vec<HeaderName> = removed.collect();
+        self.all.retain(|change| !removed.contains(change.name()));
+        changes.remove.extend(removed);
         for change in self.all {
             match change {
-                Change::Remove(name) => changes.remove.push(name),
+                Change::Remove(_) => {}
                 Change::Set(name, value) => changes.set.push((name, value)),
                 Change::Append(name, value) => changes.append.push((name, value)),
                 Change::SetIfAbsent(name, value) if !present.contains_key(&name) => {

@@ -18,19 +18,20 @@ use mesh_core::identity::{Certificate, Peer};
 use mesh_core::metadata::Metadata;
 use mesh_core::request::{Protocol, RequestHead};
 
-use super::settings::{OnRoute, Settings};
+use super::body::{self, Shown};
+use super::settings::{OnRoute, PARTIAL, Settings};
 use crate::proto::structure;
 
 /// What the service is told of a request.
 pub(super) fn request(
-    settings: &Settings,
-    on_route: &OnRoute,
+    (settings, on_route): (&Settings, &OnRoute),
     head: &RequestHead<'_>,
+    shown: Option<Shown>,
     context: &Context<'_>,
 ) -> CheckRequest {
     let peer = context.peer;
     let time = Timestamp { seconds: i64::try_from(context.wall).unwrap_or(i64::MAX), nanos: 0 };
-    let request = Request { time: Some(time), http: Some(http(settings, head)) };
+    let request = Request { time: Some(time), http: Some(http(settings, head, shown)) };
     let session =
         peer.and_then(|peer| peer.session.as_ref()).filter(|_| settings.include_tls_session);
     let sni = |session: &mesh_core::identity::Session| {
@@ -50,11 +51,11 @@ pub(super) fn request(
     CheckRequest { attributes: Some(attributes) }
 }
 
-fn http(settings: &Settings, head: &RequestHead<'_>) -> HttpRequest {
+fn http(settings: &Settings, head: &RequestHead<'_>, shown: Option<Shown>) -> HttpRequest {
     let path = head.path_and_query();
     let text = |name: &str| {
-        let value = head.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        value.unwrap_or_default().into_owned()
+        let value = head.headers.get(name).map(|value| body::text(value.as_bytes()));
+        value.unwrap_or_default()
     };
     let size = head.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
     let mut headers = visible(settings, head.headers);
@@ -68,6 +69,14 @@ fn http(settings: &Settings, head: &RequestHead<'_>) -> HttpRequest {
             headers.insert(name.into(), value.into());
         }
     }
+    let (mut body, mut raw_body) = (String::new(), Vec::new());
+    if let Some(shown) = shown {
+        headers.insert(PARTIAL.into(), shown.is_partial.to_string());
+        match shown.as_bytes {
+            true => raw_body = shown.bytes.into(),
+            false => body = body::text(&shown.bytes),
+        }
+    }
     HttpRequest {
         id: text("x-request-id"),
         method: head.method.to_string(),
@@ -77,6 +86,8 @@ fn http(settings: &Settings, head: &RequestHead<'_>) -> HttpRequest {
         scheme: head.scheme.into(),
         size: size.unwrap_or(-1),
         protocol: if head.protocol == Protocol::Grpc { "HTTP/2".into() } else { String::new() },
+        body,
+        raw_body,
         ..HttpRequest::default()
     }
 }
@@ -88,14 +99,14 @@ fn visible(settings: &Settings, headers: &HeaderMap) -> HashMap<String, String> 
         if !settings.headers.shows(name.as_str(), true) {
             continue;
         }
-        let value = String::from_utf8_lossy(value.as_bytes());
+        let value = body::text(value.as_bytes());
         visible
             .entry(name.as_str().into())
             .and_modify(|known| {
                 known.push(',');
                 known.push_str(&value);
             })
-            .or_insert_with(|| value.clone().into_owned());
+            .or_insert_with(|| value.clone());
     }
     visible
 }

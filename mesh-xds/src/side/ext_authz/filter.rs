@@ -10,7 +10,8 @@ use mesh_core::request::RequestHead;
 use mesh_core::side::{Call, Encoding, Failure, Reply};
 use prost::Message;
 
-use super::changes::Changes;
+use super::body::{self, Shown, TooLong};
+use super::changes::{Allowed, Changes};
 use super::settings::{OnRoute, Service, Settings};
 use super::{Denied, Verdict, check, grpc, http as plain};
 
@@ -47,49 +48,16 @@ impl Filter for Ask {
             return Step::Continue;
         }
         let Some(reply) = context.answer.take() else {
-            context.changes.remove.push(ALLOWED);
-            let is_asked = settings.enabled.is_none_or(|share| share.decide(context.rng));
-            return match (is_asked, settings.deny_at_disable) {
-                (true, _) => Step::Ask(Box::new(self.call(settings, head, context))),
-                (false, false) => Step::Continue,
-                (false, true) => {
-                    let why = "ext_authz: disabled".into();
-                    Step::Respond(answer(settings.status_on_error, why))
-                }
-            };
+            return self.ask(settings, head, context);
         };
         match verdict(settings, reply) {
-            Verdict::Allow(allowed) => {
-                let invalid = [&allowed.request, &allowed.response];
-                let invalid = invalid.into_iter().find_map(|it| it.invalid.clone());
-                if let Some(name) = invalid.filter(|_| settings.validate_mutations) {
-                    let why = format!("ext_authz: the service may not write {name:?}");
-                    return Step::Respond(answer(StatusCode::INTERNAL_SERVER_ERROR, why));
-                }
-                if note(settings, context, allowed.notes).is_err() {
-                    let why = "ext_authz: the service's metadata is too large".into();
-                    return Step::Respond(answer(StatusCode::INTERNAL_SERVER_ERROR, why));
-                }
-                allowed.request.of_request(head.headers, context.changes);
-                if !allowed.response.all.is_empty() {
-                    *slot = Slot::Boxed(Box::new(allowed.response));
-                }
-                Step::Continue
-            }
-            Verdict::Deny(denied) => {
-                let Denied { status, headers, body, notes } = *denied;
-                // For logs only: what has no room is left out.
-                let _ = note(settings, context, notes);
-                let most = if settings.max_denied_body == 0 {
-                    usize::MAX
-                } else {
-                    settings.max_denied_body
-                };
-                let body = body.slice(..body.len().min(most));
-                let response = answer(status, format!("ext_authz: denied with {status}"));
-                Step::Respond(LocalResponse { headers, body, ..response })
-            }
+            Verdict::Allow(allowed) => pass(settings, *allowed, (slot, head), context),
+            Verdict::Deny(denied) => Step::Respond(deny(settings, *denied, context)),
             Verdict::Error(why) => failed(settings, &why, context),
+            Verdict::Broken(denied) if settings.failure_mode_allow => {
+                failed(settings, &denied.status.to_string(), context)
+            }
+            Verdict::Broken(denied) => Step::Respond(deny(settings, *denied, context)),
         }
     }
 
@@ -103,37 +71,114 @@ impl Filter for Ask {
 }
 
 impl Ask {
-    fn call(&self, settings: &Settings, head: &RequestHead<'_>, context: &Context<'_>) -> Call {
-        let (encoding, path, headers, message) = match &settings.service {
+    /// Asks about a request, which may want a part of its body first.
+    fn ask(&self, settings: &Settings, head: &RequestHead<'_>, context: &mut Context<'_>) -> Step {
+        let wanted = body::wanted(settings, &self.on_route, head);
+        if let (Some(wanted), Some(body)) = (wanted, context.body.take()) {
+            return match wanted.show(&body) {
+                Ok(shown) => Step::Ask(Box::new(self.call(settings, (head, shown), context))),
+                Err(TooLong) => Step::Respond(too_long()),
+            };
+        }
+        context.changes.remove.push(ALLOWED);
+        let is_asked = settings.enabled.is_none_or(|share| share.decide(context.rng));
+        match (is_asked, wanted, settings.deny_at_disable) {
+            (true, Some(wanted), _) => Step::Body { up_to: wanted.up_to() },
+            (true, None, _) => Step::Ask(Box::new(self.call(settings, (head, None), context))),
+            (false, _, false) => Step::Continue,
+            (false, _, true) => {
+                let why = "ext_authz: disabled".into();
+                Step::Respond(answer(settings.status_on_error, why))
+            }
+        }
+    }
+
+    fn call(
+        &self,
+        settings: &Settings,
+        (head, shown): (&RequestHead<'_>, Option<Shown>),
+        context: &Context<'_>,
+    ) -> Call {
+        let (cluster, timeout) = (settings.cluster.clone(), settings.timeout);
+        match &settings.service {
             Service::Grpc(grpc) => {
-                let message = check::request(settings, &self.on_route, head, context);
-                let message = message.encode_to_vec().into();
-                (Encoding::Grpc, CHECK.into(), grpc.metadata.clone(), message)
+                let message = check::request((settings, &self.on_route), head, shown, context);
+                Call {
+                    cluster,
+                    authority: settings.authority.clone(),
+                    path: CHECK.into(),
+                    headers: grpc.metadata.clone(),
+                    encoding: Encoding::Grpc,
+                    message: message.encode_to_vec().into(),
+                    timeout,
+                }
             }
-            Service::Http(http) => {
-                let (path, headers) =
-                    (plain::path(http, head), plain::headers(settings, http, head));
-                (Encoding::Http(head.method.clone()), path.into(), headers, Bytes::new())
-            }
-        };
-        Call {
-            cluster: settings.cluster.clone(),
-            authority: settings.authority.clone(),
-            path,
-            headers,
-            encoding,
-            message,
-            timeout: settings.timeout,
+            Service::Http(http) => Call {
+                cluster,
+                // As Envoy says it: whom the request is for, as far as it says so.
+                authority: match head.authority {
+                    "" => settings.authority.clone(),
+                    authority => authority.into(),
+                },
+                path: plain::path(http, head).into(),
+                headers: plain::headers((settings, http), head, shown.as_ref()),
+                encoding: Encoding::Http(head.method.clone()),
+                message: shown.map_or_else(Bytes::new, |shown| shown.bytes),
+                timeout,
+            },
         }
     }
 }
 
 fn verdict(settings: &Settings, reply: Result<Reply, Failure>) -> Verdict {
     match (reply, &settings.service) {
-        (Ok(reply), Service::Grpc(_)) => grpc::verdict(&reply.message),
+        (Ok(reply), Service::Grpc(_)) => grpc::verdict(settings, &reply.message),
         (Ok(reply), Service::Http(http)) => plain::verdict(http, reply),
         (Err(why), _) => Verdict::Error(why.to_string()),
     }
+}
+
+/// Lets a request pass, changed as the service says.
+fn pass(
+    settings: &Settings,
+    allowed: Allowed,
+    (slot, head): (&mut Slot, &RequestHead<'_>),
+    context: &mut Context<'_>,
+) -> Step {
+    let invalid = [&allowed.request, &allowed.response];
+    let invalid = invalid.into_iter().find_map(|it| it.invalid.clone());
+    if let Some(name) = invalid.filter(|_| settings.validate_mutations) {
+        let why = format!("ext_authz: the service may not write {name:?}");
+        return Step::Respond(answer(StatusCode::INTERNAL_SERVER_ERROR, why));
+    }
+    if note(settings, context, allowed.notes).is_err() {
+        let why = "ext_authz: the service's metadata is too large".into();
+        return Step::Respond(answer(StatusCode::INTERNAL_SERVER_ERROR, why));
+    }
+    allowed.request.of_request(head.headers, context.changes);
+    if !allowed.response.all.is_empty() {
+        *slot = Slot::Boxed(Box::new(allowed.response));
+    }
+    Step::Continue
+}
+
+/// Answers a request as the service says.
+fn deny(settings: &Settings, denied: Denied, context: &mut Context<'_>) -> LocalResponse {
+    let Denied { status, headers, body, notes } = denied;
+    // For logs only: what has no room is left out.
+    let _ = note(settings, context, notes);
+    let most = if settings.max_denied_body == 0 { usize::MAX } else { settings.max_denied_body };
+    let body = body.slice(..body.len().min(most));
+    let response = answer(status, format!("ext_authz: denied with {status}"));
+    LocalResponse { headers, body, ..response }
+}
+
+/// To a request whose body the service may not see whole: whatever is let pass without an answer.
+#[cold]
+fn too_long() -> LocalResponse {
+    let why = "ext_authz: the body is longer than the service may see".into();
+    let response = answer(StatusCode::PAYLOAD_TOO_LARGE, why);
+    LocalResponse { body: Bytes::from_static(b"Payload Too Large"), ..response }
 }
 
 #[cold]

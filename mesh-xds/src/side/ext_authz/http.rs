@@ -1,15 +1,16 @@
-//! An authorization service that speaks HTTP: a request like the one it is about, without the body.
+//! An authorization service that speaks HTTP: a request like the one it is about, with the body if it is configured.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderMap};
-use http::{HeaderName, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, LOCATION, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
 use mesh_core::filter::is_writable;
 use mesh_core::metadata::{Fields, Value};
 use mesh_core::request::RequestHead;
 use mesh_core::side::Reply;
 
+use super::body::Shown;
 use super::changes::{Allowed, Change, Changes};
-use super::settings::{Http, Settings, any};
+use super::settings::{Http, PARTIAL, Settings, any};
 use super::{Denied, Verdict};
 /// Names in this field are taken out of the request.
 const REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
@@ -22,18 +23,29 @@ pub(super) fn path(http: &Http, head: &RequestHead<'_>) -> String {
     }
 }
 
-/// The header fields of the call.
-pub(super) fn headers(settings: &Settings, http: &Http, head: &RequestHead<'_>) -> HeaderMap {
+/// The header fields of the call, which has the body `shown`.
+pub(super) fn headers(
+    (settings, http): (&Settings, &Http),
+    head: &RequestHead<'_>,
+    shown: Option<&Shown>,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in head.headers {
-        let is_shown = settings.headers.shows(name.as_str(), name == AUTHORIZATION);
-        if is_writable(name) && (is_shown || name == AUTHORIZATION) {
+        let is_shown = settings.headers.shows(name.as_str(), false);
+        let is_credential = name == AUTHORIZATION && !settings.headers.hides(name.as_str());
+        if is_writable(name) && (is_shown || is_credential) {
             let _ = headers.try_append(name, value.clone());
         }
     }
     for (name, value) in &http.add {
         let _ = headers.try_insert(name, value.clone());
     }
+    if let Some(shown) = shown {
+        let value = HeaderValue::from_static(if shown.is_partial { "true" } else { "false" });
+        let _ = headers.try_insert(HeaderName::from_static(PARTIAL), value);
+    }
+    let length = shown.map_or(0, |shown| shown.bytes.len());
+    let _ = headers.try_insert(CONTENT_LENGTH, length.into());
     headers
 }
 
@@ -49,7 +61,8 @@ pub(super) fn verdict(http: &Http, reply: Reply) -> Verdict {
     let mut headers = HeaderMap::new();
     for (name, value) in &reply.headers {
         let is_passed = http.client.as_ref().is_none_or(|allowed| any(allowed, name.as_str()));
-        if is_writable(name) && is_passed {
+        // As in Envoy, these answers make no sense without them.
+        if is_writable(name) && (is_passed || name == LOCATION || name == WWW_AUTHENTICATE) {
             let _ = headers.try_append(name, value.clone());
         }
     }

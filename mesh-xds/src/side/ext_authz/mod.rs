@@ -7,6 +7,7 @@
 //!   answered, or let pass if configured ◄─┴── no answer that is understood in time
 //! ```
 
+mod body;
 mod changes;
 mod check;
 mod filter;
@@ -16,7 +17,9 @@ mod settings;
 
 pub(crate) use changes::Allowed;
 pub(crate) use filter::Ask;
-pub(crate) use settings::{Grpc, Headers, Http, OnRoute, Service, Settings};
+pub(crate) use settings::{
+    BodyOnRoute, Buffering, Grpc, Headers, Http, OnRoute, Service, Settings,
+};
 
 /// What an authorization service says of a request.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(crate) enum Verdict {
     Deny(Box<Denied>),
     /// Nothing that is understood; why.
     Error(String),
+    /// Its own error, and what is to be said of it.
+    Broken(Box<Denied>),
 }
 
 /// What a request is answered with that may not pass.

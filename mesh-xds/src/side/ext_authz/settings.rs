@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) deny_at_disable: bool,
     /// Which header fields the service sees.
     pub(crate) headers: Headers,
+    /// How much of the body it sees (`with_request_body`).
+    pub(crate) body: Option<Buffering>,
     /// `metadata_context_namespaces`.
     pub(crate) namespaces: Vec<Box<str>>,
     /// `route_metadata_context_namespaces`.
@@ -43,6 +45,17 @@ pub(crate) struct Settings {
     pub(crate) takes_metadata: bool,
     /// Bytes of a denial's body at the most (`max_denied_response_body_bytes`); 0 for all.
     pub(crate) max_denied_body: usize,
+}
+
+/// How much of the body the service sees (`BufferSettings`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Buffering {
+    /// `max_request_bytes`, more than 0.
+    pub(crate) most: usize,
+    /// Whether longer bodies are cut rather than refused (`allow_partial_message`).
+    pub(crate) is_cut: bool,
+    /// Whether it goes into `raw_body` (`pack_as_bytes`).
+    pub(crate) as_bytes: bool,
 }
 
 /// How the service is asked.
@@ -95,13 +108,34 @@ impl Headers {
             Some(allowed) => any(allowed, name),
             None => otherwise,
         };
-        is_allowed && !any(&self.disallowed, name)
+        is_allowed && !self.hides(name)
+    }
+
+    /// Whether the service never sees the field `name`.
+    pub(super) fn hides(&self, name: &str) -> bool {
+        // What a client says of it would be taken for what is said here.
+        name == PARTIAL || any(&self.disallowed, name)
     }
 }
 
 /// Whether one of `matchers` matches `name`.
 pub(super) fn any(matchers: &[StringMatcher], name: &str) -> bool {
     matchers.iter().any(|it| it.matches(name.as_bytes()))
+}
+
+/// Says whether the service sees only a part of the body.
+pub(super) const PARTIAL: &str = "x-envoy-auth-partial-body";
+
+/// What a route says about the body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum BodyOnRoute {
+    /// Nothing.
+    #[default]
+    Same,
+    /// The service does not see it (`disable_request_body_buffering`).
+    Hidden,
+    /// How much the service sees of it here.
+    Own(Buffering),
 }
 
 /// What a route changes (`ExtAuthzPerRoute`).
@@ -111,4 +145,6 @@ pub(crate) struct OnRoute {
     pub(crate) is_disabled: bool,
     /// `context_extensions`.
     pub(crate) extensions: BTreeMap<String, String>,
+    /// How much of the body the service sees.
+    pub(crate) body: BodyOnRoute,
 }

@@ -174,6 +174,38 @@ fn an_open_connection_is_checked_against_what_holds_now() {
 }
 
 #[test]
+fn a_revocation_list_is_about_the_authority_that_has_signed_it() {
+    // Two authorities of one name, as in a roll-over.
+    let (old, new) = (DevCa::new("td").unwrap(), DevCa::new("td").unwrap());
+    let issue = |ca: &DevCa| ca.issue(&ca.workload("/peer")).unwrap();
+    let (of_old, of_new) = (issue(&old), issue(&new));
+    let (lost_of_old, lost_of_new) = (issue(&old), issue(&new));
+    let list_of_old = old.revocation_list(&[&lost_of_old]).unwrap();
+    let list_of_new = new.revocation_list(&[&lost_of_new]).unwrap();
+    for lists in [
+        vec![list_of_old.clone()],
+        vec![list_of_new.clone()],
+        vec![list_of_old.clone(), list_of_new.clone()],
+        vec![list_of_new.clone(), list_of_old.clone()],
+    ] {
+        let mut material = old.material(&old.workload("/own")).unwrap();
+        material.trust = Trust::Authorities(vec![old.root_der().clone(), new.root_der().clone()]);
+        material.crls.clone_from(&lists);
+        let check = PeerCheck::new(fixed(material), &[], Side::Client);
+        let revoked = |list| if lists.contains(list) { Err(Refusal::Revoked) } else { Ok(()) };
+        for (peer, expect) in [
+            (&of_old, Ok(())),
+            (&of_new, Ok(())),
+            (&lost_of_old, revoked(&list_of_old)),
+            (&lost_of_new, revoked(&list_of_new)),
+        ] {
+            let chain = [rustls::pki_types::CertificateDer::from(peer.der().to_vec())];
+            assert_eq!(check.check(&chain, UnixTime::now()), expect);
+        }
+    }
+}
+
+#[test]
 fn a_name_asked_for_takes_the_place_of_matchers() {
     let ca = DevCa::new("td").unwrap();
     let peer = ca.issue(&ca.workload("/peer").dns_name("*.example.com")).unwrap();

@@ -120,6 +120,22 @@ fn what_is_wrong_is_said_with_its_place() {
             "mesh.yaml:3:13: bindings.writer: unrecognized value `writer`",
         ),
         (
+            "tenants: { identity: ['spiffe://td/ns/*'] }",
+            "mesh.yaml:2:23: tenants.identity[0]: `{tenant}` must stand there once, not 0 times",
+        ),
+        (
+            "tenants: { header: { name: x-tenant, from: ['*'] } }",
+            "mesh.yaml:2:20: tenants.header: say which SPIFFE IDs are trusted with the header field",
+        ),
+        (
+            "tenants: { required: false }",
+            "mesh.yaml:2:10: tenants: needs `identity`, `claim` or `header`",
+        ),
+        (
+            "tenants: { claims: a }",
+            "mesh.yaml:2:12: tenants: unrecognized field `claims` (did you mean `claim`?)",
+        ),
+        (
             "workload: { label: {} }",
             "mesh.yaml:2:13: workload: unrecognized field `label` (did you mean `labels`?)",
         ),

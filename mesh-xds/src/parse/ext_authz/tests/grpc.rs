@@ -211,3 +211,39 @@ fn a_share_of_the_requests_may_be_asked_about() {
         assert!(matches!(Way::new(&[]).poll(&*closed, None), Step::Respond(_)));
     }
 }
+
+#[test]
+fn a_service_may_say_itself_what_its_errors_are_answered_with() {
+    let error = DeniedHttpResponse {
+        status: Some(HttpStatus { code: 502 }),
+        headers: vec![option("x-why", "broken", None, 0)],
+        body: "later".into(),
+    };
+    let own = || reply(&said(13, Some(HttpResponse::ErrorResponse(error.clone()))));
+    let mut message = grpc();
+    message.status_on_error = Some(HttpStatus { code: 503 });
+    let response = Way::new(&[]).after(&*filter(&message), own()).unwrap();
+    assert_eq!((response.status.as_u16(), &*response.body), (502, &b"later"[..]));
+    assert_eq!(response.headers["x-why"], "broken");
+    let bare = HttpResponse::ErrorResponse(DeniedHttpResponse::default());
+    let response = Way::new(&[]).after(&*filter(&message), reply(&said(13, Some(bare)))).unwrap();
+    assert_eq!(response.status, 503);
+    message.failure_mode_allow = true;
+    assert_eq!(Way::new(&[]).after(&*filter(&message), own()), None);
+}
+
+#[test]
+fn what_is_removed_stays_away_and_what_cannot_be_is_no_error() {
+    let mut message = grpc();
+    message.validate_mutations = true;
+    let removed = ["x-user", "host", ":path", "a b"].map(Into::into).to_vec();
+    let ok = OkHttpResponse {
+        headers: vec![option("x-user", "me", None, 0)],
+        headers_to_remove: removed,
+        ..OkHttpResponse::default()
+    };
+    let answer = reply(&said(0, Some(HttpResponse::OkResponse(ok))));
+    let mut way = Way::new(&[("x-user", "forged"), ("host", "h")]);
+    assert_eq!(way.after(&*filter(&message), answer), None);
+    assert!(!way.headers.contains_key("x-user") && way.headers.contains_key("host"));
+}

@@ -18,12 +18,13 @@ fn an_http_service_is_asked_by_a_request_like_the_one_it_is_about() {
         ("x-user", "forged"),
     ]);
     let call = way.call(&*filter);
-    assert_eq!((&*call.authority, &*call.path), ("authz.test", "/check/a/b?c=d"));
+    assert_eq!((&*call.authority, &*call.path), ("host", "/check/a/b?c=d"));
     assert_eq!(
         (call.encoding, call.timeout),
         (Encoding::Http(Method::PUT), Duration::from_secs(1))
     );
-    assert_eq!((call.headers.len(), &call.headers["authorization"]), (1, &"A".parse().unwrap()));
+    assert_eq!((call.headers.len(), &call.headers["authorization"]), (2, &"A".parse().unwrap()));
+    assert_eq!(call.headers["content-length"], "0");
     let answered = |status: u16, headers: &[(&'static str, &str)]| {
         let headers = Way::new(headers).headers;
         let status = StatusCode::from_u16(status).unwrap();

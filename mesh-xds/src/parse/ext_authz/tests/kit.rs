@@ -18,7 +18,9 @@ use envoy_types::pb::envoy::r#type::matcher::v3::{ListStringMatcher, StringMatch
 use envoy_types::pb::google::protobuf::BoolValue;
 use envoy_types::pb::google::rpc::Status;
 use http::{HeaderMap, Method, StatusCode, Uri};
-use mesh_core::filter::{Context, Factory, Filter, HeaderChanges, LocalResponse, Slot, Step};
+use mesh_core::filter::{
+    Beginning, Context, Factory, Filter, HeaderChanges, LocalResponse, Slot, Step,
+};
 use mesh_core::identity::{Certificate, Peer, Session};
 use mesh_core::metadata::Metadata;
 use mesh_core::request::RequestHead;
@@ -94,6 +96,15 @@ impl Way {
         filter: &dyn Filter,
         answer: Option<Result<Reply, Failure>>,
     ) -> Step {
+        self.poll_with(filter, answer, None)
+    }
+
+    pub(super) fn poll_with(
+        &mut self,
+        filter: &dyn Filter,
+        answer: Option<Result<Reply, Failure>>,
+        body: Option<Beginning>,
+    ) -> Step {
         let (method, uri) = (Method::PUT, Uri::from_static("/a/b?c=d"));
         let (mut rng, mut changes) = (XorShift::new(1), HeaderChanges::default());
         let certificate =
@@ -114,6 +125,7 @@ impl Way {
             metadata: std::mem::take(&mut self.metadata),
             rng: &mut rng,
             answer,
+            body,
             changes: &mut changes,
         };
         let head = RequestHead::from_pieces(&method, &uri, &self.headers, "host");

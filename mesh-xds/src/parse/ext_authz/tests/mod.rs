@@ -1,3 +1,4 @@
+mod body;
 mod grpc;
 mod http;
 mod kit;

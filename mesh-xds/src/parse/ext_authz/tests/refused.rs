@@ -24,7 +24,7 @@ fn what_is_not_done_is_refused() {
         (refused(|it| it.services = None), "has neither grpc_service nor http_service"),
         (
             refused(|it| it.with_request_body = Some(BufferSettings::default())),
-            "with_request_body: is not supported",
+            "with_request_body.max_request_bytes: is 0",
         ),
         (refused(|it| it.clear_route_cache = true), "clear_route_cache: is not supported"),
         (refused(|it| it.shadow_mode = true), "shadow_mode: is not supported"),
@@ -50,7 +50,19 @@ fn what_is_not_done_is_refused() {
     };
     let own = ExtAuthzPerRoute { r#override: Some(Override::CheckSettings(body)) };
     let why = ExtAuthzFactory.parse_override(&own.encode_to_vec()).err().unwrap();
-    assert_eq!(why, "check_settings.with_request_body: is not supported");
+    assert_eq!(why, "check_settings.with_request_body.max_request_bytes: is 0");
+    let both = CheckSettings {
+        with_request_body: Some(BufferSettings {
+            max_request_bytes: 1,
+            ..BufferSettings::default()
+        }),
+        disable_request_body_buffering: true,
+        ..CheckSettings::default()
+    };
+    let own = ExtAuthzPerRoute { r#override: Some(Override::CheckSettings(both)) };
+    let why = ExtAuthzFactory.parse_override(&own.encode_to_vec()).err().unwrap();
+    let beside = "is beside disable_request_body_buffering";
+    assert_eq!(why, format!("check_settings.with_request_body: {beside}"));
     assert!(ExtAuthzFactory.parse_override(&[]).is_err());
     assert!(!ExtAuthzFactory.is_for(Side::Client));
 }

@@ -1,9 +1,12 @@
 //! Keys that are fetched: rotation, failure, one fetch at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+use std::time::Instant;
 
 use http::Method;
-use mesh_core::filter::{Factory, Filter, Slot, Step};
+use mesh_core::filter::{Awaited, Factory, Filter, Slot, Step};
 use mesh_core::side::{Call, Encoding, Failure};
 use mesh_core::testing::at;
 use prost::Message;
@@ -15,6 +18,26 @@ use crate::parse::jwt::JwtFactory;
 fn asked(step: Step) -> Call {
     let Step::Ask(call) = step else { panic!("asks: {step:?}") };
     *call
+}
+
+fn waits(step: Step) -> (Box<dyn Awaited>, Instant) {
+    let Step::WaitFor(landing, latest) = step else { panic!("waits: {step:?}") };
+    (landing, latest)
+}
+
+/// Counts how often somebody is woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn woken() -> (Arc<Woken>, Waker) {
+    let woken = Arc::new(Woken::default());
+    (woken.clone(), woken.into())
 }
 
 fn fetching() -> Arc<dyn Filter> {
@@ -44,11 +67,22 @@ fn the_first_request_fetches_and_the_others_wait_for_it() {
     );
     assert_eq!(call.encoding, Encoding::Http(Method::GET));
     assert_eq!(call.timeout.as_secs(), 5);
-    let mut second = good();
-    let Step::WaitUntil(until) = second.poll(&*filter, None) else { panic!("waits") };
-    assert_eq!((until - at(0)).as_millis(), 5);
+    let (mut second, mut third) = (good(), good());
+    let (mut seconds, until) = waits(second.poll(&*filter, None));
+    let (thirds, _) = waits(third.poll(&*filter, None));
+    let (woken, waker) = woken();
+    assert_eq!((until - at(0)).as_secs(), 5);
+    assert!(
+        seconds.poll_happened(&waker).is_pending() && seconds.poll_happened(&waker).is_pending()
+    );
+    // One that goes away leaves nothing behind.
+    let mut gone = thirds;
+    assert!(gone.poll_happened(&waker).is_pending());
+    drop(gone);
     let keys = reply(200, set(&[SIGNER.key("k")]));
     assert!(matches!(first.poll(&*filter, Some(keys)), Step::Continue));
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert!(seconds.poll_happened(&waker).is_ready());
     assert!(matches!(second.poll(&*filter, None), Step::Continue));
     assert_eq!(good().at(599).seen(&*filter), None);
 }
@@ -124,8 +158,12 @@ fn a_request_that_goes_away_leaves_the_fetch_to_another() {
     let filter = fetching();
     let mut first = good();
     asked(first.poll(&*filter, None));
-    assert!(matches!(good().poll(&*filter, None), Step::WaitUntil(_)));
+    let (mut landing, _) = waits(good().poll(&*filter, None));
+    let (woken, waker) = woken();
+    assert!(landing.poll_happened(&waker).is_pending());
     first.slot = Slot::Empty;
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert!(landing.poll_happened(&waker).is_ready());
     fetched(&*filter, 0);
 }
 

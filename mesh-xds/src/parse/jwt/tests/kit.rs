@@ -39,13 +39,17 @@ pub(super) fn token(claims: &str) -> String {
 
 /// A provider of the tokens of `issuer`, with the key of [`SIGNER`].
 pub(super) fn provider(issuer: &str) -> JwtProvider {
-    let specifier = Some(Specifier::InlineString(set(&[SIGNER.key("k")])));
-    let source = DataSource { specifier, watched_directory: None };
     JwtProvider {
         issuer: issuer.into(),
-        jwks_source_specifier: Some(JwksSourceSpecifier::LocalJwks(source)),
+        jwks_source_specifier: inline(set(&[SIGNER.key("k")])),
         ..JwtProvider::default()
     }
+}
+
+/// Keys that stand in the configuration.
+pub(super) fn inline(keys: String) -> Option<JwksSourceSpecifier> {
+    let specifier = Some(Specifier::InlineString(keys));
+    Some(JwksSourceSpecifier::LocalJwks(DataSource { specifier, watched_directory: None }))
 }
 
 /// The same with keys that are fetched.
@@ -145,6 +149,7 @@ impl Ask {
             metadata: std::mem::take(&mut self.metadata),
             rng: &mut rng,
             answer,
+            body: None,
             changes: &mut changes,
         };
         let head = RequestHead::from_pieces(&self.method, &uri, &self.headers, "host");

@@ -1,4 +1,5 @@
 mod fetched;
 mod kit;
+mod missing;
 mod refused;
 mod requests;

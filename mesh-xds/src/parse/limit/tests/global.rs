@@ -89,6 +89,7 @@ impl Way {
             metadata: std::mem::take(&mut self.metadata),
             rng: &mut rng,
             answer,
+            body: None,
             changes: &mut changes,
         };
         let head = RequestHead::from_pieces(&method, &uri, &self.headers, "host");

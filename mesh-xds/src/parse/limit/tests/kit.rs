@@ -143,6 +143,7 @@ impl Kit {
             metadata: Metadata::default(),
             rng: &mut self.rng,
             answer: None,
+            body: None,
             changes: &mut changes,
         };
         let head = RequestHead::from_pieces(&method, &uri, &request, "host");

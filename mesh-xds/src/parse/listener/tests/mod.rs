@@ -149,6 +149,8 @@ fn filters_are_read_in_order() {
     let off = hcm::HttpFilter { disabled: true, ..http_filter("b", text("")) };
     let list = vec![http_filter("a", text("x")), optional, bare, off, router()];
     let found = with(filters(list)).unwrap();
+    let ignored = [r#"filter "unknown" (test.Unknown)"#, r#"filter "bare" (without typed_config)"#];
+    assert_eq!(*found.ignored, ignored.map(Into::into));
     let found: Vec<_> = found.filters.iter().map(|f| (&*f.name, f.disabled)).collect();
     assert_eq!(found, [("a", false), ("b", true)]);
 }

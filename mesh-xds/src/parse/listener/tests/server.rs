@@ -3,7 +3,7 @@ use std::sync::Arc;
 use envoy_types::pb::envoy::config::core::v3 as core;
 use envoy_types::pb::envoy::config::listener::v3 as lds;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::SetCurrentClientCertDetails as Details;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{SetCurrentClientCertDetails as Details, UpgradeConfig};
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as pb;
 use envoy_types::pb::google::protobuf;
 use mesh_core::cluster::Address;
@@ -11,7 +11,7 @@ use mesh_core::filter::{ConnectionFactory, ConnectionFilter, Denial};
 use mesh_core::identity::{Clients, ForwardMode, Forwarded, Peer, ServerTls};
 use mesh_core::listener::{Connection, Transport};
 use mesh_core::request::{EscapedSlashes, Paths};
-use mesh_core::snapshot::{Connections, Inspection};
+use mesh_core::snapshot::{Connections, Inspection, Underscores};
 use prost::{Message, Name};
 
 use super::{registry, text};
@@ -281,15 +281,17 @@ fn managers_say_what_becomes_of_forwarded_certificates() {
         (4, ForwardMode::AlwaysForwardOnly),
     ] {
         let details = Details { subject: yes(), uri: true, dns: true, ..Default::default() };
-        let expect = Forwarded { mode: expect, subject: true, uri: true, dns: true };
+        let expect =
+            Forwarded { mode: expect, subject: true, uri: true, dns: true, ..Forwarded::default() };
         assert_eq!(forwarded(mode, Some(details)), Ok(expect));
     }
     assert_eq!(forwarded(5, None).unwrap_err(), "forward_client_cert_details");
-    let at = |field: &str| Err(format!("set_current_client_cert_details.{field}"));
     let cert = Details { cert: true, ..Default::default() };
-    assert_eq!(forwarded(3, Some(cert)), at("cert"));
+    let expect = Forwarded { cert: true, ..Forwarded::default() };
+    assert_eq!(forwarded(0, Some(cert)), Ok(expect));
     let chain = Details { chain: true, ..Default::default() };
-    assert_eq!(forwarded(3, Some(chain)), at("chain"));
+    let expect = Forwarded { chain: true, ..Forwarded::default() };
+    assert_eq!(forwarded(0, Some(chain)), Ok(expect));
 }
 
 #[test]
@@ -377,6 +379,10 @@ fn filters_of_the_other_side_are_unknown() {
     assert!(managed(|m| m.http_filters = vec![optional, router()]).is_ok());
 }
 
+fn upgrade() -> UpgradeConfig {
+    UpgradeConfig { upgrade_type: "websocket".into(), ..Default::default() }
+}
+
 #[test]
 fn managers_set_bounds_and_may_not_rewrite() {
     let seconds = |seconds| Some(protobuf::Duration { seconds, nanos: 0 });
@@ -385,8 +391,12 @@ fn managers_set_bounds_and_may_not_rewrite() {
         m.common_http_protocol_options = Some(core::HttpProtocolOptions {
             idle_timeout: seconds(3),
             max_connection_duration: seconds(4),
+            max_headers_count: u32v(6),
+            headers_with_underscores_action: 2,
             ..Default::default()
         });
+        // As Istio sends it.
+        m.upgrade_configs = vec![upgrade()];
         m.request_headers_timeout = seconds(5);
         m.max_request_headers_kb = u32v(8);
         m.http2_protocol_options = Some(core::Http2ProtocolOptions {
@@ -400,8 +410,9 @@ fn managers_set_bounds_and_may_not_rewrite() {
     assert_eq!(all.map(|bound| bound.unwrap().as_secs()), [3, 4, 5]);
     assert_eq!((bounds.max_header_bytes, bounds.max_concurrent_streams), (Some(8192), Some(7)));
     assert_eq!(bounds.keepalive.unwrap().interval.as_secs(), 9);
+    assert_eq!((bounds.max_header_fields, bounds.underscores), (Some(6), Underscores::Drop));
     type Change = fn(&mut hcm::HttpConnectionManager);
-    let table: [(&str, Change); 11] = [
+    let table: [(&str, Change); 15] = [
         ("codec_type", |m| m.codec_type = 3),
         ("path_with_escaped_slashes_action", |m| m.path_with_escaped_slashes_action = 9),
         ("early_header_mutation_extensions", |m| {
@@ -422,6 +433,25 @@ fn managers_set_bounds_and_may_not_rewrite() {
                 max_concurrent_streams: u32v(0),
                 ..Default::default()
             });
+        }),
+        ("common_http_protocol_options.max_headers_count", |m| {
+            m.common_http_protocol_options = Some(core::HttpProtocolOptions {
+                max_headers_count: u32v(0),
+                ..Default::default()
+            });
+        }),
+        ("common_http_protocol_options.headers_with_underscores_action", |m| {
+            m.common_http_protocol_options = Some(core::HttpProtocolOptions {
+                headers_with_underscores_action: 9,
+                ..Default::default()
+            });
+        }),
+        ("upgrade_configs[1].enabled", |m| {
+            let enabled = Some(protobuf::BoolValue { value: false });
+            m.upgrade_configs = vec![upgrade(), UpgradeConfig { enabled, ..upgrade() }];
+        }),
+        ("upgrade_configs[0].filters", |m| {
+            m.upgrade_configs = vec![UpgradeConfig { filters: vec![router()], ..upgrade() }];
         }),
         ("xff_num_trusted_hops", |m| m.xff_num_trusted_hops = 1),
         ("original_ip_detection_extensions", |m| {

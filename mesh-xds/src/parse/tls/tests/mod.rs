@@ -1,5 +1,7 @@
 //! The NACK matrix of gRFC A29, A82 and A101, one case for each field.
 
+mod secrets;
+
 use std::collections::HashMap;
 
 use envoy_types::pb::envoy::config::cluster::v3::cluster::TransportSocketMatch;
@@ -194,7 +196,7 @@ fn the_common_part_is_refused_where_it_would_weaken() {
             }),
         ),
         (
-            "tls_certificate_sds_secret_configs",
+            "tls_certificate_sds_secret_configs[0]",
             with_common(|c| {
                 c.tls_certificate_provider_instance = None;
                 c.tls_certificate_sds_secret_configs = vec![Default::default()];

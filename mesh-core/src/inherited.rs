@@ -1,0 +1,238 @@
+//! What a request hands down to the calls that serving it takes.
+//!
+//! A service that answers a request asks others. Those calls have no more time than the request
+//! has, matter as much as it does, and belong to the same trace. A proxy beside the service cannot
+//! know which call belongs to which request; a library in it can. Here is what is handed down, and
+//! how it is read from a request and said in a call; how it comes from one to the other is the
+//! shell's.
+
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::request::Criticality;
+use crate::tenant::Tenant;
+
+/// What the calls made for one request get from it.
+///
+/// Fields of the request that are handed down as they are: `x-request-id`, `traceparent`,
+/// `tracestate`, `baggage`.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Inherited {
+    /// When the request must have been answered.
+    pub deadline: Option<Instant>,
+    /// How much it matters.
+    pub criticality: Criticality,
+    /// How often the request had been sent before it was sent this time; 0 for the first time.
+    pub retries: u32,
+    /// Whose it is, if that is known.
+    pub tenant: Option<Tenant>,
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Whose word about criticality counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Caller {
+    /// Somebody who may say how much a request matters.
+    Trusted,
+    /// Anybody. What such a caller says of it is not believed.
+    Stranger,
+}
+
+impl Inherited {
+    /// What a request with these header fields hands down, which must be answered by `deadline`. Whose
+    /// it is, fields do not say.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, caller: Caller, deadline: Option<Instant>) -> Self {
+        let criticality = match caller {
+            Caller::Trusted => headers.get(CRITICALITY),
+            Caller::Stranger => None,
+        };
+        let criticality = criticality.and_then(|value| Criticality::parse(value.as_bytes()));
+        let fields = HANDED_DOWN.into_iter().flat_map(|name| {
+            headers.get_all(&name).iter().map(move |value| (name.clone(), value.clone()))
+        });
+        Self {
+            deadline,
+            criticality: criticality.unwrap_or_default(),
+            retries: retries(headers),
+            tenant: None,
+            fields: fields.take(MAX_FIELDS).collect(),
+        }
+    }
+
+    /// The request's own name (`x-request-id`), if it has one.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&HeaderValue> {
+        self.field(&REQUEST_ID)
+    }
+
+    /// The first value of a field that is handed down.
+    #[must_use]
+    pub fn field(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// Names the request `id` where it has no name yet.
+    pub fn name(&mut self, id: HeaderValue) {
+        if self.request_id().is_none() {
+            self.fields.push((REQUEST_ID, id));
+        }
+    }
+
+    /// Says it all in the header fields of a call, but for the deadline. A field that the call
+    /// has already stays as it is.
+    pub fn hand_down(&self, headers: &mut HeaderMap) {
+        let mut last = None;
+        for (name, value) in &self.fields {
+            // Several values of one name stand side by side.
+            if last == Some(name) || !headers.contains_key(name) {
+                // A map that is full, as no message can be, stays as it is rather than panicking.
+                let _ = headers.try_append(name, value.clone());
+                last = Some(name);
+            }
+        }
+        if self.criticality != Criticality::default() && !headers.contains_key(CRITICALITY) {
+            let value = HeaderValue::from_static(self.criticality.as_str());
+            let _ = headers.try_insert(CRITICALITY, value);
+        }
+    }
+}
+
+/// How often a request had been sent before it was sent this time, by the word of whoever sent it:
+/// `grpc-previous-rpc-attempts` (gRFC A6) or `x-envoy-attempt-count`, which counts from 1.
+#[must_use]
+pub fn retries(headers: &HeaderMap) -> u32 {
+    let number = |name: HeaderName| headers.get(name).and_then(digits);
+    let before = number(PREVIOUS_ATTEMPTS);
+    before.or_else(|| number(ATTEMPT_COUNT).map(|count| count.saturating_sub(1))).unwrap_or(0)
+}
+
+/// How long a caller that speaks HTTP says that it waits (`x-envoy-expected-rq-timeout-ms`);
+/// `None` where it says nothing, or no number, or 0, which is no bound.
+#[must_use]
+pub fn expected(headers: &HeaderMap) -> Option<Duration> {
+    let millis = headers.get(EXPECTED_TIMEOUT).and_then(digits)?;
+    (millis > 0).then(|| Duration::from_millis(millis.into()))
+}
+
+fn digits(value: &HeaderValue) -> Option<u32> {
+    let text = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    text.parse().ok()
+}
+
+/// How much a request matters.
+pub const CRITICALITY: HeaderName = HeaderName::from_static("x-mesh-criticality");
+
+/// How often a gRPC call was sent before.
+pub const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
+
+/// How often a request was sent, this time included.
+pub const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
+
+/// How long the caller waits, in milliseconds.
+pub const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const HANDED_DOWN: [HeaderName; 4] = [
+    REQUEST_ID,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+];
+
+/// Values that are handed down at the most: `baggage` and `tracestate` may come in several.
+const MAX_FIELDS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::at;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn a_call_says_what_its_request_said() {
+        let request = headers(&[
+            ("x-request-id", "7"),
+            ("traceparent", "00-1-2-01"),
+            ("baggage", "a=1"),
+            ("baggage", "b=2"),
+            ("cookie", "secret"),
+            ("x-mesh-criticality", "sheddable"),
+        ]);
+        let inherited = Inherited::of(&request, Caller::Trusted, Some(at(3)));
+        assert_eq!(inherited.deadline, Some(at(3)));
+        assert_eq!(inherited.criticality, Criticality::Sheddable);
+        let mut call = headers(&[("traceparent", "00-1-9-01")]);
+        inherited.hand_down(&mut call);
+        let expect = headers(&[
+            ("traceparent", "00-1-9-01"),
+            ("x-request-id", "7"),
+            ("baggage", "a=1"),
+            ("baggage", "b=2"),
+            ("x-mesh-criticality", "sheddable"),
+        ]);
+        assert_eq!(call, expect);
+    }
+
+    #[test]
+    fn a_stranger_is_not_believed_about_criticality() {
+        let request = headers(&[("x-mesh-criticality", "critical_plus"), ("x-request-id", "7")]);
+        let inherited = Inherited::of(&request, Caller::Stranger, None);
+        assert_eq!(inherited.criticality, Criticality::Critical);
+        assert_eq!(inherited.request_id(), Some(&HeaderValue::from_static("7")));
+        let mut call = HeaderMap::new();
+        inherited.hand_down(&mut call);
+        assert_eq!(call, headers(&[("x-request-id", "7")]));
+    }
+
+    #[test]
+    fn a_request_without_a_name_can_be_given_one() {
+        let mut inherited = Inherited::default();
+        inherited.name(HeaderValue::from_static("1"));
+        inherited.name(HeaderValue::from_static("2"));
+        assert_eq!(inherited.request_id(), Some(&HeaderValue::from_static("1")));
+    }
+
+    #[test]
+    fn retries_are_read_in_both_ways_of_counting() {
+        for (fields, expect) in [
+            (&[][..], 0),
+            (&[("x-envoy-attempt-count", "1")], 0),
+            (&[("x-envoy-attempt-count", "3")], 2),
+            (&[("grpc-previous-rpc-attempts", "2")], 2),
+            (&[("x-envoy-attempt-count", "0")], 0),
+            (&[("x-envoy-attempt-count", "-1")], 0),
+            (&[("grpc-previous-rpc-attempts", "+2")], 0),
+            (&[("grpc-previous-rpc-attempts", "99999999999")], 0),
+        ] {
+            assert_eq!(retries(&headers(fields)), expect, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_caller_of_http_says_how_long_it_waits() {
+        for (value, expect) in [("250", Some(250)), ("0", None), ("", None), ("1s", None)] {
+            let read = expected(&headers(&[("x-envoy-expected-rq-timeout-ms", value)]));
+            assert_eq!(read, expect.map(Duration::from_millis), "{value}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_handed_down_are_bounded() {
+        let many: Vec<_> = (0..100).map(|_| ("baggage", "a=1")).collect();
+        let mut call = HeaderMap::new();
+        Inherited::of(&headers(&many), Caller::Stranger, None).hand_down(&mut call);
+        assert_eq!(call.len(), MAX_FIELDS);
+    }
+}

@@ -1,0 +1,1 @@
+"""What the comparison of token verification is made of."""
