@@ -90,13 +90,6 @@ impl Inherited {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    /// Names the request `id` where it has no name yet.
-    pub fn name(&mut self, id: HeaderValue) {
-        if self.request_id().is_none() {
-            self.fields.push((REQUEST_ID, id));
-        }
-    }
-
     /// Says it all in the header fields of a call, but for the deadline. A field that the call
     /// has already stays as it is.
     pub fn hand_down(&self, headers: &mut HeaderMap) {
@@ -202,14 +195,6 @@ mod tests {
         let mut call = HeaderMap::new();
         inherited.hand_down(&mut call);
         assert_eq!(call, headers(&[("x-request-id", "7")]));
-    }
-
-    #[test]
-    fn a_request_without_a_name_can_be_given_one() {
-        let mut inherited = Inherited::default();
-        inherited.name(HeaderValue::from_static("1"));
-        inherited.name(HeaderValue::from_static("2"));
-        assert_eq!(inherited.request_id(), Some(&HeaderValue::from_static("1")));
     }
 
     #[test]

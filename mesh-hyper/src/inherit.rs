@@ -111,13 +111,17 @@ impl<F> fmt::Debug for Inheriting<F> {
 
 #[cfg(test)]
 mod tests {
+    use mesh_core::inherited::Caller;
+
     use super::*;
 
     fn named(id: &'static str) -> Arc<Inherited> {
-        let mut inherited = Inherited::default();
-        inherited.name(http::HeaderValue::from_static(id));
-        Arc::new(inherited)
+        let value = http::HeaderValue::from_static(id);
+        let headers = http::HeaderMap::from_iter([(REQUEST_ID, value)]);
+        Arc::new(Inherited::of(&headers, Caller::Stranger, None))
     }
+
+    const REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
 
     fn current() -> Option<String> {
         inherited().and_then(|it| Some(it.request_id()?.to_str().ok()?.to_owned()))

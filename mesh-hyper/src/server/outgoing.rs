@@ -107,9 +107,6 @@ impl Tail {
             let bytes = (!bytes.is_empty()).then_some(bytes);
             Outgoing { content: Content::Local { bytes }, tail: None }
         });
-        if let Some(fields) = &self.fields {
-            fields.response.iter().for_each(|changes| changes.apply(response.headers_mut()));
-        }
         self.respond(&mut response);
         self.finish(End::Complete);
         response
@@ -119,15 +116,15 @@ impl Tail {
     pub(super) fn forward<B: Body>(mut self, response: Response<B>) -> Response<Outgoing<B>> {
         let mut response =
             response.map(|body| Outgoing { content: Content::User { body }, tail: None });
-        if let Some(fields) = &self.fields {
-            fields.response.iter().for_each(|changes| changes.apply(response.headers_mut()));
-        }
         self.respond(&mut response);
         response.body_mut().tail = Some(self);
         response
     }
 
     fn respond<T>(&mut self, response: &mut Response<T>) {
+        if let Some(fields) = &self.fields {
+            fields.response.iter().for_each(|changes| changes.apply(response.headers_mut()));
+        }
         if let Some(passage) = &mut self.passage {
             let status = response.status();
             passage.respond(status, response.headers_mut());
