@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::request::Criticality;
+use crate::deadline;
+use crate::request::{Criticality, Protocol};
 use crate::tenant::Tenant;
 
 /// What the calls made for one request get from it.
@@ -126,6 +127,35 @@ pub fn expected(headers: &HeaderMap) -> Option<Duration> {
     (millis > 0).then(|| Duration::from_millis(millis.into()))
 }
 
+/// The shorter of `limit` and what the caller says in `headers` of its own, which they say from now
+/// on: `grpc-timeout` for gRPC, `x-envoy-expected-rq-timeout-ms` for HTTP.
+#[must_use]
+pub fn shorten(headers: &mut HeaderMap, protocol: Protocol, limit: Duration) -> Duration {
+    if let Some(stated) = stated(headers, protocol).filter(|stated| *stated <= limit) {
+        return stated;
+    }
+    let (name, value) = match protocol {
+        Protocol::Grpc => (GRPC_TIMEOUT, deadline::format(limit)),
+        Protocol::Http => {
+            // 0 would mean for ever, so the least is a millisecond.
+            let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1);
+            (EXPECTED_TIMEOUT, HeaderValue::from(millis))
+        }
+    };
+    // A map that is full, as no message can be, stays as it is rather than panicking.
+    let _ = headers.try_insert(name, value);
+    limit
+}
+
+/// What the caller says in `headers` of how long it waits, as [`shorten`] reads it.
+#[must_use]
+pub fn stated(headers: &HeaderMap, protocol: Protocol) -> Option<Duration> {
+    match protocol {
+        Protocol::Grpc => deadline::parse(headers.get(GRPC_TIMEOUT)?.as_bytes()),
+        Protocol::Http => expected(headers),
+    }
+}
+
 fn digits(value: &HeaderValue) -> Option<u32> {
     let text = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
     text.parse().ok()
@@ -142,6 +172,8 @@ pub const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-c
 
 /// How long the caller waits, in milliseconds.
 pub const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -218,6 +250,23 @@ mod tests {
         for (value, expect) in [("250", Some(250)), ("0", None), ("", None), ("1s", None)] {
             let read = expected(&headers(&[("x-envoy-expected-rq-timeout-ms", value)]));
             assert_eq!(read, expect.map(Duration::from_millis), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_shorter_limit_counts_and_is_said() {
+        let second = Duration::from_secs(1);
+        for (protocol, name, said, limit, now) in [
+            (Protocol::Grpc, "grpc-timeout", None, 1_000, "1S"),
+            (Protocol::Grpc, "grpc-timeout", Some("250m"), 250, "250m"),
+            (Protocol::Grpc, "grpc-timeout", Some("2S"), 1_000, "1S"),
+            (Protocol::Http, "x-envoy-expected-rq-timeout-ms", None, 1_000, "1000"),
+            (Protocol::Http, "x-envoy-expected-rq-timeout-ms", Some("250"), 250, "250"),
+            (Protocol::Http, "x-envoy-expected-rq-timeout-ms", Some("0"), 1_000, "1000"),
+        ] {
+            let mut map = said.map_or_else(HeaderMap::new, |said| headers(&[(name, said)]));
+            assert_eq!(shorten(&mut map, protocol, second), Duration::from_millis(limit));
+            assert_eq!(map, headers(&[(name, now)]), "{said:?}");
         }
     }
 

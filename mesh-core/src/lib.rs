@@ -42,10 +42,12 @@
 //! request  rng  matcher  cell  backoff     what everything else is made of
 //! metadata                                 values that filters leave for one another
 //! identity                                 SPIFFE IDs, and who is on the other side
+//! classify                                 what an attempt came to
 //! deadline  inherited                      how long there is, and what a request hands down
 //! record  side                             reasons, calls that decisions need answered
 //! authz                                    who may do what
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
+//! retry  hedge                             whether it is sent again, or twice at once
 //! listener                                 which filter chain a connection falls under
 //! balance                                  which endpoints to be connected to, which priority
 //! filter                                   what a route does besides
@@ -56,9 +58,11 @@ pub mod authz;
 pub mod backoff;
 pub mod balance;
 pub mod cell;
+pub mod classify;
 pub mod cluster;
 pub mod deadline;
 pub mod filter;
+pub mod hedge;
 pub mod identity;
 pub mod inherited;
 pub mod jwt;
@@ -68,6 +72,7 @@ pub mod matcher;
 pub mod metadata;
 pub mod record;
 pub mod request;
+pub mod retry;
 pub mod rng;
 pub mod route;
 pub mod side;

@@ -33,6 +33,7 @@ mod client;
 mod context;
 mod error;
 mod inherit;
+pub mod layer;
 #[cfg(feature = "reqwest-middleware")]
 mod middleware;
 mod pool;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use mesh_hyper::{Address, Mesh, Options, Target};
+use mesh_hyper::{Address, BoxError, Mesh, Options, Target};
 use tonic::Status;
 use tower_service::Service;
 
@@ -75,7 +75,11 @@ impl From<Target> for Channel {
     }
 }
 
-impl Service<Request<tonic::body::Body>> for Channel {
+impl<B> Service<Request<B>> for Channel
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
     type Response = Response<ResponseBody>;
     type Error = Status;
     type Future = ResponseFuture;
@@ -85,7 +89,7 @@ impl Service<Request<tonic::body::Body>> for Channel {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<tonic::body::Body>) -> ResponseFuture {
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let options = self.options(request.headers());
         ResponseFuture { call: self.target.call(request, options), deadline: options.deadline }
     }
@@ -125,11 +129,11 @@ impl ResponseFuture {
     }
 }
 
-/// The body of a response; its errors are [`Status`]es.
+/// The body of a response; its errors are [`Status`]es. The default has no content.
 ///
 /// # Cancel safety
 /// Dropping it before its end cancels the call.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ResponseBody(mesh_hyper::ResponseBody);
 
 impl ResponseBody {

@@ -23,6 +23,7 @@
 //! This crate is thin on purpose; what serves HTTP as well is below it.
 //!
 //! - routes, load balancing, priorities: `mesh_core::{route, lb, balance}`
+//! - retries, hedging: `mesh_core::{retry, hedge}`; as layers of tower: `mesh_hyper::layer`
 //! - connections, transparent retries, deadlines, waiting: `mesh-hyper`
 //! - bootstrap, ADS, files, the embedded control plane: `mesh-xds`
 //! - which failure is which status code: `src/status.rs` here
@@ -35,6 +36,7 @@ mod server;
 mod status;
 
 pub use channel::{Channel, ResponseBody, ResponseFuture};
+pub use mesh_hyper::layer;
 #[cfg(feature = "testing")]
 pub use mesh_hyper::testing;
 pub use mesh_hyper::{Mesh, Peer, ServingState, Tenancy, Tenant, TenantSource, signal};

@@ -86,10 +86,16 @@ pub(crate) const CRATES: &[Crate] = &[
             },
             Row {
                 modules: &[
-                    "route", "cluster", "retry", "limit", "breaker", "outlier", "fault", "authz",
-                    "lb", "listener", "jwt",
+                    "route", "cluster", "retry", "hedge", "limit", "breaker", "outlier", "fault",
+                    "authz", "lb", "listener", "jwt",
                 ],
-                siblings: Siblings::Closed(&[("lb", "cluster"), ("outlier", "cluster")]),
+                siblings: Siblings::Closed(&[
+                    ("lb", "cluster"),
+                    ("outlier", "cluster"),
+                    ("cluster", "retry"),
+                    ("route", "retry"),
+                    ("route", "hedge"),
+                ]),
             },
             Row { modules: &["balance"], siblings: Siblings::Free },
             Row { modules: &["filter"], siblings: Siblings::Free },

@@ -7,6 +7,7 @@ use super::assignment::Assignment;
 use super::balancing::LoadBalancing;
 use super::labels::Labels;
 use super::security::Security;
+use crate::retry;
 
 /// How to find and use a cluster's endpoints.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub connections: Connections,
     /// How much may be under way at once.
     pub limits: Limits,
+    /// What bounds the retries under way (`retry_budget` or `max_retries` of `circuit_breakers`).
+    pub retries: Option<retry::Limit>,
 }
 
 impl Config {
@@ -39,6 +42,7 @@ impl Config {
             security: Security::default(),
             connections: Connections::default(),
             limits: Limits::default(),
+            retries: None,
         }
     }
 }

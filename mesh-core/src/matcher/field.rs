@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use http::header::{CONTENT_TYPE, HOST, HeaderName};
+use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 
 use super::Error;
 use crate::request::{Protocol, RequestHead};
@@ -58,8 +58,17 @@ impl Field {
             Self::ContentType if head.protocol == Protocol::Grpc => {
                 Some(Cow::Borrowed(b"application/grpc"))
             }
-            Self::ContentType => joined(head, &CONTENT_TYPE),
-            Self::Header(name) => joined(head, name),
+            Self::ContentType => joined(head.values(&CONTENT_TYPE)),
+            Self::Header(name) => joined(head.values(name)),
+        }
+    }
+
+    /// The value in the header fields of a response, or `None` when the field is absent.
+    pub(crate) fn value_in<'a>(&self, headers: &'a HeaderMap) -> Option<Cow<'a, [u8]>> {
+        match self {
+            Self::Method | Self::Path | Self::Authority | Self::Scheme => None,
+            Self::ContentType => joined(headers.get_all(CONTENT_TYPE).into_iter()),
+            Self::Header(name) => joined(headers.get_all(name).into_iter()),
         }
     }
 
@@ -83,8 +92,7 @@ impl fmt::Display for Field {
     }
 }
 
-fn joined<'a>(head: &RequestHead<'a>, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
-    let mut values = head.values(name);
+fn joined<'a>(mut values: impl Iterator<Item = &'a HeaderValue>) -> Option<Cow<'a, [u8]>> {
     let first = values.next()?.as_bytes();
     let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
     let mut all = first.to_vec();

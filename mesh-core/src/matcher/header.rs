@@ -1,3 +1,5 @@
+use http::HeaderMap;
+
 use super::{Error, Field, StringMatcher, StringPattern};
 use crate::request::RequestHead;
 
@@ -65,6 +67,13 @@ impl HeaderMatcher {
     #[must_use]
     pub fn matches(&self, head: &RequestHead<'_>) -> bool {
         self.accepts(self.field.value(head).as_deref())
+    }
+
+    /// Whether the field among these of a response matches. A response has no pseudo header but
+    /// its status, which is no field: those are absent.
+    #[must_use]
+    pub fn matches_fields(&self, headers: &HeaderMap) -> bool {
+        self.accepts(self.field.value_in(headers).as_deref())
     }
 
     /// Whether the field matches if this is its value, or if it is absent.

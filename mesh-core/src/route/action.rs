@@ -4,7 +4,9 @@ use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 
 use super::{Overrides, Redirect, Weighted};
+use crate::hedge;
 use crate::request::RequestHead;
+use crate::retry;
 use crate::rng::Rng;
 
 /// What happens to a request that a route matches.
@@ -37,13 +39,20 @@ pub enum Action {
 pub struct Forward {
     /// Which cluster it is sent to.
     pub cluster: ClusterChoice,
+    /// When it is sent again. Default: never. The parser fills in that of the virtual host where
+    /// the route has none (gRFC A44).
+    pub retry: Option<Arc<retry::Policy>>,
+    /// When it is sent twice at once. Default: never. The parser does the same.
+    pub hedge: Option<hedge::Policy>,
+    /// Whether attempts are numbered (`VirtualHost.include_request_attempt_count`).
+    pub counted: retry::Counted,
 }
 
 impl Forward {
-    /// Sends requests to `cluster`.
+    /// Sends requests to `cluster`, once.
     #[must_use]
     pub fn new(cluster: ClusterChoice) -> Self {
-        Self { cluster }
+        Self { cluster, retry: None, hedge: None, counted: retry::Counted::default() }
     }
 }
 

@@ -208,6 +208,13 @@ impl ResponseBody {
     }
 }
 
+/// A body without content, for layers that answer in the place of the mesh.
+impl Default for ResponseBody {
+    fn default() -> Self {
+        Self::local(Bytes::new())
+    }
+}
+
 impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Error;

@@ -6,6 +6,7 @@ use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecif
 use envoy_types::pb::envoy::config::route::v3::query_parameter_matcher::QueryParameterMatchSpecifier;
 use envoy_types::pb::envoy::r#type::matcher::v3 as matcher;
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
 use mesh_core::matcher::{
     Error, Fraction, HeaderMatcher, ParameterMatcher, QueryMatcher, StringMatcher, ValueMatcher,
 };
@@ -107,6 +108,11 @@ pub(super) fn fraction(
 ) -> Result<Fraction, Reject> {
     let path = path.field("default_value");
     let value = message.default_value.as_ref().ok_or_else(|| path.reject("is required"))?;
+    percent(value, &path)
+}
+
+/// `FractionalPercent`; above 100 % is all.
+pub(super) fn percent(value: &FractionalPercent, path: &Path<'_>) -> Result<Fraction, Reject> {
     let scale = match value.denominator {
         0 => 10_000,
         1 => 100,

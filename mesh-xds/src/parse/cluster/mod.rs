@@ -16,7 +16,7 @@ use mesh_core::cluster::{Config, Limits};
 use prost::Message;
 
 use super::value::positive_duration;
-use super::{Path, Registry, Reject, tls};
+use super::{Path, Registry, Reject, retry, tls};
 
 /// The cluster in the resource `raw`.
 ///
@@ -41,6 +41,7 @@ pub fn parse(raw: &[u8], registry: &Registry) -> Result<Config, Reject> {
         config.connections.connect_timeout = timeout;
     }
     config.limits = limits(&message);
+    config.retries = retry::limit(&message, &path)?;
     if let Some(connections) = connections_per_endpoint(&message, &path)? {
         config.connections.per_endpoint = connections;
     }

@@ -11,9 +11,12 @@ use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v
 use envoy_types::pb::envoy::extensions::upstreams::http::v3 as http;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options as options;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
+use envoy_types::pb::envoy::r#type::v3::Percent;
 use envoy_types::pb::google::protobuf;
 use mesh_core::cluster::{Config, Discovery, Keepalive, Upstream};
 use mesh_core::cluster::{LoadBalancing, Policy};
+use mesh_core::matcher::Fraction;
+use mesh_core::retry::Limit;
 use proptest::prelude::{prop, proptest};
 use prost::{Message, Name};
 
@@ -238,6 +241,38 @@ fn broken_policies_are_rejected() {
     };
     assert_eq!(path(least(1)), "least_request_lb_config.choice_count");
     assert_eq!(parsed(least(3)).lb.policy, Policy::LeastRequest { choices: 3 });
+}
+
+#[test]
+fn retries_are_bounded_by_a_budget_or_a_number() {
+    use cds::circuit_breakers::thresholds::RetryBudget;
+    let breakers = |max_retries, percent: Option<f64>, min| {
+        let budget_percent = percent.map(|value| Percent { value });
+        let budget =
+            RetryBudget { budget_percent, min_retry_concurrency: min, ..Default::default() };
+        cds::CircuitBreakers {
+            thresholds: vec![cds::circuit_breakers::Thresholds {
+                max_retries,
+                retry_budget: (percent.is_some() || min.is_some()).then_some(budget),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }
+    };
+    let limit = |breakers| parsed(|c| c.circuit_breakers = Some(breakers)).retries;
+    let share =
+        |millionths, min| Some(Limit::Share { ratio: Fraction::per_million(millionths), min });
+    assert_eq!(parsed(|_| ()).retries, None);
+    assert_eq!(limit(breakers(None, None, None)), None);
+    assert_eq!(limit(breakers(u32v(5), None, None)), Some(Limit::AtMost(5)));
+    assert_eq!(limit(breakers(u32v(5), Some(0.5), None)), share(5_000, 3));
+    assert_eq!(limit(breakers(None, None, u32v(7))), share(200_000, 7));
+    for percent in [-1.0, 100.1, f64::NAN] {
+        assert_eq!(
+            path(|c| c.circuit_breakers = Some(breakers(None, Some(percent), None))),
+            "circuit_breakers.thresholds[0].retry_budget.budget_percent"
+        );
+    }
 }
 
 #[test]

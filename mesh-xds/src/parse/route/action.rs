@@ -1,5 +1,7 @@
 //! What happens to the requests of a route.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use envoy_types::pb::envoy::config::core::v3::data_source::Specifier as DataSpecifier;
 use envoy_types::pb::envoy::config::route::v3 as pb;
@@ -10,6 +12,7 @@ use envoy_types::pb::envoy::config::route::v3::route::Action as Specifier;
 use envoy_types::pb::envoy::config::route::v3::route_action::ClusterSpecifier;
 use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::PolicySpecifier;
 use http::{HeaderName, StatusCode};
+use mesh_core::retry::Counted;
 use mesh_core::route::{
     Action, ClusterChoice, ClusterIndex, Forward, PathRedirect, Redirect, RedirectCode, Weighted,
     WeightedCluster,
@@ -20,18 +23,40 @@ use crate::name::{ResourceName, ResourceType};
 use crate::parse::filter::overrides;
 use crate::parse::{Path, Reject, matcher, retry};
 
+/// What a virtual host says for those of its routes that say nothing themselves.
+pub(super) struct Defaults {
+    retry: Option<Arc<mesh_core::retry::Policy>>,
+    hedge: Option<mesh_core::hedge::Policy>,
+    counted: Counted,
+}
+
+impl Defaults {
+    /// The defaults in `message`.
+    pub(super) fn new(message: &pb::VirtualHost, path: &Path<'_>) -> Result<Self, Reject> {
+        Ok(Self {
+            retry: retry::policy(message.retry_policy.as_ref(), &path.field("retry_policy"))?,
+            hedge: retry::hedge(message.hedge_policy.as_ref(), &path.field("hedge_policy"))?,
+            counted: match message.include_request_attempt_count {
+                true => Counted::Included,
+                false => Counted::Plain,
+            },
+        })
+    }
+}
+
 /// The action of the route at `path`; `None` if the route is to be left out (gRFC A28).
 pub(super) fn action(
     message: Option<&Specifier>,
     scope: &mut Scope<'_>,
+    defaults: &Defaults,
     path: &Path<'_>,
 ) -> Result<Option<Action>, Reject> {
     Ok(Some(match message {
         Some(Specifier::Route(route)) => {
             let path = path.field("route");
             check(route, &path)?;
-            let choice = choice(route.cluster_specifier.as_ref(), scope, &path)?;
-            return Ok(choice.map(|choice| Action::Forward(Forward::new(choice))));
+            let forward = forward(route, defaults, scope, &path)?;
+            return Ok(forward.map(Action::Forward));
         }
         Some(Specifier::Redirect(message)) => {
             Action::Redirect(redirect(message, &path.field("redirect"))?)
@@ -47,9 +72,28 @@ pub(super) fn action(
     }))
 }
 
+/// How requests are sent on; `None` if the route is to be left out.
+fn forward(
+    message: &pb::RouteAction,
+    defaults: &Defaults,
+    scope: &mut Scope<'_>,
+    path: &Path<'_>,
+) -> Result<Option<Forward>, Reject> {
+    // A route that has a policy has nothing from its virtual host, also if it is an empty one.
+    let own = retry::policy(message.retry_policy.as_ref(), &path.field("retry_policy"))?;
+    let hedge = retry::hedge(message.hedge_policy.as_ref(), &path.field("hedge_policy"))?;
+    let Some(choice) = choice(message.cluster_specifier.as_ref(), scope, path)? else {
+        return Ok(None);
+    };
+    let mut forward = Forward::new(choice);
+    forward.retry = own.or_else(|| defaults.retry.clone());
+    forward.hedge = hedge.or(defaults.hedge);
+    forward.counted = defaults.counted;
+    Ok(Some(forward))
+}
+
 /// What is valid or not, but not acted on yet.
 fn check(message: &pb::RouteAction, path: &Path<'_>) -> Result<(), Reject> {
-    retry::check(message.retry_policy.as_ref(), &path.field("retry_policy"))?;
     if let Some(rewrite) = &message.regex_rewrite {
         matcher::rewrite(rewrite, &path.field("regex_rewrite"))?;
     }

@@ -14,9 +14,10 @@ use mesh_core::route::{Builder, Error, FieldRules, Overrides, Table, VirtualHost
 use prost::Message as _;
 use rustc_hash::FxHashMap;
 
+use self::action::Defaults;
 use self::fields::level;
 use super::filter::{Registry, overrides};
-use super::{Path, Reject, retry};
+use super::{Path, Reject};
 
 /// The routes in the resource `raw`.
 ///
@@ -127,13 +128,14 @@ fn virtual_host(
     if message.require_tls != TlsRequirementType::None as i32 {
         return Err(path.field("require_tls").reject("only NONE is supported"));
     }
-    retry::check(message.retry_policy.as_ref(), &path.field("retry_policy"))?;
+    let defaults = Defaults::new(message, path)?;
     let mut base = base.clone();
     overrides(&message.typed_per_filter_config, scope.registry, &mut base, path)?;
     let mut host = VirtualHost::new(&message.name, &[]);
     host.domains.clone_from(&message.domains);
     for (at, route) in message.routes.iter().enumerate() {
-        let within = rule::Within { base: &base, fields: (level!(message), path) };
+        let within =
+            rule::Within { base: &base, defaults: &defaults, fields: (level!(message), path) };
         let route = rule::route(route, scope, within, &path.element("routes", at))?;
         host.routes.extend(route);
     }

@@ -11,8 +11,9 @@ use envoy_types::pb::envoy::config::route::v3::{
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Action, Overrides, Route, RouteMatch, Timeouts};
 
+use super::Scope;
+use super::action::{self, Defaults};
 use super::fields::{Level, level};
-use super::{Scope, action};
 use crate::parse::filter::overrides;
 use crate::parse::metadata::metadata;
 use crate::parse::value::optional_duration;
@@ -25,6 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy)]
 pub(super) struct Within<'a> {
     pub(super) base: &'a Overrides,
+    pub(super) defaults: &'a Defaults,
     /// What that changes about header fields, and where it is.
     pub(super) fields: (Level<'a>, &'a Path<'a>),
 }
@@ -41,7 +43,8 @@ pub(super) fn route(
     let matcher = route_match(matcher, &path.field("match"))?;
     let mut own = within.base.clone();
     overrides(&message.typed_per_filter_config, scope.registry, &mut own, path)?;
-    let Some(action) = action::action(message.action.as_ref(), scope, path)? else {
+    let Some(action) = action::action(message.action.as_ref(), scope, within.defaults, path)?
+    else {
         return Ok(None);
     };
     let mut route = Route::new(matcher, action);

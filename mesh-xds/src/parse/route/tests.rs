@@ -323,6 +323,41 @@ fn retry_policies_are_checked() {
 }
 
 #[test]
+fn policies_of_routes_come_before_those_of_virtual_hosts() {
+    let policy =
+        |retry_on: &str| Some(rds::RetryPolicy { retry_on: retry_on.into(), ..Default::default() });
+    let table = |host: Option<rds::RetryPolicy>, own: Option<rds::RetryPolicy>| {
+        let mut message = routes("r", vec![route("/", to("c"))]);
+        let virtual_host = &mut message.virtual_hosts[0];
+        virtual_host.retry_policy = host;
+        virtual_host.hedge_policy =
+            Some(rds::HedgePolicy { hedge_on_per_try_timeout: true, ..Default::default() });
+        virtual_host.include_request_attempt_count = true;
+        action(|a| a.retry_policy = own)(&mut virtual_host.routes[0]);
+        parse(&message).unwrap()
+    };
+    let forward = |table: &Table| {
+        let Action::Forward(forward) = first(table) else { panic!("{table:?}") };
+        forward.clone()
+    };
+    let retry_on = |host, own| {
+        let retry = forward(&table(host, own)).retry;
+        retry.map(|policy| policy.conditions.to_string())
+    };
+    assert_eq!(retry_on(None, None), None);
+    assert_eq!(retry_on(policy("5xx"), None).as_deref(), Some("5xx"));
+    assert_eq!(retry_on(policy("5xx"), policy("reset")).as_deref(), Some("reset"));
+    // One that allows nothing is one all the same (gRFC A44).
+    assert_eq!(retry_on(policy("5xx"), policy("")).as_deref(), Some(""));
+    let found = forward(&table(None, None));
+    assert_eq!(found.counted, mesh_core::retry::Counted::Included);
+    assert_eq!(found.hedge.map(|hedge| hedge.delay), Some(mesh_core::hedge::Delay::PerTryTimeout));
+    let none = rds::HedgePolicy { initial_requests: u32v(0), ..Default::default() };
+    let at = "route.hedge_policy.initial_requests";
+    assert_eq!(path(action(|a| a.hedge_policy = Some(none))), at);
+}
+
+#[test]
 fn what_is_not_acted_on_is_still_checked() {
     let rewrite =
         || matcher::RegexMatchAndSubstitute { pattern: Some(regex("(")), ..Default::default() };
