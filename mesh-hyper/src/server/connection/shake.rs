@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use http::Extensions;
+use mesh_core::filter::ConnectionMemory;
 use mesh_core::filter::Denial;
 use mesh_core::identity::{self, Shown};
 use mesh_core::inherited::Caller;
@@ -94,6 +95,7 @@ pub(super) async fn shake(
         grpc_only: shared.settings.grpc_only,
         context: shared.context.clone(),
         resets: AtomicU32::new(0),
+        memory: ConnectionMemory::default(),
         extensions,
     });
     let lifetime = Lifetime::new(shared, assigned, standing);

@@ -1,0 +1,5 @@
+mod global;
+mod kit;
+mod local;
+mod refused;
+mod rules;
