@@ -61,3 +61,27 @@ async fn faults_and_limits_are_those_of_the_listener() {
     served.stop();
     served.running.await.unwrap().unwrap();
 }
+
+/// One connection, and no more for an hour.
+const CONNECTIONS: &str = r#"    - name: connections
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit
+        stat_prefix: a
+        token_bucket: { max_tokens: 1, fill_interval: 3600s }
+    - name: manager
+"#;
+
+#[tokio::test]
+async fn connections_that_are_too_many_are_closed_and_those_that_are_there_stay() {
+    let control = Control::start().await.unwrap();
+    let mut served = Served::start(&control, service("one")).await;
+    let listener = listener(served.port, served.port, &inline(SERVED));
+    control.push(&listener.replace("    - name: manager\n", CONNECTIONS)).unwrap();
+    served.serving().await;
+    let mut client = served.client();
+    assert_eq!(code(&mut client, None).await, Code::Ok);
+    assert_eq!(code(&mut served.client(), None).await, Code::Unavailable);
+    assert_eq!(code(&mut client, None).await, Code::Ok);
+    served.stop();
+    served.running.await.unwrap().unwrap();
+}

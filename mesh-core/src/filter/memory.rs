@@ -2,20 +2,22 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
+
+use crate::cell::Cell;
 
 /// What filters remember of one connection, until it ends.
 ///
-/// Empty, it is one word. Entries are never taken out again: there is one for each configuration
-/// that asks, and those that came before a change of configuration stay until the connection ends.
+/// Empty, it is one word and a pointer. There is one entry for each configuration that asks and is
+/// still in use.
 #[derive(Default)]
-pub struct ConnectionMemory(OnceLock<Box<Node>>);
+pub struct ConnectionMemory(OnceLock<Box<Cell<Vec<Entry>>>>);
 
-struct Node {
+#[derive(Clone)]
+struct Entry {
     /// Whose it is. Held, so that its address stays its own.
-    owner: Arc<dyn Any + Send + Sync>,
+    owner: Weak<dyn Any + Send + Sync>,
     value: Arc<dyn Any + Send + Sync>,
-    next: ConnectionMemory,
 }
 
 impl ConnectionMemory {
@@ -25,24 +27,33 @@ impl ConnectionMemory {
         O: Any + Send + Sync,
         T: Any + Send + Sync,
     {
-        let mut first = Some(first);
-        let mut here = self;
-        loop {
-            let node = here.0.get_or_init(|| {
-                // The node that is made is the owner's own, so this is the last round.
-                let value: Arc<dyn Any + Send + Sync> = match first.take() {
-                    Some(first) => Arc::new(first()),
-                    None => Arc::new(()),
-                };
-                Box::new(Node { owner: owner.clone(), value, next: Self::default() })
-            });
-            let is_own = std::ptr::addr_eq(Arc::as_ptr(&node.owner), Arc::as_ptr(owner));
-            if is_own && let Ok(value) = node.value.clone().downcast::<T>() {
-                return value;
-            }
-            here = &node.next;
+        let cell = self.0.get_or_init(|| Box::new(Cell::empty()));
+        if let Some(value) = cell.load().as_deref().and_then(|entries| find(entries, owner)) {
+            return value;
         }
+        let mut value = Arc::new(first());
+        cell.update(|entries| {
+            let entries = entries.map_or(&[][..], |entries| entries.as_slice());
+            if let Some(found) = find(entries, owner) {
+                value = found;
+                return Arc::new(entries.to_vec());
+            }
+            let is_used = |entry: &&Entry| entry.owner.strong_count() > 0;
+            let mut next: Vec<_> = entries.iter().filter(is_used).cloned().collect();
+            let owner = Arc::downgrade(owner);
+            next.push(Entry { owner, value: value.clone() });
+            Arc::new(next)
+        });
+        value
     }
+}
+
+fn find<O, T>(entries: &[Entry], owner: &Arc<O>) -> Option<Arc<T>>
+where
+    T: Any + Send + Sync,
+{
+    let is_own = |entry: &&Entry| std::ptr::addr_eq(entry.owner.as_ptr(), Arc::as_ptr(owner));
+    entries.iter().filter(is_own).find_map(|entry| entry.value.clone().downcast().ok())
 }
 
 impl fmt::Debug for ConnectionMemory {
@@ -68,5 +79,18 @@ mod tests {
         assert_eq!(*memory.of(&one, || 'x'), 'x');
         let elsewhere = ConnectionMemory::default();
         assert_eq!(elsewhere.of(&one, || AtomicU32::new(7)).load(Ordering::Relaxed), 7);
+    }
+
+    #[test]
+    fn what_nobody_asks_for_any_more_is_forgotten() {
+        let memory = ConnectionMemory::default();
+        let (stays, kept) = (Arc::new(0), memory.of(&Arc::new(1), || "a"));
+        for at in 0..100 {
+            memory.of(&Arc::new(at), || "b");
+            memory.of(&stays, || "c");
+        }
+        let left = memory.0.get().and_then(|cell| cell.load_full()).unwrap();
+        assert!(left.len() <= 2, "{}", left.len());
+        assert_eq!((Arc::strong_count(&kept), *memory.of(&stays, || "d")), (1, "c"));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use governor::clock::Clock;
@@ -15,8 +15,9 @@ use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use http::{HeaderName, Request};
 
+use crate::inherit;
 use crate::runtime;
-use crate::server::Peer;
+use crate::server::{Peer, Tenant};
 
 /// Whose limit a request counts against. Requests with an empty key share one.
 pub trait KeyOf<Q> {
@@ -32,6 +33,11 @@ pub struct All;
 /// behind a [`Server`](crate::Server) of the mesh.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByPeer;
+
+/// A limit for each tenant: of services behind a [`Server`](crate::Server) of the mesh that finds
+/// out [whose requests are](crate::Tenancy), and of the calls that serving such requests takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByTenant;
 
 /// A limit for each value of a header field, of which the first counts.
 #[derive(Clone, Debug)]
@@ -54,6 +60,16 @@ impl<B> KeyOf<Request<B>> for ByPeer {
     }
 }
 
+impl<B> KeyOf<Request<B>> for ByTenant {
+    fn key<'q>(&'q self, request: &'q Request<B>) -> Cow<'q, str> {
+        if let Some(tenant) = request.extensions().get::<Tenant>() {
+            return Cow::Borrowed(tenant.as_str());
+        }
+        let of_caller = inherit::with(|it| Some(it?.tenant.as_ref()?.as_str().to_owned()));
+        of_caller.map_or(Cow::Borrowed(""), Cow::Owned)
+    }
+}
+
 impl<B> KeyOf<Request<B>> for ByHeader {
     fn key<'q>(&'q self, request: &'q Request<B>) -> Cow<'q, str> {
         let value = request.headers().get(&self.0);
@@ -68,13 +84,21 @@ impl<Q, F: Fn(&Q) -> String> KeyOf<Q> for F {
 }
 
 /// A limit for each of a bounded number of keys.
-pub(super) struct Keyed(RateLimiter<Arc<str>, Store, Ticks, NoOpMiddleware<Duration>>);
+pub(super) struct Keyed {
+    limits: RateLimiter<Digest, Store, Ticks, NoOpMiddleware<Duration>>,
+    hashes: [RandomState; 2],
+}
+
+/// Stands for a key: callers may choose long ones, but not two with one digest, as they do not know
+/// the secrets of the hashes.
+type Digest = [u64; 2];
 
 impl Keyed {
     /// `per_second` requests of each key, `burst` at once; no more than `keys` of them.
     pub(super) fn new(per_second: NonZeroU32, burst: NonZeroU32, keys: usize) -> Self {
         let quota = Quota::per_second(per_second).allow_burst(burst);
-        Self(RateLimiter::new(quota, Store::new(keys), Ticks(runtime::now())))
+        let limits = RateLimiter::new(quota, Store::new(keys), Ticks(runtime::now()));
+        Self { limits, hashes: [RandomState::new(), RandomState::new()] }
     }
 
     /// Counts a request of `key`.
@@ -82,8 +106,9 @@ impl Keyed {
     /// # Errors
     /// How long to wait, if it is one too many.
     pub(super) fn take(&self, key: &str) -> Result<(), Duration> {
-        let taken = self.0.check_key(&Arc::from(key));
-        taken.map_err(|until| until.wait_time_from(self.0.clock().now()))
+        let digest = self.hashes.each_ref().map(|hash| hash.hash_one(key));
+        let taken = self.limits.check_key(&digest);
+        taken.map_err(|until| until.wait_time_from(self.limits.clock().now()))
     }
 }
 
@@ -110,15 +135,14 @@ struct Store {
     parts: Box<[Mutex<Part>]>,
     /// Keys of a part at the most.
     most: usize,
-    hash: RandomState,
 }
 
 #[derive(Default)]
 struct Part {
     /// With the turn that each was last used in.
-    keys: HashMap<Arc<str>, (Nanos, u64)>,
+    keys: HashMap<Digest, (Nanos, u64)>,
     /// The same in order of these turns.
-    order: BTreeMap<u64, Arc<str>>,
+    order: BTreeMap<u64, Digest>,
     turn: u64,
 }
 
@@ -131,21 +155,20 @@ impl Store {
         Self {
             parts: (0..parts).map(|_| Mutex::default()).collect(),
             most: keys.div_ceil(parts).max(1),
-            hash: RandomState::new(),
         }
     }
 
-    fn part(&self, key: &str) -> Option<&Mutex<Part>> {
+    fn part(&self, [key, _]: &Digest) -> Option<&Mutex<Part>> {
         let parts = u64::try_from(self.parts.len()).ok()?;
-        let at = self.hash.hash_one(key).checked_rem(parts)?;
+        let at = key.checked_rem(parts)?;
         self.parts.get(usize::try_from(at).ok()?)
     }
 }
 
 impl StateStore for Store {
-    type Key = Arc<str>;
+    type Key = Digest;
 
-    fn measure_and_replace<T, F, E>(&self, key: &Arc<str>, f: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, key: &Digest, f: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
@@ -161,9 +184,9 @@ impl StateStore for Store {
 impl Part {
     /// Remembers `state` of `key`, and forgets the key that was not used for the longest time if
     /// there are more than `most`.
-    fn put(&mut self, key: &Arc<str>, state: Nanos, most: usize) {
+    fn put(&mut self, key: &Digest, state: Nanos, most: usize) {
         self.turn += 1;
-        match self.keys.insert(key.clone(), (state, self.turn)) {
+        match self.keys.insert(*key, (state, self.turn)) {
             Some((_, used)) => {
                 self.order.remove(&used);
             }
@@ -174,7 +197,7 @@ impl Part {
             }
             None => {}
         }
-        self.order.insert(self.turn, key.clone());
+        self.order.insert(self.turn, *key);
     }
 }
 
@@ -212,8 +235,8 @@ mod tests {
     fn many_keys_are_spread_over_parts_that_are_bounded() {
         let store = Store::new(10_000);
         for key in 0..30_000 {
-            let key = Arc::from(key.to_string());
-            let _: Result<(), ()> = store.measure_and_replace(&key, |_| Ok(((), Nanos::from(0))));
+            let _: Result<(), ()> =
+                store.measure_and_replace(&[key, 0], |_| Ok(((), Nanos::from(0))));
         }
         let sizes = store.parts.iter().map(|part| part.lock().unwrap().keys.len());
         assert_eq!(sizes.sum::<usize>(), 10_000);

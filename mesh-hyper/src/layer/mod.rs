@@ -45,7 +45,7 @@ mod timeout;
 pub use decided::Decided;
 pub use fault::{Fault, FaultFuture, FaultLayer};
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
-pub use keyed::{All, ByHeader, ByPeer, KeyOf};
+pub use keyed::{All, ByHeader, ByPeer, ByTenant, KeyOf};
 pub use mesh_core::hedge::Safe;
 pub use rate_limit::{RateLimit, RateLimitLayer};
 pub use refusal::{Fail, Look, Refusal, Refuse, Respond};

@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::decided::Decided;
-use super::keyed::{All, ByHeader, ByPeer, KeyOf, Keyed};
+use super::keyed::{All, ByHeader, ByPeer, ByTenant, KeyOf, Keyed};
 use super::refusal::{Fail, Look, Refusal, Refuse, Respond};
 use crate::runtime;
 
@@ -88,8 +88,13 @@ impl<K, M> RateLimitLayer<K, M> {
         self.by(ByPeer)
     }
 
-    /// The limit for each value of the header field `name`, such as that of a tenant: see
-    /// [`ByHeader`].
+    /// The limit for each tenant: see [`ByTenant`].
+    #[must_use]
+    pub fn by_tenant(self) -> RateLimitLayer<ByTenant, M> {
+        self.by(ByTenant)
+    }
+
+    /// The limit for each value of the header field `name`: see [`ByHeader`].
     #[must_use]
     pub fn by_header(self, name: HeaderName) -> RateLimitLayer<ByHeader, M> {
         self.by(ByHeader(name))

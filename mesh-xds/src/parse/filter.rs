@@ -20,7 +20,7 @@ use super::ext_authz::ExtAuthzFactory;
 use super::fault::FaultFactory;
 #[cfg(feature = "tls")]
 use super::jwt::JwtFactory;
-use super::limit::{LocalRateLimitFactory, RateLimitFactory};
+use super::limit::{LocalRateLimitFactory, NetworkLocalRateLimitFactory, RateLimitFactory};
 use super::secret::SecretReader;
 use super::value::{is_type, unpack};
 use super::{Path, Reject, Workload, guard};
@@ -81,6 +81,7 @@ impl Registry {
             registry.overrides.insert(per_route, factory);
         }
         registry.add_connection_filter(Arc::new(NetworkRbacFactory::new(auditing)));
+        registry.add_connection_filter(Arc::new(NetworkLocalRateLimitFactory::default()));
         registry
     }
 

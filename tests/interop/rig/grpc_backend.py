@@ -1,7 +1,7 @@
 """A backend on grpcio's server: any unary method, answered as mesh-echo does.
 
 `/status/CODE` fails with that code. As a rate limit service it lets pass and says in `x-asked` what
-it was asked, or refuses what counts as `over`.
+it was asked, or refuses what counts as `over`, or says nothing of what counts as `unknown`.
 """
 
 import json
@@ -19,10 +19,12 @@ def limit(message: bytes) -> bytes:
     """The answer of a rate limit service."""
     asked = rls_pb2.RateLimitRequest.FromString(message)
     words = [asked.domain]
-    over = False
+    values = {entry.value for descriptor in asked.descriptors for entry in descriptor.entries}
+    if "unknown" in values:
+        return b""
+    over = "over" in values
     for descriptor in asked.descriptors:
         parts = [f"{entry.key}={entry.value}" for entry in descriptor.entries]
-        over = over or any(entry.value == "over" for entry in descriptor.entries)
         if descriptor.HasField("limit"):
             parts.append(f"limit {descriptor.limit.requests_per_unit}/{descriptor.limit.unit}")
         if descriptor.HasField("hits_addend"):

@@ -2,12 +2,14 @@
 //! count.
 
 mod bucket;
+mod connections;
 mod global;
 mod local;
 mod rule;
 #[cfg(test)]
 mod tests;
 
+pub use connections::NetworkLocalRateLimitFactory;
 pub use global::RateLimitFactory;
 pub use local::LocalRateLimitFactory;
 pub(super) use rule::{Place, rules};

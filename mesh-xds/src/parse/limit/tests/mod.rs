@@ -1,3 +1,4 @@
+mod connections;
 mod global;
 mod kit;
 mod local;
