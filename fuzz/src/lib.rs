@@ -6,6 +6,7 @@
 mod asked;
 mod authz;
 mod certificates;
+mod limits;
 mod listener;
 mod policies;
 mod records;
@@ -41,6 +42,7 @@ pub const BODIES: &[Body] = &[
     ("inbound", streams::inbound),
     ("keys", tokens::keys),
     ("leaf", certificates::leaf),
+    ("limits", limits::limits),
     ("listeners", listener::listeners),
     ("names", texts::names),
     ("outbound", streams::outbound),

@@ -27,22 +27,28 @@ pub(crate) fn ask(table: &Table, input: &[u8]) {
     let (method, target) = split(first, b' ');
     let Ok(method) = Method::from_bytes(method) else { return };
     let Ok(uri) = Uri::try_from(target) else { return };
-    let mut headers = HeaderMap::new();
-    for line in lines {
-        let (name, value) = split(line, b':');
-        let name = HeaderName::from_bytes(name);
-        let value = HeaderValue::from_bytes(value.trim_ascii());
-        if let (Ok(name), Ok(value)) = (name, value) {
-            // More fields than fit into the map are no concern of a lookup.
-            let _ = headers.try_append(name, value);
-        }
-    }
+    let headers = fields(lines);
     let authority = headers.get("host").cloned();
     let authority = authority.as_ref().and_then(|host| host.to_str().ok()).unwrap_or("greeter");
     let head = RequestHead::from_pieces(&method, &uri, &headers, authority);
     let found = table.find(&head, &mut XorShift::new(7)).map(|route| route.name.clone());
     let explained = table.explain(&head).to_string();
     drop((found, explained));
+}
+
+/// The fields in `lines`, as far as they are some.
+pub(crate) fn fields<'i>(lines: impl Iterator<Item = &'i [u8]>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let (name, value) = split(line, b':');
+        let name = HeaderName::from_bytes(name);
+        let value = HeaderValue::from_bytes(value.trim_ascii());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            // More fields than fit into the map are no concern of whoever reads them.
+            let _ = headers.try_append(name, value);
+        }
+    }
+    headers
 }
 
 fn split(line: &[u8], at: u8) -> (&[u8], &[u8]) {

@@ -47,12 +47,23 @@ impl<T> Cell<T> {
     /// Replaces the value, then tells the listeners.
     pub fn publish(&self, value: Arc<T>) {
         self.value.store(Some(value));
+        self.tell();
+    }
+
+    fn tell(&self) {
         self.generation.fetch_add(1, Ordering::Release);
         for listener in self.listeners.load().iter() {
             if let Some(listener) = listener.upgrade() {
                 listener.published();
             }
         }
+    }
+
+    /// Replaces the value by what `next` makes of it, then tells the listeners. Runs `next` again
+    /// where another publication comes between.
+    pub fn update(&self, mut next: impl FnMut(Option<&Arc<T>>) -> Arc<T>) {
+        self.value.rcu(|old| Some(next(old.as_ref())));
+        self.tell();
     }
 
     /// The value, borrowed. Do not hold the guard over an `await`.

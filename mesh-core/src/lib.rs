@@ -49,6 +49,7 @@
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
 //! retry  hedge                             whether it is sent again, or twice at once
 //! listener                                 which filter chain a connection falls under
+//! limit  fault                             how often it may happen, and failures made on purpose
 //! balance                                  which endpoints to be connected to, which priority
 //! filter                                   what a route does besides
 //! snapshot                                 all of it as one value: a request in, a Plan out
@@ -61,12 +62,14 @@ pub mod cell;
 pub mod classify;
 pub mod cluster;
 pub mod deadline;
+pub mod fault;
 pub mod filter;
 pub mod hedge;
 pub mod identity;
 pub mod inherited;
 pub mod jwt;
 pub mod lb;
+pub mod limit;
 pub mod listener;
 pub mod matcher;
 pub mod metadata;

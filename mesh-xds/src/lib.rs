@@ -52,6 +52,7 @@ pub mod graph;
 pub mod identity;
 #[cfg(feature = "tls")]
 pub mod jwt;
+mod limit;
 #[cfg(feature = "mesh")]
 mod mesh;
 pub mod name;
@@ -61,7 +62,6 @@ pub mod proto;
 mod providers;
 #[cfg(feature = "mesh")]
 mod roots;
-#[cfg(feature = "tls")]
 mod side;
 #[cfg(feature = "mesh")]
 mod status;

@@ -52,7 +52,7 @@ const NO_PROTO: &str = "nothing above mesh-xds knows protobuf";
 
 /// The part of mesh-xds that takes bytes and time as arguments.
 const XDS_SANS_IO: &[&str] =
-    &["proto", "name", "bootstrap", "parse", "ads", "graph", "lrs", "jwt", "side"];
+    &["proto", "name", "bootstrap", "parse", "ads", "graph", "lrs", "jwt", "limit", "side"];
 
 pub(crate) const CRATES: &[Crate] = &[
     Crate {
@@ -95,6 +95,8 @@ pub(crate) const CRATES: &[Crate] = &[
                     ("cluster", "retry"),
                     ("route", "retry"),
                     ("route", "hedge"),
+                    // A route says what its requests are counted as.
+                    ("route", "limit"),
                 ]),
             },
             Row { modules: &["balance"], siblings: Siblings::Free },

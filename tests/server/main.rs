@@ -8,5 +8,6 @@ mod frameworks;
 mod inherits;
 mod kit;
 mod lifecycle;
+mod limits;
 mod policies;
 mod tls;

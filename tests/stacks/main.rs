@@ -38,6 +38,8 @@ macro_rules! tonic_server {
     };
 }
 
+mod limits;
+
 /// A channel of tonic's to nowhere.
 fn channel() -> tonic::transport::Channel {
     tonic::transport::Endpoint::from_static("http://127.0.0.1:1").connect_lazy()

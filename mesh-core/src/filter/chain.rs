@@ -1,6 +1,7 @@
 //! The filters of a route, and a call's passage through them.
 
 use std::mem;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::{Context, End, Factory, Filter, Settings, Slot, Step};
@@ -135,6 +136,15 @@ impl Passage {
     /// Shows the response head to the filters that let the request pass, in inverse order.
     pub fn respond(&mut self, status: http::StatusCode, headers: &mut http::HeaderMap) {
         self.each_inverse(|filter, slot, _| filter.on_response(slot, status, headers));
+    }
+
+    /// Bytes of the response's body that may go on in a second: the fewest that a filter says.
+    pub fn throughput(&mut self) -> Option<NonZeroU64> {
+        let mut fewest: Option<NonZeroU64> = None;
+        self.each_inverse(|filter, slot, _| {
+            fewest = [fewest, filter.throughput(slot)].into_iter().flatten().min();
+        });
+        fewest
     }
 
     /// What the filters have said of the request.

@@ -2,15 +2,24 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::identity::Peer;
 
 /// A configured filter of connections, such as network RBAC.
-///
-/// Asked once for each connection, when its handshake is over and nothing of it is served.
 pub trait ConnectionFilter: Send + Sync + fmt::Debug {
-    /// Whether `peer` may go on.
+    /// Counts a connection that has come. Asked once for each, before its handshake, in the order of
+    /// the filters. Default: any may come.
+    ///
+    /// # Errors
+    /// Why it may not go on.
+    fn arrive(&self, now: Instant) -> Result<(), Denial> {
+        let _ = now;
+        Ok(())
+    }
+
+    /// Whether `peer` may go on. Asked for each connection when its handshake is over and nothing of
+    /// it is served, and again under each later configuration.
     ///
     /// # Errors
     /// Why not.

@@ -17,3 +17,18 @@ pub struct LocalResponse {
     /// Which rule decided; goes to logs, never to the caller.
     pub why: std::borrow::Cow<'static, str>,
 }
+
+impl LocalResponse {
+    /// The gRPC status code that stands for an HTTP status (Envoy's and gRPC's table).
+    #[must_use]
+    pub fn grpc_code(status: StatusCode) -> u8 {
+        match status.as_u16() {
+            400 => 13,
+            401 => 16,
+            403 => 7,
+            404 => 12,
+            429 | 502..=504 => 14,
+            _ => 2,
+        }
+    }
+}

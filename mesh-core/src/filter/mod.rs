@@ -16,7 +16,9 @@ mod break_glass;
 mod chain;
 mod connection;
 mod guard;
+mod inject;
 mod local;
+mod memory;
 mod slot;
 mod tenancy;
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod writable;
 
 use std::any::Any;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,7 +38,9 @@ pub use break_glass::BreakGlass;
 pub use chain::{Chain, Entry, Override, Passage};
 pub use connection::{ConnectionFactory, ConnectionFilter, Denial};
 pub use guard::{Enforcement, Guard};
+pub use inject::Inject;
 pub use local::LocalResponse;
+pub use memory::ConnectionMemory;
 pub use slot::Slot;
 pub use tenancy::{Ambiguity, Tenancy, TenantSource, TenantSourceError};
 pub use writable::is_writable;
@@ -44,7 +49,7 @@ use crate::identity::Peer;
 use crate::metadata::Metadata;
 use crate::request::RequestHead;
 use crate::rng::Rng;
-use crate::route::Route;
+use crate::route::{FieldChanges, NewField, Route};
 use crate::side;
 use crate::tenant::Tenant;
 
@@ -81,8 +86,12 @@ pub struct Context<'a> {
     pub wall: u64,
     /// Who has sent the request; `None` in a client, where it is the application itself.
     pub peer: Option<&'a Peer>,
+    /// What filters remember of the connection; `None` in a client.
+    pub connection: Option<&'a ConnectionMemory>,
     /// The route that the request falls under, if it is known.
     pub route: Option<&'a Route>,
+    /// The cluster that the request goes to; `None` in a server.
+    pub cluster: Option<&'a str>,
     /// What filters before have said of the request, for those after. The [`Passage`] keeps it
     /// between the steps: the shell always starts with an empty one.
     pub metadata: Metadata,
@@ -126,6 +135,15 @@ impl HeaderChanges {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.set.is_empty() && self.append.is_empty()
+    }
+
+    /// Makes those of `fields` as well, to a request whose header fields are `present`.
+    pub fn extend(&mut self, fields: &FieldChanges, present: &http::HeaderMap) {
+        let (overwrite, append) = fields.wanted(present);
+        let owned = |field: &NewField| (field.name.clone(), field.value.clone());
+        self.remove.extend(fields.remove.iter().cloned());
+        self.set.extend(overwrite.into_iter().map(owned));
+        self.append.extend(append.into_iter().map(owned));
     }
 
     /// Makes the changes and forgets them.
@@ -173,6 +191,13 @@ pub trait Filter: Send + Sync + fmt::Debug {
         headers: &mut http::HeaderMap,
     ) {
         let _ = (slot, status, headers);
+    }
+
+    /// How many bytes of the response's body may go on in a second. Asked once, after
+    /// [`on_response`](Self::on_response). Default: any number.
+    fn throughput(&self, slot: &Slot) -> Option<NonZeroU64> {
+        let _ = slot;
+        None
     }
 
     /// The call is over; runs exactly once for each filter that saw the request.

@@ -36,10 +36,14 @@ impl QueryMatcher {
     #[must_use]
     pub fn matches(&self, head: &RequestHead<'_>) -> bool {
         let value = head.query.and_then(|query| first(query, &self.name));
+        self.accepts(value.map(str::as_bytes))
+    }
+
+    /// Whether a parameter with this value matches; `None` is an absent one.
+    #[must_use]
+    pub fn accepts(&self, value: Option<&[u8]>) -> bool {
         match &self.value {
-            ParameterMatcher::String(string) => {
-                value.is_some_and(|value| string.matches(value.as_bytes()))
-            }
+            ParameterMatcher::String(string) => value.is_some_and(|value| string.matches(value)),
             ParameterMatcher::Present(wanted) => value.is_some() == *wanted,
         }
     }

@@ -61,24 +61,31 @@ impl FieldChanges {
     /// Makes the changes. As in Envoy, conditions are about what is there after the removals, and
     /// fields that take the place of others come before those that stand beside them.
     pub fn apply(&self, headers: &mut HeaderMap) {
+        let (overwrite, append) = self.wanted(headers);
         for name in &self.remove {
             headers.remove(name);
         }
-        let is_wanted = |field: &&NewField| match field.placing {
-            Placing::Append | Placing::Overwrite => true,
-            Placing::IfAbsent => !headers.contains_key(&field.name),
-            Placing::OverwriteIfPresent => headers.contains_key(&field.name),
-        };
-        let wanted: Vec<_> = self.add.iter().filter(is_wanted).collect();
-        let overwrites =
-            |it: &NewField| matches!(it.placing, Placing::Overwrite | Placing::OverwriteIfPresent);
         // A map that is full, as no message can be, is left as it is rather than panicking.
-        for field in wanted.iter().filter(|field| overwrites(field)) {
+        for field in overwrite {
             let _ = headers.try_insert(field.name.clone(), field.value.clone());
         }
-        for field in wanted.iter().filter(|field| !overwrites(field)) {
+        for field in append {
             let _ = headers.try_append(field.name.clone(), field.value.clone());
         }
+    }
+
+    /// The fields that are added where `present` are there: those that take the place of others,
+    /// and those that stand beside them.
+    pub(crate) fn wanted(&self, present: &HeaderMap) -> (Vec<&NewField>, Vec<&NewField>) {
+        let stays = |name| present.contains_key(name) && !self.remove.contains(name);
+        let wanted = self.add.iter().filter(|field| match field.placing {
+            Placing::Append | Placing::Overwrite => true,
+            Placing::IfAbsent => !stays(&field.name),
+            Placing::OverwriteIfPresent => stays(&field.name),
+        });
+        wanted.partition(|field| {
+            matches!(field.placing, Placing::Overwrite | Placing::OverwriteIfPresent)
+        })
     }
 }
 

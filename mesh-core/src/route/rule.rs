@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Action, FieldRules, Overrides, Timeouts};
+use crate::limit;
 use crate::matcher::{Fraction, HeaderMatcher, PathMatcher, QueryMatcher};
 use crate::metadata::Metadata;
 use crate::request::{Protocol, RequestHead};
@@ -22,6 +23,8 @@ pub struct Route {
     pub overrides: Overrides,
     /// What else is said of it, for filters (Envoy's `Route.metadata`). Default: nothing.
     pub metadata: Metadata,
+    /// What its requests are counted as, for filters that limit rates. Default: nothing.
+    pub limits: limit::Rules,
     /// What servers change about header fields; `None` is nothing, which is the default.
     pub fields: Option<Arc<FieldRules>>,
     pub(super) id: RouteId,
@@ -68,6 +71,7 @@ impl Route {
             timeouts: Timeouts::default(),
             overrides: Overrides::default(),
             metadata: Metadata::default(),
+            limits: limit::Rules::default(),
             fields: None,
             id: RouteId::default(),
             virtual_host: Arc::default(),

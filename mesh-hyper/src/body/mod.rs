@@ -1,5 +1,6 @@
 //! Bodies: what requests carry out and responses carry in.
 
+mod pace;
 mod passing;
 mod response;
 
@@ -8,6 +9,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 
 use crate::error::BoxError;
+pub(crate) use pace::Pace;
 pub(crate) use passing::Passing;
 pub use response::{Collected, ResponseBody};
 pub(crate) use response::{Guard, Owner};

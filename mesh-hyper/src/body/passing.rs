@@ -1,6 +1,7 @@
 //! A call's way through its filters, out of the way of calls that pass none.
 
 use std::cell::RefCell;
+use std::num::NonZeroU64;
 
 use http::{HeaderMap, StatusCode};
 use mesh_core::filter::{Chain, Context, End, Passage, Step};
@@ -60,6 +61,11 @@ impl Passing {
         if let Some(passage) = &mut self.0 {
             passage.respond(status, headers);
         }
+    }
+
+    /// As [`Passage::throughput`].
+    pub(crate) fn throughput(&mut self) -> Option<NonZeroU64> {
+        self.0.as_mut()?.throughput()
     }
 
     /// Tells the filters how the call ended.

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use mesh_core::cluster::{Address, Permit};
 use mesh_core::filter::End;
 
-use super::Passing;
+use super::{Pace, Passing};
 use crate::error::{Error, Kind};
 use crate::report::Report;
 use crate::runtime;
@@ -33,6 +33,8 @@ use crate::transport::timer::Timer;
 pub struct ResponseBody {
     source: Source,
     guard: Guard,
+    /// Where a filter slows the body down.
+    pace: Option<Box<Pace>>,
 }
 
 /// What a call was made on: the target, which the data plane's upper floor knows in full.
@@ -151,14 +153,19 @@ impl ResponseBody {
         if source.is_end() {
             return Self::ended(guard);
         }
-        Self { source, guard }
+        Self { source, guard, pace: None }
+    }
+
+    /// Lets the body come no faster than `pace`.
+    pub(crate) fn set_pace(&mut self, pace: Option<Box<Pace>>) {
+        self.pace = pace;
     }
 
     #[cold]
     fn ended(mut guard: Guard) -> Self {
         let endpoint = guard.stream.as_ref().map(|stream| stream.0.endpoint.clone());
         guard.release(End::Complete);
-        Self { source: Source::Done(endpoint), guard }
+        Self { source: Source::Done(endpoint), guard, pace: None }
     }
 
     /// A body that the mesh itself has made.
@@ -224,17 +231,15 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        let polled = match &mut this.source {
-            Source::H2 { recv, data_done } => poll_h2(recv, data_done, cx),
-            Source::H1(incoming) => Pin::new(incoming)
-                .poll_frame(cx)
-                .map_err(|e| Error::with(Kind::Transport, "the response body broke off", e)),
-            Source::Local(content) => {
-                let content = std::mem::take(content);
-                this.source = Source::Done(None);
-                return Poll::Ready((!content.is_empty()).then(|| Ok(Frame::data(content))));
-            }
-            Source::Done(_) => return Poll::Ready(None),
+        if let Source::Local(content) = &mut this.source {
+            let content = std::mem::take(content);
+            this.source = Source::Done(None);
+            return Poll::Ready((!content.is_empty()).then(|| Ok(Frame::data(content))));
+        }
+        let source = &mut this.source;
+        let polled = match &mut this.pace {
+            None => poll_source(source, cx),
+            Some(pace) => pace.poll(cx, |cx| poll_source(source, cx)),
         };
         match polled {
             Poll::Pending if this.guard.is_late(cx) => {
@@ -263,16 +268,31 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.source.is_end()
+        self.source.is_end() && self.pace.as_ref().is_none_or(|pace| pace.held() == 0)
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
+            // Some of it may be held.
+            Source::H1(_) if self.pace.is_some() => SizeHint::new(),
             Source::H1(incoming) => incoming.size_hint(),
             Source::Local(content) => SizeHint::with_exact(content.len() as u64),
             Source::H2 { .. } => SizeHint::new(),
             Source::Done(_) => SizeHint::with_exact(0),
         }
+    }
+}
+
+fn poll_source(
+    source: &mut Source,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    match source {
+        Source::H2 { recv, data_done } => poll_h2(recv, data_done, cx),
+        Source::H1(incoming) => Pin::new(incoming)
+            .poll_frame(cx)
+            .map_err(|e| Error::with(Kind::Transport, "the response body broke off", e)),
+        Source::Local(_) | Source::Done(_) => Poll::Ready(None),
     }
 }
 

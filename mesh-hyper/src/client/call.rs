@@ -17,13 +17,12 @@ use mesh_core::filter::{self, End, HeaderChanges, Step};
 use mesh_core::inherited::Inherited;
 use mesh_core::metadata::Metadata;
 use mesh_core::request::{Protocol, RequestHead};
-use mesh_core::route::Route;
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 use mesh_core::tenant::Tenant;
 
 use super::target::{Inner, Options};
 use super::{answer, slow, timeout};
-use crate::body::{Guard, Passing, ResponseBody};
+use crate::body::{Guard, Pace, Passing, ResponseBody};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
 use crate::inherit;
@@ -205,7 +204,7 @@ impl Call {
         }
         let mut passing = Passing::new(plan.chain.clone()).of(self.tenant.take());
         loop {
-            match self.filter(target, &plan.route, &mut passing, None) {
+            match self.filter(target, &plan, &mut passing, None) {
                 None => return Ok(Stage::Pick(plan, passing, Draw::Due)),
                 Some(Step::Continue) => {}
                 Some(Step::Respond(local)) => {
@@ -221,7 +220,7 @@ impl Call {
     pub(super) fn filter(
         &mut self,
         target: &Inner,
-        route: &Route,
+        plan: &Plan,
         passing: &mut Passing,
         answer: Option<Result<mesh_core::side::Reply, mesh_core::side::Failure>>,
     ) -> Option<Step> {
@@ -234,7 +233,9 @@ impl Call {
                     now,
                     wall: runtime::unix(),
                     peer: None,
-                    route: Some(route),
+                    connection: None,
+                    route: Some(&plan.route),
+                    cluster: Some(plan.cluster.name()),
                     metadata: Metadata::default(),
                     rng,
                     answer,
@@ -397,7 +398,10 @@ pub(super) fn answered(
     if let Some(report) = &mut guard.report {
         report.answered(parts.status, &parts.headers);
     }
-    Response::from_parts(parts, ResponseBody::new(source, guard))
+    let pace = Pace::new(guard.passing.throughput());
+    let mut body = ResponseBody::new(source, guard);
+    body.set_pace(pace);
+    Response::from_parts(parts, body)
 }
 
 pub(super) fn fail(mut guard: Guard, error: Error) -> Result<Response<ResponseBody>, Error> {

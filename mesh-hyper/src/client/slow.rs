@@ -217,7 +217,7 @@ async fn filter(
             }
             Some(_) => None,
         };
-        match call.filter(target, &plan.route, &mut passing, reply) {
+        match call.filter(target, plan, &mut passing, reply) {
             None => return Ok(passing),
             next => step = next,
         }

@@ -6,12 +6,10 @@
 //! ```
 //! # #[cfg(feature = "axum")]
 //! # fn app() -> axum::Router {
-//! use std::time::Duration;
 //! use axum::{Router, routing::get};
-//! use mesh_hyper::layer::TimeoutLayer;
+//! use mesh_hyper::layer::RateLimitLayer;
 //!
-//! let limit = TimeoutLayer::new(Duration::from_secs(2));
-//! Router::new().route("/", get(|| async { "hi" })).layer(limit)
+//! Router::new().route("/", get(|| async { "hi" })).layer(RateLimitLayer::per_second(100).burst(200))
 //! # }
 //! ```
 //!
@@ -24,6 +22,8 @@
 //! | [`TimeoutLayer`] | clients, servers | gives up after a while, or when the caller does |
 //! | [`RetryLayer`] | clients | sends requests again that have failed, within a budget |
 //! | [`HedgeLayer`] | clients | sends slow requests a second time, within an allowance |
+//! | [`RateLimitLayer`] | clients, servers | lets only so many requests pass in a second |
+//! | [`FaultLayer`] | tests of clients, servers | delays requests, or answers them with errors |
 //!
 //! Time is tokio's, so tests can stop it.
 //!
@@ -31,15 +31,23 @@
 
 #[cfg(test)]
 mod contract;
+mod decided;
 mod failure;
+mod fault;
 mod hedge;
+mod keyed;
+mod rate_limit;
 mod refusal;
 mod replay;
 mod retry;
 mod timeout;
 
+pub use decided::Decided;
+pub use fault::{Fault, FaultFuture, FaultLayer};
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
+pub use keyed::{All, ByHeader, ByPeer, ByTenant, KeyOf};
 pub use mesh_core::hedge::Safe;
+pub use rate_limit::{RateLimit, RateLimitLayer};
 pub use refusal::{Fail, Look, Refusal, Refuse, Respond};
 pub use replay::Replay;
 pub use retry::{Retry, RetryFuture, RetryLayer};

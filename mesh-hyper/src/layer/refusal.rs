@@ -1,6 +1,9 @@
 //! How a layer says no.
 
-use http::{HeaderMap, Request, Response};
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Request, Response, StatusCode};
 use mesh_core::request::{Protocol, is_grpc};
 
 use crate::client::grpc_head;
@@ -25,11 +28,33 @@ pub struct Refusal {
     pub(crate) grpc: u8,
     /// The same for people.
     pub(crate) why: &'static str,
+    /// The HTTP status, where it is not that of the kind.
+    pub(crate) status: Option<StatusCode>,
+    /// When it is worth to come again.
+    pub(crate) wait: Option<Duration>,
 }
 
 impl Refusal {
     /// The time is over.
-    pub(crate) const LATE: Self = Self { kind: Kind::Deadline, grpc: 4, why: "the time is over" };
+    pub(crate) const LATE: Self =
+        Self { kind: Kind::Deadline, grpc: 4, why: "the time is over", status: None, wait: None };
+
+    /// It is one request too many, for so long.
+    pub(crate) fn often(wait: Duration) -> Self {
+        Self {
+            kind: Kind::Overloaded,
+            grpc: 8,
+            why: "too many requests",
+            status: Some(StatusCode::TOO_MANY_REQUESTS),
+            wait: Some(wait).filter(|wait| *wait < Duration::MAX),
+        }
+    }
+
+    /// It is made to fail.
+    pub(crate) fn fault(status: StatusCode, grpc: u8) -> Self {
+        let (kind, why) = (Kind::Dropped, "a fault was injected");
+        Self { kind, grpc, why, status: Some(status), wait: None }
+    }
 
     fn error(&self) -> Error {
         Error::new(self.kind, self.why)
@@ -40,7 +65,11 @@ impl Refusal {
             Protocol::Grpc => grpc_head(self.grpc, self.why.as_bytes(), HeaderMap::new()).map(drop),
             Protocol::Http | _ => {
                 let mut response = Response::new(());
-                *response.status_mut() = self.error().status();
+                *response.status_mut() = self.status.unwrap_or_else(|| self.error().status());
+                if let Some(wait) = self.wait {
+                    let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+                    response.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
+                }
                 response
             }
         }
@@ -125,8 +154,6 @@ mod sealed {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
-
     use super::*;
 
     #[test]
@@ -141,5 +168,19 @@ mod tests {
         let error = <Fail as Refuse<(), BoxError>>::refuse(&Refusal::LATE, Protocol::Http);
         let error = error.unwrap_err();
         assert!(error.downcast_ref::<Error>().is_some_and(Error::is_deadline));
+
+        let http = Refusal::often(Duration::from_millis(1_001)).response(Protocol::Http);
+        assert_eq!(http.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(http.headers()["retry-after"], "2");
+        let grpc = Refusal::often(Duration::from_millis(1_001)).response(Protocol::Grpc);
+        assert_eq!(
+            (grpc.status(), &grpc.headers()["grpc-status"]),
+            (StatusCode::OK, &"8".parse().unwrap())
+        );
+        let never = Refusal::often(Duration::MAX);
+        assert!(never.response(Protocol::Http).headers().is_empty());
+        let error = <Fail as Refuse<(), BoxError>>::refuse(&never, Protocol::Http).unwrap_err();
+        let kind = error.downcast_ref::<Error>().map(Error::kind);
+        assert_eq!(kind, Some(Kind::Overloaded));
     }
 }

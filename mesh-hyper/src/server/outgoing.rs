@@ -18,6 +18,7 @@ use super::answer;
 use super::body::ServerBody;
 use super::connection::Connected;
 use super::tenant::Tenant;
+use crate::body::Pace;
 use crate::error::{BoxError, Error, Kind};
 use crate::inherit;
 use crate::transport::timer::Timer;
@@ -105,7 +106,7 @@ impl Tail {
     pub(super) fn answer<B>(mut self, response: Response<Bytes>) -> Response<Outgoing<B>> {
         let mut response = response.map(|bytes| {
             let bytes = (!bytes.is_empty()).then_some(bytes);
-            Outgoing { content: Content::Local { bytes }, tail: None }
+            Outgoing { content: Content::Local { bytes }, tail: None, pace: None }
         });
         self.respond(&mut response);
         self.finish(End::Complete);
@@ -114,9 +115,14 @@ impl Tail {
 
     /// The response of the user's service.
     pub(super) fn forward<B: Body>(mut self, response: Response<B>) -> Response<Outgoing<B>> {
-        let mut response =
-            response.map(|body| Outgoing { content: Content::User { body }, tail: None });
+        let mut response = response.map(|body| Outgoing {
+            content: Content::User { body },
+            tail: None,
+            pace: None,
+        });
         self.respond(&mut response);
+        let throughput = self.passage.as_mut().and_then(Passage::throughput);
+        response.body_mut().pace = Pace::new(throughput);
         response.body_mut().tail = Some(self);
         response
     }
@@ -144,6 +150,8 @@ pin_project! {
         #[pin]
         content: Content<B>,
         tail: Option<Tail>,
+        // Where a filter slows the body down.
+        pace: Option<Box<Pace>>,
     }
 }
 
@@ -181,9 +189,13 @@ where
             }
             ContentProjection::Done => return Poll::Ready(None),
         };
-        let polled = match this.tail.as_ref() {
-            Some(tail) => tail.within(|| body.poll_frame(cx)),
+        let poll = |cx: &mut Context<'_>| match this.pace {
             None => body.poll_frame(cx),
+            Some(pace) => pace.poll(cx, |cx| body.poll_frame(cx)),
+        };
+        let polled = match this.tail.as_ref() {
+            Some(tail) => tail.within(|| poll(cx)),
+            None => poll(cx),
         };
         let (end, frame) = match polled {
             Poll::Pending => {
@@ -206,7 +218,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::User { body } => body.is_end_stream(),
+            Content::User { body } => body.is_end_stream() && self.held() == 0,
             Content::Local { bytes } => bytes.is_none(),
             Content::Done => true,
         }
@@ -214,7 +226,14 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::User { body } => body.size_hint(),
+            Content::User { body } => {
+                let (mut hint, held) = (body.size_hint(), self.held());
+                if let Some(upper) = hint.upper() {
+                    hint.set_upper(upper.saturating_add(held));
+                }
+                hint.set_lower(hint.lower().saturating_add(held));
+                hint
+            }
             Content::Local { bytes } => {
                 let length = bytes.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
@@ -225,6 +244,12 @@ where
 }
 
 impl<B> Outgoing<B> {
+    /// Bytes that the application has given and that have not gone on yet.
+    fn held(&self) -> u64 {
+        let held = self.pace.as_ref().map_or(0, |pace| pace.held());
+        u64::try_from(held).unwrap_or(u64::MAX)
+    }
+
     /// The response has gone out whole, although nobody has asked for its end.
     pub(super) fn complete(self: Pin<&mut Self>) {
         let this = self.project();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mesh_core::cluster::Address;
 pub(super) use mesh_xds::testing::Cluster;
 use mesh_xds::testing::Document;
-pub use mesh_xds::testing::{ControlPlane, PushError};
+pub use mesh_xds::testing::{ControlPlane, LimitRequest, PushError, RateLimiter};
 pub(super) use mesh_xds::{Builder, Error, Mesh};
 
 /// Where a test's mesh gets its configuration from.

@@ -41,6 +41,7 @@
 //! - [`Backend`] scripts what answers: failures, delays, functions, whole services.
 //! - [`Mesh::accept`] serves a connection in memory by a listener of the configuration.
 //! - [`Requests`] sends, [`Seen`] says what became of it.
+//! - [`RateLimiter`] is a rate limit service for a backend to serve, which writes down what it is asked.
 //! - [`ControlPlane`] feeds a mesh by ADS instead of a text, with faults and outages.
 //! - [`seeded`] makes the choices for calls of the program's own code exact.
 
@@ -60,7 +61,7 @@ mod serve;
 mod tests;
 
 pub use backend::Backend;
-pub use feed::{ControlPlane, PushError};
+pub use feed::{ControlPlane, LimitRequest, PushError, RateLimiter};
 pub use mesh::Mesh;
 pub use reply::Reply;
 pub use requests::Requests;

@@ -81,6 +81,7 @@ pub(super) async fn run(
     let registry = match origin.bootstrap() {
         Some(bootstrap) => {
             providers.adopt(bootstrap, &edges);
+            registry.of_cluster(&bootstrap.node.cluster);
             registry.certificate_providers(providers.names())
         }
         None => registry,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use envoy_types::pb::envoy::config::route::v3::FilterConfig;
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
@@ -17,8 +17,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::authz::{Auditing, NetworkRbacFactory, RbacFactory};
 #[cfg(feature = "tls")]
 use super::ext_authz::ExtAuthzFactory;
+use super::fault::FaultFactory;
 #[cfg(feature = "tls")]
 use super::jwt::JwtFactory;
+use super::limit::{LocalRateLimitFactory, NetworkLocalRateLimitFactory, RateLimitFactory};
 use super::secret::SecretReader;
 use super::value::{is_type, unpack};
 use super::{Path, Reject, Workload, guard};
@@ -34,7 +36,19 @@ pub struct Registry {
     guards: Vec<Arc<Guard>>,
     tenancy: Option<Arc<Tenancy>>,
     workload: Option<Workload>,
+    cluster: NodeCluster,
     secrets: Option<Arc<dyn SecretReader>>,
+}
+
+/// The cluster of this node itself, once that is known (`node.cluster` of the bootstrap).
+#[derive(Clone, Debug, Default)]
+pub(super) struct NodeCluster(Arc<OnceLock<Arc<str>>>);
+
+impl NodeCluster {
+    /// Its name; empty if it has none.
+    pub(super) fn name(&self) -> Arc<str> {
+        self.0.get().cloned().unwrap_or_default()
+    }
 }
 
 impl Registry {
@@ -57,15 +71,17 @@ impl Registry {
             guards: Vec::new(),
             tenancy: None,
             workload: None,
+            cluster: NodeCluster::default(),
             secrets: None,
         };
-        for factory in built_in(&auditing).into_iter().chain(factories) {
+        for factory in built_in(&auditing, &registry.cluster).into_iter().chain(factories) {
             let own = factory.type_url();
             let per_route = message_name(factory.override_type_url().unwrap_or(own)).into();
             registry.filters.insert(message_name(own).into(), factory.clone());
             registry.overrides.insert(per_route, factory);
         }
         registry.add_connection_filter(Arc::new(NetworkRbacFactory::new(auditing)));
+        registry.add_connection_filter(Arc::new(NetworkLocalRateLimitFactory::default()));
         registry
     }
 
@@ -95,6 +111,17 @@ impl Registry {
     #[must_use]
     pub fn for_workload(self, workload: Workload) -> Self {
         Self { workload: Some(workload), ..self }
+    }
+
+    /// Says which cluster this node itself belongs to, before any resource is read. The first to say
+    /// so counts. Default: none, which has an empty name.
+    pub fn of_cluster(&self, name: &str) {
+        let _ = self.cluster.0.set(name.into());
+    }
+
+    /// The cluster that this node itself belongs to.
+    pub(super) fn cluster(&self) -> Arc<str> {
+        self.cluster.name()
     }
 
     /// The workload that local policies are for, if it is known.
@@ -166,9 +193,12 @@ impl fmt::Debug for Registry {
 }
 
 /// What comes with the mesh.
-fn built_in(auditing: &Auditing) -> Vec<Arc<dyn Factory>> {
+fn built_in(auditing: &Auditing, cluster: &NodeCluster) -> Vec<Arc<dyn Factory>> {
     vec![
         Arc::new(RbacFactory::new(auditing.clone())),
+        Arc::new(FaultFactory::default()),
+        Arc::new(LocalRateLimitFactory::new(cluster.clone())),
+        Arc::new(RateLimitFactory::new(cluster.clone())),
         // Without cryptography, whatever asks for tokens is refused.
         #[cfg(feature = "tls")]
         Arc::new(JwtFactory::default()),

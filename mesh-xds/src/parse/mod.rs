@@ -14,16 +14,19 @@ pub mod cluster;
 pub mod endpoints;
 #[cfg(feature = "tls")]
 pub mod ext_authz;
+pub mod fault;
 mod field_name;
 mod filter;
 mod guard;
 #[cfg(feature = "tls")]
 pub mod jwt;
+pub mod limit;
 pub mod listener;
 #[cfg(feature = "file")]
 mod local;
 mod matcher;
 mod metadata;
+mod new_field;
 mod reject;
 mod retry;
 pub mod route;

@@ -2,4 +2,6 @@
 //!
 //! The calls themselves go through the data plane ([`mesh_core::side`]).
 
+#[cfg(feature = "tls")]
 pub(crate) mod ext_authz;
+pub(crate) mod ratelimit;

@@ -10,6 +10,7 @@
 //! ```
 //!
 //! - [`Document`] takes the place of [`Mesh::from_file`](crate::Mesh::from_file).
+//! - [`RateLimiter`] is a rate limit service, which writes down what it is asked.
 //! - [`WorkloadApi`] is a SPIFFE agent, for programs that get their identity from one.
 //! - [`Authorization`] is an authorization service, for servers whose configuration has `ext_authz`.
 //! - [`ControlPlane`] is the embedded [`control_plane`](crate::control_plane), with the stream to it
@@ -24,6 +25,7 @@ mod document;
 mod network;
 mod paused;
 mod permission;
+mod rate_limiter;
 #[cfg(test)]
 mod tests;
 mod workload_api;
@@ -36,6 +38,7 @@ pub use document::Document;
 pub(crate) use network::InMemory;
 pub use paused::settle;
 pub use permission::Permission;
+pub use rate_limiter::{LimitRequest, RateLimiter};
 pub use workload_api::{Grant, WorkloadApi};
 
 /// What errors call the file that a test's YAML would be in.

@@ -18,6 +18,8 @@ for module in (
     "config.route.v3.route_pb2",
     "extensions.clusters.aggregate.v3.cluster_pb2",
     "extensions.filters.http.fault.v3.fault_pb2",
+    "extensions.filters.http.local_ratelimit.v3.local_rate_limit_pb2",
+    "extensions.filters.http.ratelimit.v3.rate_limit_pb2",
     "extensions.filters.http.router.v3.router_pb2",
     "extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
     "extensions.load_balancing_policies.least_request.v3.least_request_pb2",

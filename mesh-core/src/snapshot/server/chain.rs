@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, Keepalive};
 use crate::filter::{ConnectionFilter, Denial};
@@ -120,6 +120,14 @@ pub struct Routes {
 }
 
 impl FilterChain {
+    /// Counts a new connection, before its handshake.
+    ///
+    /// # Errors
+    /// The first filter that has had too many says why.
+    pub fn arrive(&self, now: Instant) -> Result<(), Denial> {
+        self.filters.iter().try_for_each(|filter| filter.arrive(now))
+    }
+
     /// Whether `peer` may connect.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Extensions, Request, Response};
 use http_body::Body;
+use mesh_core::filter::ConnectionMemory;
 use mesh_core::identity::{self, SpiffeId};
 use mesh_core::inherited::Caller;
 use mesh_core::record::{Event, Recorder};
@@ -78,6 +79,8 @@ pub(super) struct Connected {
     pub(super) context: Arc<Context>,
     /// Streams that the client has reset before they were answered.
     pub(super) resets: AtomicU32,
+    /// What filters remember of it.
+    pub(super) memory: ConnectionMemory,
     /// What each request has in its extensions.
     extensions: Extensions,
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use http::Extensions;
-use mesh_core::filter::Denial;
+use mesh_core::filter::{ConnectionMemory, Denial};
 use mesh_core::identity::{self, Shown};
 use mesh_core::inherited::Caller;
 use mesh_core::snapshot::ServerSnapshot;
@@ -16,6 +16,7 @@ use super::sniff::{Prefixed, Protocol};
 use super::standing::{NO_CHAIN, Standing, chosen};
 use super::start::{Settled, Start};
 use super::{Assigned, Connected, Shared};
+use crate::runtime;
 use crate::server::head::HeadRules;
 use crate::server::peer::{Accepted, Peer};
 use crate::transport::connect::Io;
@@ -51,6 +52,7 @@ pub(super) async fn shake(
     shared: &Arc<Shared>,
 ) -> Result<Shaken, Closed> {
     let (start, mut assigned) = assign(io, &peer, shared).await?;
+    assigned.chain.arrive(runtime::now()).map_err(denied)?;
     let (io, protocol, mut settled) = match assigned.chain.security.clone() {
         None => {
             let (io, protocol) = start.plain().await?;
@@ -62,9 +64,7 @@ pub(super) async fn shake(
         }
     };
     peer.session = settled.as_mut().map(|settled| std::mem::take(&mut settled.session));
-    if let Err(Denial { rule, hold }) = assigned.chain.admit(&peer) {
-        return Err(Closed { hold, why: format!("denied by {rule}").into() });
-    }
+    assigned.chain.admit(&peer).map_err(denied)?;
     let peer = Peer(Arc::new(peer));
     let Parts { forbidden, digest, own, scheme, standing } = parts(settled, &peer);
     // A listener that has come during the handshake does not end the connection at its beginning.
@@ -94,10 +94,15 @@ pub(super) async fn shake(
         grpc_only: shared.settings.grpc_only,
         context: shared.context.clone(),
         resets: AtomicU32::new(0),
+        memory: ConnectionMemory::default(),
         extensions,
     });
     let lifetime = Lifetime::new(shared, assigned, standing);
     Ok(Shaken { io, protocol, connected, lifetime, forbidden })
+}
+
+fn denied(Denial { rule, hold }: Denial) -> Closed {
+    Closed { hold, why: format!("denied by {rule}").into() }
 }
 
 /// Looks at a connection until its chain can be chosen, and chooses it.

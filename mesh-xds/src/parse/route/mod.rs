@@ -6,10 +6,13 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 #[cfg(feature = "tls")]
 pub(super) use self::rule::route_match;
 use envoy_types::pb::envoy::config::route::v3::virtual_host::TlsRequirementType;
 use envoy_types::pb::envoy::config::route::v3::{RouteConfiguration, VirtualHost as Message};
+use mesh_core::limit::Rule;
 use mesh_core::route::{Builder, Error, FieldRules, Overrides, Table, VirtualHost};
 use prost::Message as _;
 use rustc_hash::FxHashMap;
@@ -17,6 +20,7 @@ use rustc_hash::FxHashMap;
 use self::action::Defaults;
 use self::fields::level;
 use super::filter::{Registry, overrides};
+use super::limit::{Place, rules};
 use super::{Path, Reject};
 
 /// The routes in the resource `raw`.
@@ -37,6 +41,8 @@ struct Scope<'a> {
     plugins: FxHashMap<&'a str, ()>,
     /// The longest body of a direct response.
     max_body: usize,
+    /// What requests of the virtual host that is being read are counted as.
+    host_limits: Arc<[Rule]>,
     /// The whole configuration, and where it is.
     whole: (&'a RouteConfiguration, &'a Path<'a>),
 }
@@ -88,8 +94,9 @@ pub(super) fn table(
     let max_body = max_body.map_or(BODY, |max| usize::try_from(max).unwrap_or(usize::MAX));
     let plugins = plugins(message, path)?;
     let mut hosts = Vec::with_capacity(message.virtual_hosts.len());
-    let whole = (message, path);
-    let mut scope = Scope { registry, builder: &mut builder, plugins, max_body, whole };
+    let (whole, host_limits) = ((message, path), Arc::default());
+    let mut scope =
+        Scope { registry, builder: &mut builder, plugins, max_body, host_limits, whole };
     for (at, host) in message.virtual_hosts.iter().enumerate() {
         hosts.push(virtual_host(host, &mut scope, &base, &path.element("virtual_hosts", at))?);
     }
@@ -131,6 +138,8 @@ fn virtual_host(
     let defaults = Defaults::new(message, path)?;
     let mut base = base.clone();
     overrides(&message.typed_per_filter_config, scope.registry, &mut base, path)?;
+    let limits = rules(&message.rate_limits, Place::Route, &scope.registry.cluster(), path)?;
+    scope.host_limits = limits.into();
     let mut host = VirtualHost::new(&message.name, &[]);
     host.domains.clone_from(&message.domains);
     for (at, route) in message.routes.iter().enumerate() {

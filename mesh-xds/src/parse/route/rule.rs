@@ -8,6 +8,7 @@ use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
 use envoy_types::pb::envoy::config::route::v3::{
     Route as Message, RouteAction, RouteMatch as Match,
 };
+use mesh_core::limit;
 use mesh_core::matcher::PathMatcher;
 use mesh_core::route::{Action, Overrides, Route, RouteMatch, Timeouts};
 
@@ -15,6 +16,7 @@ use super::Scope;
 use super::action::{self, Defaults};
 use super::fields::{Level, level};
 use crate::parse::filter::overrides;
+use crate::parse::limit::{Place, rules};
 use crate::parse::metadata::metadata;
 use crate::parse::value::optional_duration;
 use crate::parse::{Path, Reject, matcher};
@@ -51,14 +53,32 @@ pub(super) fn route(
     route.name = message.name.as_str().into();
     route.overrides = own;
     route.metadata = metadata(message.metadata.as_ref(), &path.field("metadata"))?;
+    if let Some(Specifier::NonForwardingAction(_)) = &message.action {
+        route.limits.virtual_host = scope.host_limits.clone();
+    }
     if route.action == Action::NonForwarding {
         let fields = scope.fields(within.fields, (level!(message), path))?;
         route.fields = (!fields.is_empty()).then(|| Arc::new(fields));
     }
     if let Some(Specifier::Route(forward)) = &message.action {
-        route.timeouts = timeouts(forward, &path.field("route"))?;
+        let path = path.field("route");
+        route.timeouts = timeouts(forward, &path)?;
+        route.limits = limits(forward, scope, &path)?;
     }
     Ok(Some(route))
+}
+
+/// What its requests are counted as.
+#[expect(deprecated, reason = "control planes send include_vh_rate_limits")]
+fn limits(
+    message: &RouteAction,
+    scope: &Scope<'_>,
+    path: &Path<'_>,
+) -> Result<limit::Rules, Reject> {
+    let own = rules(&message.rate_limits, Place::Route, &scope.registry.cluster(), path)?;
+    let includes_virtual_host = message.include_vh_rate_limits.is_some_and(|it| it.value);
+    let virtual_host = scope.host_limits.clone();
+    Ok(limit::Rules { own: own.into(), virtual_host, includes_virtual_host })
 }
 
 pub(in crate::parse) fn route_match(

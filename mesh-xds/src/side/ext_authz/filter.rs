@@ -202,15 +202,7 @@ fn note(settings: &Settings, context: &mut Context<'_>, notes: Fields) -> Result
 
 #[cold]
 fn answer(status: StatusCode, why: String) -> LocalResponse {
-    // gRPC's table of HTTP statuses.
-    let grpc = match status.as_u16() {
-        400 => 13,
-        401 => 16,
-        403 => 7,
-        404 => 12,
-        429 | 502..=504 => 14,
-        _ => 2,
-    };
+    let grpc = LocalResponse::grpc_code(status);
     let (headers, body) = (HeaderMap::new(), Bytes::new());
     LocalResponse { status, grpc, headers, body, why: why.into() }
 }

@@ -1,0 +1,6 @@
+mod connections;
+mod global;
+mod kit;
+mod local;
+mod refused;
+mod rules;
