@@ -1,18 +1,18 @@
 //! Bodies: what requests carry out and responses carry in.
 
-mod pace;
 mod passing;
 mod response;
+mod slices;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 
 use crate::error::BoxError;
-pub(crate) use pace::Pace;
 pub(crate) use passing::Passing;
 pub use response::{Collected, ResponseBody};
 pub(crate) use response::{Guard, Owner};
+pub(crate) use slices::Slices;
 
 /// A request body of any kind, for [`Client`](crate::Client).
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use mesh_core::cluster::{Address, Permit};
 use mesh_core::filter::End;
 
-use super::{Pace, Passing};
+use super::{Passing, Slices};
 use crate::error::{Error, Kind};
 use crate::report::Report;
 use crate::runtime;
@@ -34,7 +34,7 @@ pub struct ResponseBody {
     source: Source,
     guard: Guard,
     /// Where a filter slows the body down.
-    pace: Option<Box<Pace>>,
+    slices: Option<Box<Slices>>,
 }
 
 /// What a call was made on: the target, which the data plane's upper floor knows in full.
@@ -153,19 +153,19 @@ impl ResponseBody {
         if source.is_end() {
             return Self::ended(guard);
         }
-        Self { source, guard, pace: None }
+        Self { source, guard, slices: None }
     }
 
-    /// Lets the body come no faster than `pace`.
-    pub(crate) fn set_pace(&mut self, pace: Option<Box<Pace>>) {
-        self.pace = pace;
+    /// Lets the body come no faster than `slices`.
+    pub(crate) fn set_pace(&mut self, slices: Option<Box<Slices>>) {
+        self.slices = slices;
     }
 
     #[cold]
     fn ended(mut guard: Guard) -> Self {
         let endpoint = guard.stream.as_ref().map(|stream| stream.0.endpoint.clone());
         guard.release(End::Complete);
-        Self { source: Source::Done(endpoint), guard, pace: None }
+        Self { source: Source::Done(endpoint), guard, slices: None }
     }
 
     /// A body that the mesh itself has made.
@@ -237,9 +237,9 @@ impl Body for ResponseBody {
             return Poll::Ready((!content.is_empty()).then(|| Ok(Frame::data(content))));
         }
         let source = &mut this.source;
-        let polled = match &mut this.pace {
+        let polled = match &mut this.slices {
             None => poll_source(source, cx),
-            Some(pace) => pace.poll(cx, |cx| poll_source(source, cx)),
+            Some(slices) => slices.poll(cx, |cx| poll_source(source, cx)),
         };
         match polled {
             Poll::Pending if this.guard.is_late(cx) => {
@@ -268,13 +268,13 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.source.is_end() && self.pace.as_ref().is_none_or(|pace| pace.held() == 0)
+        self.source.is_end() && self.slices.as_ref().is_none_or(|slices| slices.held() == 0)
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             // Some of it may be held.
-            Source::H1(_) if self.pace.is_some() => SizeHint::new(),
+            Source::H1(_) if self.slices.is_some() => SizeHint::new(),
             Source::H1(incoming) => incoming.size_hint(),
             Source::Local(content) => SizeHint::with_exact(content.len() as u64),
             Source::H2 { .. } => SizeHint::new(),

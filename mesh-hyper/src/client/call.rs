@@ -22,7 +22,7 @@ use mesh_core::tenant::Tenant;
 
 use super::target::{Inner, Options};
 use super::{answer, slow, timeout};
-use crate::body::{Guard, Pace, Passing, ResponseBody};
+use crate::body::{Guard, Passing, ResponseBody, Slices};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
 use crate::inherit;
@@ -398,9 +398,9 @@ pub(super) fn answered(
     if let Some(report) = &mut guard.report {
         report.answered(parts.status, &parts.headers);
     }
-    let pace = Pace::new(guard.passing.throughput());
+    let slices = Slices::new(guard.passing.throughput());
     let mut body = ResponseBody::new(source, guard);
-    body.set_pace(pace);
+    body.set_pace(slices);
     Response::from_parts(parts, body)
 }
 

@@ -18,7 +18,7 @@ use super::answer;
 use super::body::ServerBody;
 use super::connection::Connected;
 use super::tenant::Tenant;
-use crate::body::Pace;
+use crate::body::Slices;
 use crate::error::{BoxError, Error, Kind};
 use crate::inherit;
 use crate::transport::timer::Timer;
@@ -106,7 +106,7 @@ impl Tail {
     pub(super) fn answer<B>(mut self, response: Response<Bytes>) -> Response<Outgoing<B>> {
         let mut response = response.map(|bytes| {
             let bytes = (!bytes.is_empty()).then_some(bytes);
-            Outgoing { content: Content::Local { bytes }, tail: None, pace: None }
+            Outgoing { content: Content::Local { bytes }, tail: None, slices: None }
         });
         self.respond(&mut response);
         self.finish(End::Complete);
@@ -118,11 +118,11 @@ impl Tail {
         let mut response = response.map(|body| Outgoing {
             content: Content::User { body },
             tail: None,
-            pace: None,
+            slices: None,
         });
         self.respond(&mut response);
         let throughput = self.passage.as_mut().and_then(Passage::throughput);
-        response.body_mut().pace = Pace::new(throughput);
+        response.body_mut().slices = Slices::new(throughput);
         response.body_mut().tail = Some(self);
         response
     }
@@ -151,7 +151,7 @@ pin_project! {
         content: Content<B>,
         tail: Option<Tail>,
         // Where a filter slows the body down.
-        pace: Option<Box<Pace>>,
+        slices: Option<Box<Slices>>,
     }
 }
 
@@ -189,9 +189,9 @@ where
             }
             ContentProjection::Done => return Poll::Ready(None),
         };
-        let poll = |cx: &mut Context<'_>| match this.pace {
+        let poll = |cx: &mut Context<'_>| match this.slices {
             None => body.poll_frame(cx),
-            Some(pace) => pace.poll(cx, |cx| body.poll_frame(cx)),
+            Some(slices) => slices.poll(cx, |cx| body.poll_frame(cx)),
         };
         let polled = match this.tail.as_ref() {
             Some(tail) => tail.within(|| poll(cx)),
@@ -246,7 +246,7 @@ where
 impl<B> Outgoing<B> {
     /// Bytes that the application has given and that have not gone on yet.
     fn held(&self) -> u64 {
-        let held = self.pace.as_ref().map_or(0, |pace| pace.held());
+        let held = self.slices.as_ref().map_or(0, |slices| slices.held());
         u64::try_from(held).unwrap_or(u64::MAX)
     }
 

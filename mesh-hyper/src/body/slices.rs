@@ -17,7 +17,7 @@ use crate::runtime;
 /// Holds at most the one frame that it is cutting up, so whoever sends the body is held back by the
 /// usual flow control.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct Slices {
     bytes_per_second: NonZeroU64,
     held: Bytes,
     /// When the next slice may go on.
@@ -31,8 +31,8 @@ const SLICES: u64 = 16;
 /// How late a slice may be without putting off the next one.
 const LATE: Duration = Duration::from_millis(5);
 
-impl Pace {
-    /// The pace of `bytes_per_second`, if there is one.
+impl Slices {
+    /// The slices of `bytes_per_second`, if there is one.
     pub(crate) fn new(bytes_per_second: Option<NonZeroU64>) -> Option<Box<Self>> {
         let bytes_per_second = bytes_per_second?;
         let next = runtime::now();
@@ -95,13 +95,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_takes_the_time_that_its_bytes_take() {
-        let mut pace = Pace::new(NonZeroU64::new(16_000)).unwrap();
+        let mut slices = Slices::new(NonZeroU64::new(16_000)).unwrap();
         let mut frames =
             vec![Frame::trailers(HeaderMap::new()), Frame::data(Bytes::from(vec![7; 4_500]))];
         let (began, mut seen) = (runtime::now(), Vec::new());
         loop {
             let frame = poll_fn(|cx| {
-                pace.poll(cx, |_| Poll::Ready(frames.pop().map(Ok::<_, std::convert::Infallible>)))
+                slices
+                    .poll(cx, |_| Poll::Ready(frames.pop().map(Ok::<_, std::convert::Infallible>)))
             });
             let Some(Ok(frame)) = frame.await else { break };
             let passed = (runtime::now() - began).as_millis();
@@ -115,6 +116,6 @@ mod tests {
         for (passed, expect) in times.iter().zip([0, 63, 125, 188, 250, 250]) {
             assert!(passed.abs_diff(expect) <= 1, "{times:?}");
         }
-        assert_eq!(pace.held(), 0);
+        assert_eq!(slices.held(), 0);
     }
 }
