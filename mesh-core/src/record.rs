@@ -80,6 +80,15 @@ pub enum Event<'a> {
         /// From the first look at the request to its end.
         elapsed: Duration,
     },
+    /// The outcome of an attempt called for another one.
+    Retry {
+        /// The target.
+        target: &'a str,
+        /// The cluster.
+        cluster: Option<&'a str>,
+        /// What followed.
+        step: Retry<'a>,
+    },
     /// A connection to an endpoint changed.
     Connection {
         /// The cluster.
@@ -109,6 +118,21 @@ pub enum Event<'a> {
         /// Who has asked for it, and why.
         title: &'a str,
     },
+}
+
+/// What follows from an attempt whose outcome calls for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Retry<'a> {
+    /// The request is sent again.
+    Again {
+        /// Retries of the call so far, this one included.
+        number: u32,
+        /// The word of `retry_on` that holds.
+        why: &'a str,
+    },
+    /// It is not; why, as [`Stop::as_str`](crate::retry::Stop::as_str) says it.
+    Stopped(&'a str),
 }
 
 /// What happened to a connection.

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use http::{HeaderMap, StatusCode};
 use mesh_core::filter::End;
-use mesh_core::record::{Event, Outcome, Reason, Recorder};
+use mesh_core::record::{self, Event, Outcome, Reason, Recorder};
+use mesh_core::retry::{Conditions, Stop};
 
 use crate::error::Kind;
 use crate::runtime;
@@ -45,6 +46,21 @@ impl Report {
 
     pub(crate) fn failed(&mut self, kind: Kind) {
         self.failed = Some(kind);
+    }
+
+    /// The request is sent again, for the time with this `number`.
+    pub(crate) fn retried(&self, number: u32, why: Conditions) {
+        self.step(record::Retry::Again { number, why: &why.to_string() });
+    }
+
+    /// The request is not sent again although its outcome calls for it.
+    pub(crate) fn stopped(&self, stop: Stop) {
+        self.step(record::Retry::Stopped(stop.as_str()));
+    }
+
+    fn step(&self, step: record::Retry<'_>) {
+        let cluster = self.cluster.as_deref();
+        self.recorder.record(&Event::Retry { target: &self.target, cluster, step });
     }
 
     pub(crate) fn finish(mut self, end: End) {

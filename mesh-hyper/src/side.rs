@@ -15,7 +15,7 @@ use crate::body::{Body, Guard, ResponseBody, full};
 use crate::context::Context;
 use crate::pool::{Draw, Pool, Want};
 use crate::runtime;
-use crate::transport::exchange::{self, Broken, Returned};
+use crate::transport::exchange::{self, Broken, Keep, Returned, Way};
 
 /// The most bytes of a gRPC answer that are read.
 const MAX_MESSAGE: usize = 4 << 20;
@@ -61,9 +61,10 @@ async fn exchanged(
     let pool = Pool::of(cluster, context);
     let pool = pool.ok_or_else(|| Failure::NoCluster(call.cluster.clone()))?;
     let deadline = Some(runtime::after(call.timeout));
-    let stream = pool.wait(Want { deadline, patient: false, draw: Draw::Due }).await;
+    let stream = pool.wait(Want { deadline, patient: false, draw: Draw::Due, avoid: None }).await;
     let stream = stream.map_err(|e| broken(&e))?;
-    let mut started = exchange::start(&stream, &authority, parts, body).map_err(|e| broken(&e))?;
+    let way = Way { stream: &stream, authority: &authority, keep: Keep::Unprocessed };
+    let mut started = exchange::start(way, parts, body).map_err(|e| broken(&e))?;
     let answer =
         std::future::poll_fn(|cx| started.exchange.poll(&stream, started.pump.as_deref_mut(), cx))
             .await;

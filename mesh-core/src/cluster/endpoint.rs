@@ -69,6 +69,8 @@ pub struct Endpoint {
     /// What decides how connections to it are secured (`envoy.transport_socket_match` in its
     /// metadata).
     pub labels: Option<Arc<Labels>>,
+    /// What its metadata says under `envoy.lb`, numbers and truth values as texts.
+    pub metadata: Option<Arc<Labels>>,
     /// What survives new descriptions of the same endpoint.
     pub state: Arc<EndpointState>,
 }
@@ -84,6 +86,7 @@ impl Endpoint {
             weight: 1,
             health: Health::Unknown,
             labels: None,
+            metadata: None,
             state: Arc::default(),
         }
     }

@@ -32,7 +32,8 @@ impl Asked {
     #[must_use]
     pub fn take(headers: &mut HeaderMap) -> Self {
         let mut asked = Self::default();
-        if headers.is_empty() {
+        // One look at the names costs less than to ask for each that could be there.
+        if !headers.keys().any(|name| name.as_str().starts_with(PREFIX)) {
             return asked;
         }
         if let Some(list) = headers.remove(RETRY_ON) {
@@ -71,6 +72,9 @@ fn number(value: &HeaderValue) -> Option<u32> {
 fn millis(value: &HeaderValue) -> Option<Duration> {
     Some(Duration::from_millis(number(value)?.into()))
 }
+
+/// What the names of all these fields begin with.
+const PREFIX: &str = "x-envoy-";
 
 const RETRY_ON: HeaderName = HeaderName::from_static("x-envoy-retry-on");
 const RETRY_GRPC_ON: HeaderName = HeaderName::from_static("x-envoy-retry-grpc-on");

@@ -27,6 +27,11 @@ pub(super) fn say_http(headers: &mut HeaderMap, previous: u32) {
 }
 
 fn say(headers: &mut HeaderMap, name: HeaderName, number: u32) {
+    let value = match number {
+        // First attempts are the usual ones, and cost no allocation.
+        1 => HeaderValue::from_static("1"),
+        number => HeaderValue::from(number),
+    };
     // A map that is full, as no message can be, stays as it is rather than panicking.
-    let _ = headers.try_insert(name, HeaderValue::from(number));
+    let _ = headers.try_insert(name, value);
 }

@@ -241,6 +241,11 @@ impl Retries {
         }
     }
 
+    /// Says in the head of a response how often the request was sent.
+    pub fn tell(&self, headers: &mut HeaderMap) {
+        attempts::say_http(headers, self.made);
+    }
+
     fn reason(&self, policy: &Policy, outcome: &Outcome<'_>) -> Option<Conditions> {
         if self.conditions.is_empty() {
             return None;

@@ -46,13 +46,17 @@ pub struct Forward {
     pub hedge: Option<hedge::Policy>,
     /// Whether attempts are numbered (`VirtualHost.include_request_attempt_count`).
     pub counted: retry::Counted,
+    /// Whether responses say in `x-envoy-attempt-count` how often the request was sent
+    /// (`VirtualHost.include_attempt_count_in_response`).
+    pub counted_in_response: retry::Counted,
 }
 
 impl Forward {
     /// Sends requests to `cluster`, once.
     #[must_use]
     pub fn new(cluster: ClusterChoice) -> Self {
-        Self { cluster, retry: None, hedge: None, counted: retry::Counted::default() }
+        let (counted, counted_in_response) = Default::default();
+        Self { cluster, retry: None, hedge: None, counted, counted_in_response }
     }
 }
 

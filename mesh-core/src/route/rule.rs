@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Action, FieldRules, Overrides, Timeouts};
+use super::{Action, FieldRules, Forward, Overrides, Timeouts};
 use crate::limit;
 use crate::matcher::{Fraction, HeaderMatcher, PathMatcher, QueryMatcher};
 use crate::metadata::Metadata;
@@ -61,6 +61,18 @@ impl RouteId {
 }
 
 impl Route {
+    /// How it sends requests on, if it does.
+    #[must_use]
+    pub fn forward(&self) -> Option<&Forward> {
+        match &self.action {
+            Action::Forward(forward) => Some(forward),
+            Action::DirectResponse { .. }
+            | Action::Redirect(_)
+            | Action::NonForwarding
+            | Action::Unsupported(_) => None,
+        }
+    }
+
     /// Does `action` to what `matcher` matches, without name, limits and overrides.
     #[must_use]
     pub fn new(matcher: RouteMatch, action: Action) -> Self {

@@ -10,6 +10,7 @@ use super::{ClusterSlot, Snapshot};
 use crate::cluster::Cluster;
 use crate::filter::Chain;
 use crate::request::{Protocol, RequestHead};
+use crate::retry::Asked;
 use crate::rng::Rng;
 use crate::route::{Action, NoRoute, Route, Target};
 
@@ -30,17 +31,28 @@ pub struct Plan {
 
 impl Plan {
     /// How long the call may take, given the caller's own bound (gRFC A31); `None` is forever.
+    ///
+    /// What the caller has `asked` for is in the place of an HTTP route's timeout, and only ever
+    /// tightens the limit of a gRPC call.
     #[must_use]
-    pub fn limit(&self, protocol: Protocol, deadline: Option<Duration>) -> Option<Duration> {
+    pub fn limit(
+        &self,
+        protocol: Protocol,
+        deadline: Option<Duration>,
+        asked: &Asked,
+    ) -> Option<Duration> {
         let timeouts = &self.route.timeouts;
-        match protocol {
-            Protocol::Grpc => timeouts.grpc_limit(deadline, self.max_stream_duration),
+        let [first, second] = match protocol {
+            Protocol::Grpc => {
+                [timeouts.grpc_limit(deadline, self.max_stream_duration), asked.limit(None)]
+            }
             Protocol::Http => {
                 let stream = timeouts.max_stream_duration.or(self.max_stream_duration);
                 let stream = stream.filter(|limit| !limit.is_zero());
-                [deadline, timeouts.http_limit(), stream].into_iter().flatten().min()
+                [asked.limit(timeouts.route), stream]
             }
-        }
+        };
+        [deadline, first, second].into_iter().flatten().min()
     }
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::{Chains, ClusterSlot, HttpFilter, NoPlan, Plan, Snapshot, Stamp};
 use crate::cluster::{Address, Assignment, Cluster, Config, Discovery, Endpoint, Version};
 use crate::filter::{Context, Factory, Filter, Settings, Slot, Step};
 use crate::matcher::PathMatcher;
 use crate::request::{Protocol, RequestHead};
+use crate::retry::Asked;
 use crate::route::{
     Action, ClusterChoice, Forward, NoRoute, Override, Redirect, Route, RouteMatch, Table,
     VirtualHost, Weighted, WeightedCluster,
@@ -179,9 +180,19 @@ fn the_listener_bounds_calls_without_a_bound() {
     let seconds = |s| Some(Duration::from_secs(s));
     let snapshot = snapshot().with_max_stream_duration(seconds(9));
     let plan = plan(&snapshot, "/one", None, 0).unwrap();
-    assert_eq!(plan.limit(Protocol::Grpc, None), seconds(9));
-    assert_eq!(plan.limit(Protocol::Http, seconds(3)), seconds(3));
-    assert_eq!(plan.limit(Protocol::Http, None), seconds(9));
+    let nothing = Asked::default();
+    assert_eq!(plan.limit(Protocol::Grpc, None, &nothing), seconds(9));
+    assert_eq!(plan.limit(Protocol::Http, seconds(3), &nothing), seconds(3));
+    assert_eq!(plan.limit(Protocol::Http, None, &nothing), seconds(9));
+    // What callers ask for is no way around the listener's bound.
+    for (millis, expect) in [("2000", seconds(2)), ("20000", seconds(9)), ("0", seconds(9))] {
+        let name = HeaderName::from_static("x-envoy-upstream-rq-timeout-ms");
+        let asked =
+            Asked::take(&mut [(name, HeaderValue::from_static(millis))].into_iter().collect());
+        for protocol in [Protocol::Grpc, Protocol::Http] {
+            assert_eq!(plan.limit(protocol, None, &asked), expect, "{millis}");
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Bodies: what requests carry out and responses carry in.
 
+mod course;
+mod pace;
 mod passing;
 mod response;
 mod slices;
@@ -9,6 +11,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 
 use crate::error::BoxError;
+pub(crate) use course::Course;
+pub(crate) use pace::Late;
 pub(crate) use passing::Passing;
 pub use response::{Collected, ResponseBody};
 pub(crate) use response::{Guard, Owner};

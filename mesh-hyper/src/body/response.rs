@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use mesh_core::cluster::{Address, Permit};
 use mesh_core::filter::End;
 
-use super::{Passing, Slices};
+use super::{Course, Late, Passing, Slices};
 use crate::error::{Error, Kind};
 use crate::report::Report;
 use crate::runtime;
@@ -52,6 +52,7 @@ pub(crate) struct Guard {
     /// Most calls have none, and carry a pointer only.
     pub(crate) pump: Option<Box<Pumping>>,
     pub(crate) passing: Passing,
+    pub(crate) course: Course,
     pub(crate) report: Option<Box<Report>>,
     /// Keeps the mesh running, which watches the deadline.
     pub(crate) owner: Option<Arc<dyn Owner>>,
@@ -69,6 +70,7 @@ impl Guard {
             timer: Timer::new(deadline),
             pump: None,
             passing: Passing::default(),
+            course: Course::default(),
             report: None,
             owner: None,
             attempts: 1,
@@ -93,6 +95,7 @@ impl Guard {
             }
         }
         self.permit = None;
+        self.course = Course::default();
         std::mem::take(&mut self.passing).finish(end);
         if let Some(report) = self.report.take() {
             report.finish(end);
@@ -106,6 +109,9 @@ impl Guard {
         }
         if let Some(stream) = self.stream.take() {
             self.timer.cancel(&stream.0.signals.timers);
+            if matches!(stream.0.wire, Wire::H1(_)) {
+                h1::recycle(stream);
+            }
         }
     }
 
@@ -117,26 +123,54 @@ impl Guard {
         }
     }
 
-    /// That the deadline passed while the call was `waiting`.
-    pub(crate) fn late(&self, waiting: &str) -> Error {
+    /// That the time was over while the call was `waiting`.
+    pub(crate) fn late(&self, late: Late, waiting: &str) -> Error {
         let target = self.owner.as_ref().map_or("", |owner| owner.name());
+        let what = match late {
+            Late::Deadline => "the deadline passed",
+            Late::Idle => "it was silent for too long",
+            Late::Attempt => "the time for the attempt was over",
+        };
         let why = match &self.stream {
             Some(Stream(connection)) => format!(
-                "{target}: the deadline passed {waiting} {} of cluster {}",
+                "{target}: {what} {waiting} {} of cluster {}",
                 connection.endpoint.address, connection.signals.cluster
             ),
-            None => format!("{target}: the deadline passed"),
+            None => format!("{target}: {what}"),
         };
         Error::new(Kind::Deadline, why)
     }
 
-    /// Whether the deadline has passed.
+    /// What is over, if something is; otherwise the task of `cx` is woken when something is.
     #[inline]
-    pub(crate) fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        match &self.stream {
-            Some(stream) => self.timer.poll(&stream.0.signals.timers, cx),
-            None => false,
+    pub(crate) fn poll_late(&mut self, cx: &mut Context<'_>) -> Option<Late> {
+        let timers = &self.stream.as_ref()?.0.signals.timers;
+        match self.course.tries() {
+            None => self.timer.poll(timers, cx).then_some(Late::Deadline),
+            Some(tries) => tries.pace.poll(&mut self.timer, timers, self.pump.as_deref(), cx),
         }
+    }
+
+    /// An attempt starts on `stream`.
+    #[inline]
+    pub(crate) fn start(&mut self, stream: Stream, pump: Option<Box<Pumping>>) {
+        self.course.start();
+        if let (Some(tries), Some(pump)) = (self.course.tries(), &pump)
+            && tries.pace.is_timed()
+        {
+            pump.watch(runtime::now());
+        }
+        self.stream = Some(stream);
+        self.pump = pump;
+    }
+
+    /// The head of a response goes to the caller.
+    #[inline]
+    pub(crate) fn answered(&mut self, headers: &mut HeaderMap) {
+        if let Some(pump) = &mut self.pump {
+            pump.commit();
+        }
+        self.course.answered(headers);
     }
 }
 
@@ -242,19 +276,24 @@ impl Body for ResponseBody {
             Some(slices) => slices.poll(cx, |cx| poll_source(source, cx)),
         };
         match polled {
-            Poll::Pending if this.guard.is_late(cx) => {
-                let late = this.guard.late("during the response of");
-                this.fail(late)
-            }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => match this.guard.poll_late(cx) {
+                None => Poll::Pending,
+                Some(late) => {
+                    let late = this.guard.late(late, "during the response of");
+                    this.fail(late)
+                }
+            },
             Poll::Ready(Some(Ok(frame))) => {
+                if let Some(tries) = this.guard.course.tries() {
+                    tries.pace.saw(runtime::now());
+                }
                 if let Some(trailers) = frame.trailers_ref() {
                     if let Some(report) = &mut this.guard.report {
                         report.saw(trailers);
                     }
                     this.end(End::Complete);
                 } else if this.is_overdue() {
-                    let late = this.guard.late("during the response of");
+                    let late = this.guard.late(Late::Deadline, "during the response of");
                     return this.fail(late);
                 }
                 Poll::Ready(Some(Ok(frame)))

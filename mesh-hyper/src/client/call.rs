@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,12 +17,13 @@ use mesh_core::filter::{self, End, HeaderChanges, Step};
 use mesh_core::inherited::Inherited;
 use mesh_core::metadata::Metadata;
 use mesh_core::request::{Protocol, RequestHead};
+use mesh_core::retry::{Asked, Start};
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 use mesh_core::tenant::Tenant;
 
 use super::target::{Inner, Options};
-use super::{answer, slow, timeout};
-use crate::body::{Guard, Passing, ResponseBody, Slices};
+use super::{again, answer, attempt, slow, timeout};
+use crate::body::{Course, Guard, Passing, ResponseBody, Slices};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
 use crate::inherit;
@@ -30,7 +31,7 @@ use crate::pool::{Draw, Miss, Pool};
 use crate::report::Report;
 use crate::runtime;
 use crate::transport::connection::Stream;
-use crate::transport::exchange::{self, Broken, Exchange, Started};
+use crate::transport::exchange::{self, Exchange, Keep, Started, Way};
 
 /// A response, some time later.
 ///
@@ -70,6 +71,9 @@ pub(super) struct Call {
     pub(super) has_timeout: bool,
     /// Whose the request is that it is made for.
     pub(super) tenant: Option<Tenant>,
+    /// How often the request was sent before for whose sake the call is made.
+    pub(super) inherited: u32,
+    pub(super) course: Course,
 }
 
 /// How far a call has come when it has to wait.
@@ -97,6 +101,8 @@ impl ResponseFuture {
             report: report(target),
             has_timeout: parts.headers.contains_key(timeout::GRPC),
             tenant: None,
+            inherited: 0,
+            course: Course::default(),
             parts,
         };
         inherit::with(|request| call.inherit(request.map(|request| &**request)));
@@ -108,7 +114,7 @@ impl ResponseFuture {
                     let protocol = head.protocol;
                     match runtime::with_rng(|rng| snapshot.plan(&head, rng)) {
                         Ok(plan) => {
-                            call.planned(&plan, protocol);
+                            call.planned(target, &plan, protocol);
                             call.filtered(target, plan)
                         }
                         Err(NoPlan::Unknown { .. }) if target.demand.is_some() => Ok(Stage::Plan),
@@ -165,14 +171,16 @@ impl Call {
         }
         request.hand_down(&mut self.parts.headers);
         self.tenant.clone_from(&request.tenant);
+        self.inherited = request.retries;
     }
 
     /// Takes the plan's limit into account, and tells it to the upstream.
-    pub(super) fn planned(&mut self, plan: &Plan, protocol: Protocol) {
+    pub(super) fn planned(&mut self, target: &Inner, plan: &Plan, protocol: Protocol) {
         if let Some(report) = &mut self.report {
             report.cluster(plan.cluster.name());
         }
-        if let Some(limit) = plan.limit(protocol, None) {
+        let asked = Asked::take(&mut self.parts.headers);
+        if let Some(limit) = plan.limit(protocol, None, &asked) {
             let until = runtime::after(limit);
             if self.deadline.is_none_or(|deadline| until < deadline) {
                 self.deadline = Some(until);
@@ -186,6 +194,10 @@ impl Call {
         if !self.has_timeout {
             self.tell_timeout(protocol);
         }
+        let mut start = Start { asked, deadline: self.deadline, ..Start::default() };
+        start.inherited = self.inherited;
+        self.course = Course::new(&plan.route, &self.head(target), start);
+        self.course.stamp(&mut self.parts.headers);
     }
 
     /// Tells the upstream how much time is left, as far as there is a deadline.
@@ -289,14 +301,17 @@ impl Call {
         };
         let mut guard = Guard::new(permit, self.deadline);
         guard.passing = passing;
+        guard.course = std::mem::take(&mut self.course);
+        guard.course.enter(pool);
+        let keep = if guard.course.may_retry() { Keep::Outcome } else { Keep::Unprocessed };
         guard.report = self.report.take();
         guard.owner = Some(target.clone());
         let authority = self.authority.take();
         let to = authority.as_ref().unwrap_or(&target.authority);
-        match exchange::start(&stream, to, self.parts, body) {
+        let way = Way { stream: &stream, authority: to, keep };
+        match exchange::start(way, self.parts, body) {
             Ok(Started { exchange, pump }) => {
-                guard.stream = Some(stream);
-                guard.pump = pump;
+                guard.start(stream, pump);
                 let wait_for_ready = self.wait_for_ready;
                 ResponseFuture(State::Sent { exchange, guard, authority, wait_for_ready })
             }
@@ -336,28 +351,25 @@ impl Future for ResponseFuture {
         loop {
             match &mut self.0 {
                 State::Sent { exchange, guard, authority, wait_for_ready } => {
-                    let Some(stream) = &guard.stream else { return Poll::Pending };
-                    let Poll::Ready(done) = exchange.poll(stream, guard.pump.as_deref_mut(), cx)
-                    else {
-                        if !guard.is_late(cx) {
-                            return Poll::Pending;
-                        }
-                        return Poll::Ready(self.late());
-                    };
-                    let guard = std::mem::take(guard);
-                    let (authority, wait_for_ready) = (authority.take(), *wait_for_ready);
+                    let ended = ready!(attempt::poll(exchange, guard, cx));
+                    let (mut guard, patient) = (std::mem::take(guard), *wait_for_ready);
+                    let next = attempt::next(exchange, &mut guard, ended);
+                    let authority = authority.take();
+                    // The exchange goes first: what is left of it is on the guard's stream.
                     self.0 = State::Ended;
-                    match done {
-                        Ok(response) => return Poll::Ready(Ok(answered(guard, response))),
-                        Err(Broken::Failed(error)) => return Poll::Ready(fail(guard, error)),
-                        Err(Broken::Unprocessed(returned)) => {
-                            let retried = slow::again(guard, authority, wait_for_ready, returned);
+                    match next {
+                        attempt::Next::Answer(response) => {
+                            return Poll::Ready(Ok(answered(guard, response)));
+                        }
+                        attempt::Next::Fail(error) => return Poll::Ready(fail(guard, error)),
+                        attempt::Next::Again(again) => {
+                            let retried = again::run(guard, authority, patient, again);
                             self.0 = State::Slow(Box::pin(retried));
                         }
                     }
                 }
                 State::Slow(future) => {
-                    let done = std::task::ready!(future.as_mut().poll(cx));
+                    let done = ready!(future.as_mut().poll(cx));
                     self.0 = State::Ended;
                     return Poll::Ready(done);
                 }
@@ -372,28 +384,13 @@ impl Future for ResponseFuture {
     }
 }
 
-impl ResponseFuture {
-    #[cold]
-    fn late(&mut self) -> Result<Response<ResponseBody>, Error> {
-        match std::mem::replace(&mut self.0, State::Ended) {
-            State::Sent { exchange, guard, .. } => {
-                drop(exchange);
-                let late = guard.late("before the answer of");
-                fail(guard, late)
-            }
-            State::Slow(_) | State::Decided(_) | State::Ended => {
-                Err(Error::new(Kind::Deadline, "the deadline passed"))
-            }
-        }
-    }
-}
-
 /// The response, with everything that the call holds until its body has ended.
 pub(super) fn answered(
     mut guard: Guard,
     response: Response<crate::transport::recv::Source>,
 ) -> Response<ResponseBody> {
     let (mut parts, source) = response.into_parts();
+    guard.answered(&mut parts.headers);
     guard.passing.respond(parts.status, &mut parts.headers);
     if let Some(report) = &mut guard.report {
         report.answered(parts.status, &parts.headers);

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! Target::call ─ deadline ─ plan ─ filters ─ pick ─ send        all at once, in `call` itself
+//!      │                                               └ not the last attempt ─► again
 //!      └ anything that must wait ─► slow: one boxed future that goes on from there
 //! ```
 
+mod again;
 mod answer;
+mod attempt;
 mod call;
 mod http;
 mod side;

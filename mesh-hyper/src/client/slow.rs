@@ -1,29 +1,25 @@
-//! What a call does when it has to wait: for configuration, a filter, a connection, or because the
-//! peer has given it back.
+//! What a call does when it has to wait before it is sent: for configuration, a filter, a connection.
 
-use std::any::Any;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Response;
-use http::uri::Authority;
 use http_body::Body;
 use mesh_core::filter::{End, Step};
 use mesh_core::side::SideCalls;
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 
-use super::answer;
-use super::call::{Call, Decided, Stage, answered, fail};
+use super::call::{Call, Decided, Stage};
 use super::side::Side;
 use super::target::{Inner, Options};
-use crate::body::{Guard, Passing, ResponseBody};
+use super::{answer, attempt};
+use crate::body::{Passing, ResponseBody};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
 use crate::pool::{Draw, Pool, Want};
 use crate::runtime;
-use crate::transport::exchange::{self, Broken, Returned, Started, Unprocessed};
 
 /// How long a call without a deadline waits for configuration. Longer than a resource may stay
 /// out (15 s, gRFC A57), so that its absence is the reason given.
@@ -32,14 +28,7 @@ const CONFIG_PATIENCE: Duration = Duration::from_secs(30);
 /// How soon a cluster that a request names may be demanded again.
 const DEMAND_AGAIN: Duration = Duration::from_secs(1);
 
-/// How often a request is sent again at the most because no peer has looked at it. Peers that go
-/// away one after the other are broken, and the caller should know.
-const MAX_AGAIN: u32 = 64;
-
-/// How often of these after a refusal: it comes from a peer that may have too much to do already.
-const MAX_REFUSED: u32 = 3;
-
-type Outcome = Result<Response<ResponseBody>, Error>;
+pub(super) type Outcome = Result<Response<ResponseBody>, Error>;
 
 /// Goes on from `stage`.
 pub(super) async fn run<B>(target: Arc<Inner>, mut call: Call, stage: Stage, body: B) -> Outcome
@@ -66,17 +55,30 @@ where
         let why = format!("cluster {} belongs to another data plane", plan.cluster.name());
         return call.failed(Error::new(Kind::NoCluster, why));
     };
-    let want = Want { deadline: call.deadline, patient: call.wait_for_ready, draw };
-    match pool.wait(want).await {
-        Ok(stream) => {
-            // Some of the time is gone.
-            call.tell_timeout(call.head(&target).protocol);
-            call.send(&target, &plan, passing, stream, body).await
+    call.course.enter(&pool);
+    let (deadline, patient) = (call.deadline, call.wait_for_ready);
+    let mut draw = draw;
+    loop {
+        let avoid = call.course.avoid();
+        let error = match pool.wait(Want { deadline, patient, draw, avoid }).await {
+            Ok(stream) => {
+                // Some of the time is gone.
+                call.tell_timeout(call.head(&target).protocol);
+                call.course.stamp(&mut call.parts.headers);
+                return call.send(&target, &plan, passing, stream, body).await;
+            }
+            Err(error) => error,
+        };
+        // Nothing was sent, so the body is there.
+        let report = call.report.as_deref();
+        match attempt::without_stream(&mut call.course, &pool, &error, report) {
+            Some(at) => runtime::sleep_until(at).await,
+            None => {
+                passing.finish(End::Failed);
+                return call.failed(error);
+            }
         }
-        Err(error) => {
-            passing.finish(End::Failed);
-            call.failed(error)
-        }
+        draw = Draw::Done;
     }
 }
 
@@ -129,7 +131,7 @@ async fn plan(target: &Arc<Inner>, call: &mut Call, options: Options) -> Result<
         let protocol = head.protocol;
         match runtime::with_rng(|rng| snapshot.plan(&head, rng)) {
             Ok(plan) => {
-                call.planned(&plan, protocol);
+                call.planned(target, &plan, protocol);
                 return Ok(plan);
             }
             Err(NoPlan::Unknown { route, cluster }) if target.demand.is_some() => {
@@ -224,70 +226,11 @@ async fn filter(
     }
 }
 
-/// Sends a request once more that the peer has not looked at.
-pub(super) async fn again(
-    mut guard: Guard,
-    authority: Option<Authority>,
-    patient: bool,
-    mut returned: Returned,
-) -> Outcome {
-    let pool = guard.stream.as_ref().and_then(|stream| stream.0.signals.owner::<Pool>());
-    let owner = guard.owner.clone().map(|owner| owner as Arc<dyn Any + Send + Sync>);
-    let target = owner.and_then(|owner| owner.downcast::<Inner>().ok());
-    let (Some(pool), Some(target)) = (pool, target) else {
-        return fail(guard, Error::new(Kind::Transport, "the request was given back"));
-    };
-    let to = authority.as_ref().unwrap_or(&target.authority);
-    let mut refused = 0;
-    for _ in 0..MAX_AGAIN {
-        refused += u32::from(returned.why == Unprocessed::Refused);
-        if refused > MAX_REFUSED {
-            break;
-        }
-        let deadline = guard.timer.deadline();
-        let request = match before(deadline, returned.again.into_request()).await {
-            Some(Some(request)) => request,
-            Some(None) => return fail(guard, returned.error),
-            None => return late(guard),
-        };
-        guard.give_back_stream();
-        let stream = match pool.wait(Want { deadline, patient, draw: Draw::Done }).await {
-            Ok(stream) => stream,
-            Err(error) => return fail(guard, error),
-        };
-        let Started { mut exchange, pump } = match exchange::restart(&stream, to, request) {
-            Ok(started) => started,
-            Err(error) => return fail(guard, error),
-        };
-        guard.stream = Some(stream);
-        guard.pump = pump;
-        guard.attempts = guard.attempts.saturating_add(1);
-        let answer = poll_fn(|cx| match &guard.stream {
-            Some(stream) => exchange.poll(stream, guard.pump.as_deref_mut(), cx),
-            None => std::task::Poll::Pending,
-        });
-        match before(deadline, answer).await {
-            Some(Ok(response)) => return Ok(answered(guard, response)),
-            Some(Err(Broken::Unprocessed(next))) => returned = next,
-            Some(Err(Broken::Failed(error))) => return fail(guard, error),
-            None => {
-                drop(exchange);
-                return late(guard);
-            }
-        }
-    }
-    let (name, why) = (&target.name, returned.why);
-    let error = format!("{name}: the peers gave the request back too often, the last one: {why}");
-    fail(guard, Error::new(Kind::Transport, error))
-}
-
-fn late(guard: Guard) -> Outcome {
-    let late = guard.late("before the answer of");
-    fail(guard, late)
-}
-
 /// What `future` comes to, unless the deadline passes before.
-async fn before<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn before<T>(
+    deadline: Option<Instant>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
     match deadline {
         Some(at) => tokio::time::timeout_at(at.into(), future).await.ok(),
         None => Some(future.await),

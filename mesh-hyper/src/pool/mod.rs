@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mesh_core::balance::Condition;
-use mesh_core::cluster::{Cluster, Permit};
+use mesh_core::cluster::{Cluster, Endpoint, Permit};
+use mesh_core::retry::{Budget, Dialect, Hosts, Limit};
 use mesh_core::rng::Rng;
 
 pub(crate) use picks::{Miss, Picks};
@@ -41,13 +42,23 @@ const FOREVER: Duration = Duration::from_secs(86_400 * 365);
 
 /// How a call waits for a stream.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Want {
+pub(crate) struct Want<'a> {
     /// When it must have one; default after 20 s.
     pub(crate) deadline: Option<Instant>,
     /// Whether it waits although nothing can be reached at present.
     pub(crate) patient: bool,
     /// Whether it has been decided that the call is not among those to drop.
     pub(crate) draw: Draw,
+    /// Where it had better not go.
+    pub(crate) avoid: Option<Avoid<'a>>,
+}
+
+/// Endpoints that a retry had better not go to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avoid<'a> {
+    pub(crate) hosts: &'a Hosts,
+    /// Those that were asked before.
+    pub(crate) tried: &'a [Arc<Endpoint>],
 }
 
 /// Whether a call has still to be drawn for being dropped; each is once, however often it looks.
@@ -63,6 +74,8 @@ pub(crate) enum Draw {
 pub(crate) struct Pool {
     picks: ArcSwap<Picks>,
     signals: Arc<Signals>,
+    /// Bounds retries. Kept when the configuration changes.
+    budget: Arc<Budget>,
 }
 
 impl Pool {
@@ -83,7 +96,7 @@ impl Pool {
             Signals::new(cluster.name().clone(), context.timers.clone(), context.recorder.clone());
         let limits = cluster.version().load().as_ref().map(|version| version.config.limits);
         let picks = ArcSwap::from_pointee(Picks::none(limits.unwrap_or_default()));
-        let pool = Arc::new(Self { picks, signals });
+        let pool = Arc::new(Self { picks, signals, budget: Arc::default() });
         pool.signals.belong_to(&pool);
         keeper::spawn(cluster, &pool, events, context);
         pool
@@ -94,18 +107,37 @@ impl Pool {
         self.signals.changed();
     }
 
+    /// Counts the calls that may be sent again, and those that are.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// How many may be sent again at once. Where nothing is said, three as in Envoy; gRPC bounds
+    /// attempts only (gRFC A44).
+    pub(crate) fn retry_limit(&self, dialect: Dialect) -> Option<Limit> {
+        self.picks.load().retries.or(match dialect {
+            Dialect::Envoy => Some(Limit::AtMost(3)),
+            Dialect::Grpc => None,
+        })
+    }
+
     /// A stream for a call, if one can be had without waiting and nobody waits already.
     #[inline]
     pub(crate) fn pick(&self, rng: &mut dyn Rng) -> Result<Stream, Miss> {
         if self.signals.waiting.load(Ordering::Relaxed) > 0 {
             return Err(Miss::Behind);
         }
-        self.look(Draw::Due, rng)
+        self.look(Draw::Due, None, rng)
     }
 
     #[inline]
-    fn look(&self, draw: Draw, rng: &mut dyn Rng) -> Result<Stream, Miss> {
-        let picked = self.picks.load().pick(draw, rng);
+    fn look(
+        &self,
+        draw: Draw,
+        avoid: Option<Avoid<'_>>,
+        rng: &mut dyn Rng,
+    ) -> Result<Stream, Miss> {
+        let picked = self.picks.load().pick(draw, avoid, rng);
         if let Err(Miss::Saturated(endpoint)) = &picked {
             self.signals.saturated(endpoint);
         }
@@ -133,8 +165,8 @@ impl Pool {
     ///
     /// # Cancel safety
     /// Dropping the future gives the place in the queue to the next call.
-    pub(crate) async fn wait(&self, want: Want) -> Result<Stream, Error> {
-        let Want { deadline, patient, mut draw } = want;
+    pub(crate) async fn wait(&self, want: Want<'_>) -> Result<Stream, Error> {
+        let Want { deadline, patient, mut draw, avoid } = want;
         let waiting = Waiting::enter(&self.signals);
         let max = self.picks.load().limits.max_pending;
         if waiting.ahead >= max {
@@ -154,7 +186,7 @@ impl Pool {
             // Enrolled before the look, so that a change in between is not missed.
             let mut freed = std::pin::pin!(self.signals.freed());
             freed.as_mut().enable();
-            match runtime::with_rng(|rng| self.look(draw, rng)) {
+            match runtime::with_rng(|rng| self.look(draw, avoid, rng)) {
                 Ok(stream) => return Ok(stream),
                 Err(Miss::Dropped(category)) => return Err(self.dropped(&category)),
                 Err(Miss::NotReady) => {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use mesh_core::balance::{Condition, ConnectionId, View};
 use mesh_core::cluster::{Cluster, Endpoint, Limits, Permit, Version};
 use mesh_core::lb::{Group, Picker};
+use mesh_core::retry::Limit;
 use mesh_core::rng::Rng;
 
-use super::Draw;
+use super::{Avoid, Draw};
 use crate::transport::connection::{Connection, Stream};
 
 /// How many further endpoints are looked at when the chosen one has no free stream.
@@ -26,6 +27,7 @@ pub(crate) struct Picks {
     leaf: Option<Arc<Cluster>>,
     pub(crate) condition: Condition,
     pub(crate) limits: Limits,
+    pub(crate) retries: Option<Limit>,
 }
 
 /// Why there is no stream at once.
@@ -51,6 +53,7 @@ impl Picks {
             leaf: None,
             condition: Condition::Idle,
             limits,
+            retries: None,
         }
     }
 
@@ -84,12 +87,22 @@ impl Picks {
             leaf: leaf.map(|leaf| leaf.cluster.clone()),
             condition,
             limits: version.config.limits,
+            retries: version.config.retries,
         }
     }
 
     #[inline]
-    pub(crate) fn pick(&self, draw: Draw, rng: &mut dyn Rng) -> Result<Stream, Miss> {
-        let Some(at) = self.picker.pick(rng) else { return Err(Miss::NotReady) };
+    pub(crate) fn pick(
+        &self,
+        draw: Draw,
+        avoid: Option<Avoid<'_>>,
+        rng: &mut dyn Rng,
+    ) -> Result<Stream, Miss> {
+        let found = match avoid {
+            None => self.picker.pick(rng),
+            Some(avoid) => self.elsewhere(avoid, rng),
+        };
+        let Some(at) = found else { return Err(Miss::NotReady) };
         let drops = self.version.iter().flat_map(|version| &version.assignment.drops);
         for drop in drops.filter(|_| draw == Draw::Due) {
             if rng.below(1_000_000) < drop.per_million {
@@ -106,6 +119,16 @@ impl Picks {
     #[inline]
     pub(crate) fn admit(&self, cluster: &Arc<Cluster>) -> Option<Permit> {
         self.leaf.as_ref().unwrap_or(cluster).admit(self.limits.max_requests)
+    }
+
+    /// The index of an endpoint for a retry.
+    #[cold]
+    fn elsewhere(&self, avoid: Avoid<'_>, rng: &mut dyn Rng) -> Option<usize> {
+        let endpoints = self.picker.endpoints();
+        let place = |tried: &Arc<Endpoint>| endpoints.iter().position(|one| one.is_same(tried));
+        let tried: Vec<usize> = avoid.tried.iter().filter_map(place).collect();
+        let label = |at: &usize, name: &str| endpoints.get(*at)?.metadata.as_ref()?.find(name);
+        avoid.hosts.choose(&tried, || self.picker.pick(rng), label)
     }
 
     #[inline]

@@ -87,6 +87,27 @@ impl fmt::Display for Unprocessed {
     }
 }
 
+/// Where a request goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a> {
+    pub(crate) stream: &'a Stream,
+    pub(crate) authority: &'a Authority,
+    pub(crate) keep: Keep,
+}
+
+/// What a request is kept for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// For a peer that gives it back unprocessed.
+    Unprocessed,
+    /// Also for being sent again after its outcome.
+    Outcome,
+}
+
+/// Body bytes that are sent again after an outcome, at the most. More is not worth it (Linkerd's
+/// bound as well).
+pub(crate) const MAX_RETRIED: usize = 64 * 1024;
+
 /// Sends a request on a stream of a connection.
 ///
 /// The head goes out at once, and so does the body when all of it is at hand; otherwise a task
@@ -94,19 +115,18 @@ impl fmt::Display for Unprocessed {
 ///
 /// # Errors
 /// When the request's own body fails before anything is sent.
-pub(crate) fn start<B>(
-    stream: &Stream,
-    authority: &Authority,
-    parts: Parts,
-    mut body: B,
-) -> Result<Started, Error>
+pub(crate) fn start<B>(way: Way<'_>, parts: Parts, mut body: B) -> Result<Started, Error>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    let Way { stream, authority, keep } = way;
     let Wire::H2(sender) = &stream.0.wire else {
+        if keep == Keep::Outcome {
+            return start_h1_kept(way, parts, body);
+        }
         let request = Request::from_parts(parts, h1::outgoing(body));
-        return Ok(start_h1(stream, authority, request));
+        return Ok(start_h1(way, request, None));
     };
     let look = look(&mut body);
     if let Look::Failed(error) = look {
@@ -160,21 +180,38 @@ fn is_local(error: &h2::Error) -> bool {
 ///
 /// # Errors
 /// As for [`start`].
-pub(crate) fn restart(
-    stream: &Stream,
-    authority: &Authority,
-    request: Request<h1::Outgoing>,
-) -> Result<Started, Error> {
+pub(crate) fn restart(way: Way<'_>, request: Request<h1::Outgoing>) -> Result<Started, Error> {
     let (parts, body) = request.into_parts();
-    start(stream, authority, parts, body)
+    start(way, parts, body)
 }
 
-fn start_h1(stream: &Stream, authority: &Authority, request: Request<h1::Outgoing>) -> Started {
-    let answer = match h1::send(&stream.0, authority, request) {
+/// Keeps the request, as far as all of its body is at hand.
+fn start_h1_kept<B>(way: Way<'_>, parts: Parts, mut body: B) -> Result<Started, Error>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let look = look(&mut body);
+    let kept = Some((Head::copy(&parts, way.authority), kept(&look)));
+    let body = match look {
+        Look::Failed(error) => return Err(Error::body(error)),
+        Look::Empty => h1::outgoing(http_body_util::Empty::new()),
+        Look::Whole(data) => h1::outgoing(http_body_util::Full::new(data)),
+        Look::More(ahead) => h1::outgoing(Rest::new(ahead, body)),
+    };
+    Ok(start_h1(way, Request::from_parts(parts, body), kept))
+}
+
+fn start_h1(way: Way<'_>, request: Request<h1::Outgoing>, kept: Option<(Head, Kept)>) -> Started {
+    let answer = match h1::send(&way.stream.0, way.authority, request) {
         Some(answer) => Answer::H1(answer),
         None => Answer::Unsent(None, None),
     };
-    Started { exchange: Exchange { answer, head: None, kept: Kept::Gone }, pump: None }
+    let (head, kept) = match kept {
+        Some((head, kept)) => (Some(head), kept),
+        None => (None, Kept::Gone),
+    };
+    Started { exchange: Exchange { answer, head, kept }, pump: None }
 }
 
 fn kept(look: &Look) -> Kept {
@@ -197,9 +234,6 @@ impl Exchange {
             Answer::H2(response) => Poll::Ready(match ready!(Pin::new(response).poll(cx)) {
                 Ok(response) => {
                     stream.0.gauge.set_sound();
-                    if let Some(pump) = pump {
-                        pump.commit();
-                    }
                     Ok(response.map(|recv| Source::H2 { recv, data_done: false }))
                 }
                 Err(error) => Err(self.broken(stream, pump, error)),
@@ -224,7 +258,18 @@ impl Exchange {
         }
     }
 
-    fn again(&mut self, pump: Option<&mut Pumping>) -> Option<Again> {
+    /// Whether the request is there to be sent again after its outcome.
+    pub(crate) fn is_kept(&self, pump: Option<&Pumping>) -> bool {
+        match (&self.head, &self.kept) {
+            (None, _) => false,
+            (Some(_), Kept::Empty) => true,
+            (Some(_), Kept::Whole(body)) => body.len() <= MAX_RETRIED,
+            (Some(_), Kept::Gone) => pump.is_some_and(|pump| pump.keeps(MAX_RETRIED)),
+        }
+    }
+
+    /// The request, to be sent again. Stops its pump.
+    pub(crate) fn again(&mut self, pump: Option<&mut Pumping>) -> Option<Again> {
         let head = self.head.take()?;
         match std::mem::take(&mut self.kept) {
             Kept::Empty => Some(Again::copy(&head, Bytes::new())),

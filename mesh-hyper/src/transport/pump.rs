@@ -9,8 +9,10 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::{Reason, SendStream};
@@ -23,11 +25,12 @@ use super::h1::{Outgoing, outgoing};
 use super::look::Rest;
 use super::replay::MAX_BODY;
 use crate::error::BoxError;
+use crate::runtime;
 
 /// A pump at work, as the call holds it.
 pub(crate) struct Pumping {
     task: AbortHandle,
-    failure: Failure,
+    progress: Arc<Progress>,
     /// Brings the body back when the task ends; gone once the peer has begun to answer.
     back: Option<oneshot::Receiver<Outgoing>>,
 }
@@ -40,10 +43,26 @@ impl Pumping {
 
     /// Why the body failed, if it did; once.
     pub(crate) fn failure(&self) -> Option<BoxError> {
-        self.failure.take()
+        self.progress.failure().take()
     }
 
-    /// The peer has begun to answer: what was sent need not be kept any more.
+    /// Notes from now on when something was sent.
+    pub(crate) fn watch(&self, now: Instant) {
+        self.progress.watched_since.set(now).ok();
+    }
+
+    /// When something was last sent; `None` unless that is noted.
+    pub(crate) fn last_sent(&self) -> Option<Instant> {
+        let since = self.progress.watched_since.get()?;
+        since.checked_add(Duration::from_nanos(self.progress.last.load(Ordering::Relaxed)))
+    }
+
+    /// Whether all that was sent is kept, and that is no more than `max` bytes.
+    pub(crate) fn keeps(&self, max: usize) -> bool {
+        self.back.is_some() && self.progress.sent.load(Ordering::Relaxed) <= max
+    }
+
+    /// The caller has got the head of a response: what was sent need not be kept any more.
     pub(crate) fn commit(&mut self) {
         self.back = None;
     }
@@ -62,22 +81,32 @@ impl fmt::Debug for Pumping {
     }
 }
 
-/// Why a body failed, if it did.
-#[derive(Clone, Default)]
-struct Failure(Arc<Mutex<Option<BoxError>>>);
+/// How far a pump has come, for the call.
+#[derive(Default)]
+struct Progress {
+    /// Why the body failed, if it did.
+    failure: Mutex<Option<BoxError>>,
+    /// Bytes that were sent.
+    sent: AtomicUsize,
+    /// Since when it is noted when something was sent.
+    watched_since: OnceLock<Instant>,
+    /// When that last was, in nanoseconds since then.
+    last: AtomicU64,
+}
 
-impl Failure {
-    fn lock(&self) -> MutexGuard<'_, Option<BoxError>> {
+impl Progress {
+    fn failure(&self) -> MutexGuard<'_, Option<BoxError>> {
         // It is only ever replaced as a whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, error: BoxError) {
-        *self.lock() = Some(error);
-    }
-
-    fn take(&self) -> Option<BoxError> {
-        self.lock().take()
+    /// A frame is being sent that has so many bytes.
+    fn add(&self, bytes: usize) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(since) = self.watched_since.get() {
+            let passed = runtime::now().saturating_duration_since(*since).as_nanos();
+            self.last.store(u64::try_from(passed).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
     }
 }
 
@@ -115,7 +144,7 @@ where
     /// `None` only when the pump is dropped.
     rest: Option<Rest<B>>,
     sent: Option<Sent>,
-    failure: Failure,
+    progress: Arc<Progress>,
     /// The window has room for at least a byte that is not sent yet.
     is_open: bool,
     /// The stream has got its end, or needs none any more.
@@ -135,17 +164,17 @@ where
 {
     /// Sends `rest` on `stream`, in a task of `runtime`.
     pub(crate) fn start(stream: SendStream<Bytes>, rest: Rest<B>, runtime: &Handle) -> Pumping {
-        let failure = Failure::default();
+        let progress = Arc::<Progress>::default();
         let (sender, back) = oneshot::channel();
         let pump = Self {
             stream,
             rest: Some(rest),
             sent: Some(Sent { frames: Vec::new(), size: 0, back: sender }),
-            failure: failure.clone(),
+            progress: progress.clone(),
             is_open: false,
             is_done: false,
         };
-        Pumping { task: runtime.spawn(pump).abort_handle(), failure, back: Some(back) }
+        Pumping { task: runtime.spawn(pump).abort_handle(), progress, back: Some(back) }
     }
 
     /// Sends what there is, until there is nothing more to send on the stream.
@@ -186,7 +215,7 @@ where
     #[cold]
     fn fail(&mut self, error: BoxError) {
         self.sent = None;
-        self.failure.set(error);
+        *self.progress.failure() = Some(error);
         self.stream.send_reset(Reason::CANCEL);
     }
 
@@ -209,6 +238,7 @@ where
 
     /// Sends one frame; whether nothing can follow it.
     fn send(&mut self, frame: Frame<Bytes>, is_last: bool) -> bool {
+        self.progress.add(frame.data_ref().map_or(0, Bytes::len));
         if self.sent.as_mut().is_some_and(|sent| !sent.keep(&frame)) {
             self.sent = None;
         }
@@ -267,7 +297,7 @@ where
         if !self.is_done {
             // Neither stopped nor broken bodies may leave the peer waiting for the rest.
             if std::thread::panicking() {
-                self.failure.set("it panicked".into());
+                *self.progress.failure() = Some("it panicked".into());
                 self.sent = None;
             }
             self.stream.send_reset(Reason::CANCEL);

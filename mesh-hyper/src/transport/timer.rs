@@ -126,12 +126,17 @@ impl Timer {
     /// Whether the deadline has passed; otherwise the task of `cx` is woken when it does.
     #[inline]
     pub(crate) fn poll(&mut self, timers: &Timers, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = self.deadline else { return false };
+        self.deadline.is_some_and(|deadline| self.poll_at(deadline, timers, cx))
+    }
+
+    /// The same of another time than the deadline, or of the time given when it was registered.
+    #[inline]
+    pub(crate) fn poll_at(&mut self, at: Instant, timers: &Timers, cx: &mut Context<'_>) -> bool {
         if let Some((shard, key)) = self.registered {
             return timers.shards[usize::from(shard) % SHARDS].lock().is_fired(key, cx.waker());
         }
         let shard = shard_of_thread();
-        let tick = timers.tick(deadline);
+        let tick = timers.tick(at);
         let key =
             timers.shards[usize::from(shard) % SHARDS].lock().insert(tick, cx.waker().clone());
         self.registered = Some((shard, key));
@@ -141,7 +146,7 @@ impl Timer {
         false
     }
 
-    /// Forgets the registration. Called once by the owner, before it goes away.
+    /// Forgets the registration. Called by the owner before it goes away, or registers anew.
     #[inline]
     pub(crate) fn cancel(&mut self, timers: &Timers) {
         if let Some((shard, key)) = self.registered.take() {

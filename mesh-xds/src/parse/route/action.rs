@@ -28,6 +28,7 @@ pub(super) struct Defaults {
     retry: Option<Arc<mesh_core::retry::Policy>>,
     hedge: Option<mesh_core::hedge::Policy>,
     counted: Counted,
+    counted_in_response: Counted,
 }
 
 impl Defaults {
@@ -36,12 +37,14 @@ impl Defaults {
         Ok(Self {
             retry: retry::policy(message.retry_policy.as_ref(), &path.field("retry_policy"))?,
             hedge: retry::hedge(message.hedge_policy.as_ref(), &path.field("hedge_policy"))?,
-            counted: match message.include_request_attempt_count {
-                true => Counted::Included,
-                false => Counted::Plain,
-            },
+            counted: counted(message.include_request_attempt_count),
+            counted_in_response: counted(message.include_attempt_count_in_response),
         })
     }
+}
+
+fn counted(included: bool) -> Counted {
+    if included { Counted::Included } else { Counted::Plain }
 }
 
 /// The action of the route at `path`; `None` if the route is to be left out (gRFC A28).
@@ -89,6 +92,7 @@ fn forward(
     forward.retry = own.or_else(|| defaults.retry.clone());
     forward.hedge = hedge.or(defaults.hedge);
     forward.counted = defaults.counted;
+    forward.counted_in_response = defaults.counted_in_response;
     Ok(Some(forward))
 }
 

@@ -12,6 +12,7 @@ use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
 use envoy_types::pb::google::protobuf;
 use http::HeaderName;
+use mesh_core::retry::Counted;
 use mesh_core::route::{Action, ClusterChoice, FieldChanges, NewField, Placing, Table};
 use proptest::prelude::{prop, proptest};
 use prost::Message;
@@ -333,6 +334,7 @@ fn policies_of_routes_come_before_those_of_virtual_hosts() {
         virtual_host.hedge_policy =
             Some(rds::HedgePolicy { hedge_on_per_try_timeout: true, ..Default::default() });
         virtual_host.include_request_attempt_count = true;
+        virtual_host.include_attempt_count_in_response = own.is_some();
         action(|a| a.retry_policy = own)(&mut virtual_host.routes[0]);
         parse(&message).unwrap()
     };
@@ -350,7 +352,10 @@ fn policies_of_routes_come_before_those_of_virtual_hosts() {
     // One that allows nothing is one all the same (gRFC A44).
     assert_eq!(retry_on(policy("5xx"), policy("")).as_deref(), Some(""));
     let found = forward(&table(None, None));
-    assert_eq!(found.counted, mesh_core::retry::Counted::Included);
+    assert_eq!(found.counted, Counted::Included);
+    assert_eq!(found.counted_in_response, Counted::Plain);
+    let found = forward(&table(None, policy("5xx")));
+    assert_eq!(found.counted_in_response, Counted::Included);
     assert_eq!(found.hedge.map(|hedge| hedge.delay), Some(mesh_core::hedge::Delay::PerTryTimeout));
     let none = rds::HedgePolicy { initial_requests: u32v(0), ..Default::default() };
     let at = "route.hedge_policy.initial_requests";

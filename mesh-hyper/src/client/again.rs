@@ -1,0 +1,161 @@
+//! A call after its first attempt: the request is sent again until the caller gets an outcome.
+//!
+//! That no peer has looked at it costs no retry, but is not endured without end; all else is
+//! decided by the route's policy.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use http::Request;
+use http::uri::Authority;
+use mesh_core::classify::Failure;
+use mesh_core::request::Protocol;
+
+use super::attempt::{self, Next, SendAgain, Why};
+use super::call::{answered, fail};
+use super::slow::{Outcome, before};
+use super::target::Inner;
+use super::timeout;
+use crate::body::{Guard, Late};
+use crate::error::{Error, Kind};
+use crate::pool::{Draw, Pool, Want};
+use crate::runtime;
+use crate::transport::exchange::{self, Keep, Started, Unprocessed, Way};
+use crate::transport::h1::Outgoing;
+
+/// How often a request is sent again at the most because no peer has looked at it. Peers that go
+/// away one after the other are broken, and the caller should know.
+const MAX_AGAIN: u32 = 64;
+
+/// How often of these after a refusal: it comes from a peer that may have too much to do already.
+const MAX_REFUSED: u32 = 3;
+
+/// How often a request has come back unprocessed.
+#[derive(Default)]
+struct Returns {
+    all: u32,
+    refused: u32,
+}
+
+impl Returns {
+    /// Counts one more; whether that is too many.
+    fn are_too_many(&mut self, why: Unprocessed) -> bool {
+        self.all += 1;
+        self.refused += u32::from(why == Unprocessed::Refused);
+        self.all > MAX_AGAIN || self.refused > MAX_REFUSED
+    }
+}
+
+/// Sends a request again, for as often as it takes.
+pub(super) async fn run(
+    mut guard: Guard,
+    authority: Option<Authority>,
+    patient: bool,
+    mut again: SendAgain,
+) -> Outcome {
+    let pool = guard.stream.as_ref().and_then(|stream| stream.0.signals.owner::<Pool>());
+    let owner = guard.owner.clone().map(|owner| owner as Arc<dyn Any + Send + Sync>);
+    let target = owner.and_then(|owner| owner.downcast::<Inner>().ok());
+    let (Some(pool), Some(target)) = (pool, target) else {
+        return fail(guard, Error::new(Kind::Transport, "the request was given back"));
+    };
+    let authority = authority.as_ref().unwrap_or(&target.authority);
+    let mut returns = Returns::default();
+    loop {
+        let at = match again.why {
+            Why::Policy(at) => Some(at),
+            Why::Unprocessed(why) if returns.are_too_many(why) => {
+                let (course, report) = (&mut guard.course, guard.report.as_deref());
+                match attempt::unsent(course, &pool, Failure::Refused, report) {
+                    Some(at) => {
+                        returns = Returns::default();
+                        Some(at)
+                    }
+                    None => return fail(guard, given_up(&target, why)),
+                }
+            }
+            Why::Unprocessed(_) => None,
+        };
+        let (deadline, late) = bound(&mut guard);
+        let request = match before(deadline, again.request.into_request()).await {
+            Some(Some(request)) => request,
+            Some(None) => return fail(guard, again.error),
+            None => return over(guard, late),
+        };
+        guard.give_back_stream();
+        if let Some(at) = at
+            && before(deadline, runtime::sleep_until(at)).await.is_none()
+        {
+            return over(guard, late);
+        }
+        let stream = loop {
+            let avoid = guard.course.avoid();
+            let want = Want { deadline, patient, draw: Draw::Done, avoid };
+            let error = match pool.wait(want).await {
+                Ok(stream) => break stream,
+                Err(error) => error,
+            };
+            let (course, report) = (&mut guard.course, guard.report.as_deref());
+            match attempt::without_stream(course, &pool, &error, report) {
+                Some(at) if before(deadline, runtime::sleep_until(at)).await.is_some() => {}
+                Some(_) => return over(guard, late),
+                None => return fail(guard, error),
+            }
+        };
+        let request = told(request, &guard);
+        let keep = if guard.course.may_retry() { Keep::Outcome } else { Keep::Unprocessed };
+        let way = Way { stream: &stream, authority, keep };
+        let Started { mut exchange, pump } = match exchange::restart(way, request) {
+            Ok(started) => started,
+            Err(error) => return fail(guard, error),
+        };
+        guard.start(stream, pump);
+        guard.attempts = guard.attempts.saturating_add(1);
+        let ended = poll_fn(|cx| attempt::poll(&mut exchange, &mut guard, cx)).await;
+        let next = attempt::next(&mut exchange, &mut guard, ended);
+        // It goes before what it is on.
+        drop(exchange);
+        match next {
+            Next::Answer(response) => return Ok(answered(guard, response)),
+            Next::Fail(error) => return fail(guard, error),
+            Next::Again(next) => again = next,
+        }
+    }
+}
+
+/// Until when the call may go on, and what is over then.
+fn bound(guard: &mut Guard) -> (Option<std::time::Instant>, Late) {
+    let deadline = guard.timer.deadline();
+    let silent = guard.course.tries().and_then(|tries| tries.pace.silent_at());
+    match (deadline, silent) {
+        (Some(deadline), Some(silent)) if silent < deadline => (Some(silent), Late::Idle),
+        (None, Some(silent)) => (Some(silent), Late::Idle),
+        (deadline, _) => (deadline, Late::Deadline),
+    }
+}
+
+/// The request with what it says of earlier attempts, and of the time that is left.
+fn told(mut request: Request<Outgoing>, guard: &Guard) -> Request<Outgoing> {
+    guard.course.stamp(request.headers_mut());
+    if let Some(deadline) = guard.timer.deadline() {
+        let protocol = match request.headers().contains_key(timeout::GRPC) {
+            true => Protocol::Grpc,
+            false => Protocol::Http,
+        };
+        let left = deadline.saturating_duration_since(runtime::now());
+        timeout::say(left, protocol, request.headers_mut());
+    }
+    request
+}
+
+fn given_up(target: &Inner, why: Unprocessed) -> Error {
+    let name = &target.name;
+    let error = format!("{name}: the peers gave the request back too often, the last one: {why}");
+    Error::new(Kind::Transport, error)
+}
+
+fn over(guard: Guard, late: Late) -> Outcome {
+    let late = guard.late(late, "before the answer of");
+    fail(guard, late)
+}
