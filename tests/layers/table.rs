@@ -93,6 +93,7 @@ pub(crate) const CRATES: &[Crate] = &[
                     ("lb", "cluster"),
                     ("outlier", "cluster"),
                     ("cluster", "retry"),
+                    ("hedge", "retry"),
                     ("route", "retry"),
                     ("route", "hedge"),
                 ]),

@@ -42,7 +42,15 @@ impl Budget {
     #[must_use]
     pub fn enter(self: &Arc<Self>) -> UnderWay {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        UnderWay(self.clone())
+        UnderWay { budget: self.clone(), is_again: false }
+    }
+
+    /// Counts a call that is made because a request was sent again as one that is being sent again
+    /// itself.
+    pub(super) fn enter_again(self: &Arc<Self>) -> UnderWay {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.retries.fetch_add(1, Ordering::Relaxed);
+        UnderWay { budget: self.clone(), is_again: true }
     }
 
     /// Allows one of the calls to be sent again, unless too many are.
@@ -62,7 +70,7 @@ impl Budget {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// Calls that are being sent again.
+    /// Calls that are being sent again, here or on the way here.
     #[must_use]
     pub fn retries(&self) -> u32 {
         self.retries.load(Ordering::Relaxed)
@@ -85,19 +93,25 @@ impl Limit {
 
 /// A call that a [`Budget`] counts. Dropping it ends the count.
 #[derive(Debug)]
-pub struct UnderWay(Arc<Budget>);
+pub struct UnderWay {
+    budget: Arc<Budget>,
+    is_again: bool,
+}
 
 impl UnderWay {
     /// The budget that counts it.
     #[must_use]
     pub fn budget(&self) -> &Arc<Budget> {
-        &self.0
+        &self.budget
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+        self.budget.calls.fetch_sub(1, Ordering::Relaxed);
+        if self.is_again {
+            self.budget.retries.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -43,14 +43,15 @@ pub struct Policy {
 /// What is done for the sake of a request that was itself sent again.
 ///
 /// In a chain of services that each retry, one failure at its end is asked for as often as the
-/// product of all attempts. With [`Once`](Self::Once) it is not more often than one of them
-/// retries.
+/// product of all attempts. With [`Once`](Self::Once) the retries of all of them add up at the most,
+/// and each counts those that come from further up in its own [`Budget`](super::Budget)
+/// ([`Retries::enter`](super::Retries::enter)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OfRetries {
     /// As for every other.
     #[default]
     Retry,
-    /// It is sent once.
+    /// It is sent once. Retries say so in `x-envoy-attempt-count` or `grpc-previous-rpc-attempts`.
     Once,
 }
 

@@ -5,7 +5,7 @@ use http::header::{HeaderMap, HeaderName};
 
 use super::asked::Asked;
 use super::attempts::{self, Counted};
-use super::budget::{Budget, Limit};
+use super::budget::{Budget, Limit, UnderWay};
 use super::conditions::Conditions;
 use super::next::{Next, Stop};
 use super::policy::{OfRetries, Policy};
@@ -24,6 +24,7 @@ pub struct Retries {
     /// Those made since the server last said when to come again.
     unasked: u32,
     inherited: u32,
+    of_retries: OfRetries,
     deadline: Option<Instant>,
     per_try: Option<Duration>,
     is_committed: bool,
@@ -121,6 +122,7 @@ impl Retries {
                 OfRetries::Retry => 0,
                 OfRetries::Once => start.inherited,
             },
+            of_retries: policy.of_retries,
             deadline: start.deadline,
             per_try: asked
                 .per_try_timeout
@@ -128,6 +130,16 @@ impl Retries {
                 .filter(|limit| !limit.is_zero()),
             is_committed: false,
         }
+    }
+
+    /// Counts the call in `budget`, from now to the end of the call.
+    ///
+    /// Where retries of retries are ruled out, a call for a request that was sent again counts as a
+    /// retry: what others further up send again leaves less for this hop to send again, so that
+    /// the share is one of the whole chain and not of each hop.
+    #[must_use]
+    pub fn enter(&self, budget: &Arc<Budget>) -> UnderWay {
+        if self.inherited > 0 { budget.enter_again() } else { budget.enter() }
     }
 
     /// What follows from `outcome`, that of the last attempt.
@@ -223,8 +235,8 @@ impl Retries {
 
     /// Says in the head of the next attempt how many there were before.
     ///
-    /// Where retries of retries are ruled out, those of the request that this call is made for
-    /// count too, so that the services further on know.
+    /// Where retries of retries are ruled out, retries are counted whatever `counted` says, and those
+    /// of the request that this call is made for count too, so that the services further on know.
     pub fn stamp(&self, counted: Counted, headers: &mut HeaderMap) {
         let previous = self.made.saturating_add(self.inherited);
         match (self.dialect, counted) {
@@ -234,10 +246,11 @@ impl Retries {
                 attempts::say_http(headers, previous);
             }
             (Dialect::Envoy, Counted::Included) => attempts::say_http(headers, previous),
-            (Dialect::Envoy, Counted::Plain) if self.inherited > 0 => {
-                attempts::say_http(headers, previous);
+            (Dialect::Envoy, Counted::Plain) => {
+                if self.of_retries == OfRetries::Once && previous > 0 {
+                    attempts::say_http(headers, previous);
+                }
             }
-            (Dialect::Envoy, Counted::Plain) => {}
         }
     }
 

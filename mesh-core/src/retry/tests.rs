@@ -292,6 +292,21 @@ fn attempts_are_counted_in_header_fields() {
 }
 
 #[test]
+fn retries_that_are_not_to_be_retried_are_counted_in_any_case() {
+    let mut policy = Policy::new(Conditions::RESET).num_retries(1);
+    policy.of_retries = OfRetries::Once;
+    let mut retries = call(&policy, Start::default());
+    let mut headers = HeaderMap::new();
+    retries.stamp(Counted::Plain, &mut headers);
+    assert!(headers.is_empty());
+    let reset = Outcome::Failed(Failure::Reset);
+    let next = retries.after(&Context::new(&policy), &reset, at(0), &mut rng());
+    assert!(matches!(next, Next::Again { .. }));
+    retries.stamp(Counted::Plain, &mut headers);
+    assert_eq!(headers, fields(&[("x-envoy-attempt-count", "2")]));
+}
+
+#[test]
 fn callers_ask_by_header_fields() {
     let mut headers = fields(&[
         ("x-envoy-retry-on", "5xx,unavailable"),
@@ -348,6 +363,23 @@ fn a_budget_is_a_share_of_first_attempts() {
     drop(few);
     let five: Vec<_> = std::iter::from_fn(|| budget.admit(Limit::AtMost(5))).collect();
     assert_eq!(five.len(), 5);
+}
+
+#[test]
+fn a_call_for_a_retry_is_a_retry_to_the_budget_where_the_policy_says_once() {
+    let mut policy = Policy::new(Conditions::RESET);
+    let start = Start { inherited: 1, ..Start::default() };
+    for (of_retries, left) in [(OfRetries::Retry, 22), (OfRetries::Once, 10)] {
+        policy.of_retries = of_retries;
+        let budget = Arc::new(Budget::default());
+        let firsts: Vec<_> =
+            (0..120).map(|_| call(&policy, Start::default()).enter(&budget)).collect();
+        let again: Vec<_> = (0..12).map(|_| call(&policy, start).enter(&budget)).collect();
+        let permits: Vec<_> = std::iter::from_fn(|| budget.admit(Limit::default())).collect();
+        assert_eq!(permits.len(), left, "{of_retries:?}");
+        drop((firsts, again, permits));
+        assert_eq!((budget.calls(), budget.retries()), (0, 0));
+    }
 }
 
 #[test]
