@@ -57,6 +57,7 @@
 pub mod authz;
 pub mod backoff;
 pub mod balance;
+pub mod breaker;
 pub mod cell;
 pub mod classify;
 pub mod cluster;
