@@ -5,13 +5,16 @@
 //! probe: a good answer opens the way again, a bad one makes the next wait longer.
 //!
 //! ```
+//! use std::time::Duration;
 //! use mesh_core::breaker::{Breaker, Config};
 //! use mesh_core::classify::Class;
 //! use mesh_core::testing::{SequenceRng, at};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let breaker = Breaker::new(Config::consecutive(1)?);
-//! breaker.admit(at(0)).pass().ok_or("refused")?.done(Class::Bad, None, at(0), &mut SequenceRng::new([0]));
+//! let pass = breaker.admit(at(0)).pass().ok_or("refused")?;
+//! let retry_after = Some(Duration::from_secs(5));
+//! pass.done(Class::Bad, retry_after, at(0), &mut SequenceRng::new([0]));
 //! assert!(breaker.admit(at(3)).is_refused());
 //! # Ok(())
 //! # }
