@@ -17,7 +17,7 @@ pub struct Config {
 pub struct Ratio {
     /// The share, in `0.0..=1.0`: this many failures or more are too many.
     pub failures: f64,
-    /// With fewer requests than this in a window the share says nothing.
+    /// With fewer requests than this in a window the share says nothing; 500 000 at the most.
     pub requests: NonZeroU32,
     /// How long outcomes are counted before counting starts over.
     pub window: Duration,
@@ -33,6 +33,9 @@ pub enum Invalid {
     /// Not a share.
     #[error("ratio.failures: must be above 0 and at most 1")]
     Failures,
+    /// More than are counted.
+    #[error("ratio.requests: must be at most 500000")]
+    Requests,
     /// Nothing can be counted in no time.
     #[error("ratio.window: must be longer than 0")]
     Window,
@@ -40,6 +43,9 @@ pub enum Invalid {
     #[error("backoff: factor must be at least 1, jitter in 0..=1, initial above 0")]
     Backoff,
 }
+
+/// A window with more than twice as many is halved, so that all of it fits in one word.
+const MOST: u32 = 500_000;
 
 impl Config {
     /// The first wait 1 s, then 1.6 times longer each, up to 30 s, ±20 %.
@@ -71,6 +77,9 @@ impl Config {
     pub fn or_ratio(self, ratio: Ratio) -> Result<Self, Invalid> {
         if !(ratio.failures > 0.0 && ratio.failures <= 1.0) {
             return Err(Invalid::Failures);
+        }
+        if ratio.requests.get() > MOST {
+            return Err(Invalid::Requests);
         }
         if ratio.window.is_zero() {
             return Err(Invalid::Window);

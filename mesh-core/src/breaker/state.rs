@@ -1,5 +1,5 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::admission::{Admission, Change, Pass};
@@ -7,6 +7,7 @@ use super::config::{Config, Ratio};
 use super::word::{Phase, Word};
 use crate::classify::Class;
 use crate::rng::Rng;
+use crate::time::Epoch;
 
 /// Refuses requests to a server that fails. Clones share their state.
 #[derive(Clone, Debug)]
@@ -15,8 +16,7 @@ pub struct Breaker(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     config: Config,
-    /// What times are counted from: the first that was seen.
-    start: OnceLock<Instant>,
+    epoch: Epoch,
     word: AtomicU64,
     /// Failures in a row.
     failures: AtomicU32,
@@ -34,7 +34,7 @@ impl Breaker {
     pub fn new(config: Config) -> Self {
         Self(Arc::new(Shared {
             config,
-            start: OnceLock::new(),
+            epoch: Epoch::default(),
             word: AtomicU64::new(0),
             failures: AtomicU32::new(0),
             window: AtomicU64::new(0),
@@ -43,7 +43,7 @@ impl Breaker {
 
     /// Whether a request may go now.
     pub fn admit(&self, now: Instant) -> Admission {
-        let millis = self.millis(now);
+        let millis = self.0.epoch.millis(now);
         loop {
             let word = self.word();
             match word.phase() {
@@ -113,7 +113,7 @@ impl Breaker {
         let openings = word.openings().saturating_add(1);
         let told = retry_after.unwrap_or_default().min(config.longest_retry_after);
         let wait = config.backoff.delay(openings, rng).max(told);
-        let until = self.millis(now).saturating_add(millis(wait)).saturating_add(1);
+        let until = self.0.epoch.millis(now).saturating_add(millis(wait)).saturating_add(1);
         if self.change(word, word.next(Phase::Open, openings, until)) {
             Change::Opened(wait)
         } else {
@@ -137,7 +137,7 @@ impl Breaker {
     }
 
     fn exceeds(&self, ratio: &Ratio, class: Class, now: Instant) -> bool {
-        let index = (self.millis(now) / millis(ratio.window).max(1)) & INDEX;
+        let index = (self.0.epoch.millis(now) / millis(ratio.window).max(1)) & INDEX;
         let mut old = self.0.window.load(Ordering::Relaxed);
         loop {
             let (requests, failures) = count(old, index, class);
@@ -161,10 +161,6 @@ impl Breaker {
 
     fn change(&self, from: Word, to: Word) -> bool {
         self.0.word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    fn millis(&self, now: Instant) -> u64 {
-        millis(now.saturating_duration_since(*self.0.start.get_or_init(|| now)))
     }
 }
 

@@ -99,6 +99,8 @@ fn what_makes_no_sense_is_not_accepted() {
     for failures in [0.0, -1.0, 1.1, f64::NAN] {
         assert_eq!(Config::ratio(Ratio { failures, ..ratio }), Err(Invalid::Failures));
     }
+    let requests = NonZeroU32::new(500_001).unwrap();
+    assert_eq!(Config::ratio(Ratio { requests, ..ratio }), Err(Invalid::Requests));
     assert_eq!(Config::ratio(Ratio { window: Duration::ZERO, ..ratio }), Err(Invalid::Window));
     let shrinking = Backoff { factor: 0.5, ..Backoff::CONNECTION };
     assert_eq!(Config::ratio(ratio).unwrap().backoff(shrinking), Err(Invalid::Backoff));
