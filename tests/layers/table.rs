@@ -87,7 +87,7 @@ pub(crate) const CRATES: &[Crate] = &[
             Row {
                 modules: &[
                     "route", "cluster", "retry", "hedge", "limit", "breaker", "outlier", "fault",
-                    "authz", "lb", "listener", "jwt",
+                    "authz", "lb", "listener", "jwt", "concurrency", "admission",
                 ],
                 siblings: Siblings::Closed(&[
                     ("lb", "cluster"),
