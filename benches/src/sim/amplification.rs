@@ -7,7 +7,7 @@ use mesh_core::matcher::Fraction;
 use mesh_core::retry::{Conditions, Dialect, Limit, Policy, Throttle};
 
 use super::bottom::{Config, Fault};
-use super::chain::{Chain, Hop, Load, Tenth};
+use super::chain::{Chain, Hop, Load};
 use super::figure::{Figure, Promise, Table};
 use super::plot::{Axis, Curve, Plot, Scale};
 
@@ -108,9 +108,8 @@ fn run(hop: fn(Policy) -> Hop, failures: f64) -> (f64, f64) {
         },
     };
     let seen = Chain::new(hops, load, bottom).run();
-    let Tenth { offered, good, attempts } = seen.sum(Duration::ZERO, Duration::MAX);
-    let offered = f64::from(offered);
-    (f64::from(attempts) / offered, f64::from(good) / offered)
+    let sum = seen.sum(Duration::ZERO, Duration::MAX);
+    (sum.per_request(0), f64::from(sum.good) / f64::from(sum.offered))
 }
 
 fn share(of: f64) -> Fraction {

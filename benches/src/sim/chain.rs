@@ -49,7 +49,7 @@ pub(super) struct Load {
 }
 
 /// What was seen in one tenth of a second.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Tenth {
     /// Requests that came.
     pub(super) offered: u32,
@@ -59,8 +59,15 @@ pub(super) struct Tenth {
     pub(super) attempts: u32,
 }
 
+impl Tenth {
+    /// How often the last service was asked for each request, besides so many times in all.
+    pub(super) fn per_request(self, besides: u32) -> f64 {
+        f64::from(self.attempts.saturating_sub(besides)) / f64::from(self.offered)
+    }
+}
+
 /// What was seen in all.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Seen {
     pub(super) tenths: Vec<Tenth>,
     /// What was still going on after nobody waited for it any more.
@@ -163,7 +170,7 @@ impl Chain {
             start: self.events.now(),
             deadline: request.deadline,
             retries,
-            _under_way: retries.enter(&client.budget),
+            _under_way: retries.enter(&client.budget, client.limit.unwrap_or_default()),
             permit: None,
             attempt: None,
         };

@@ -91,7 +91,7 @@ pub(super) fn figure() -> Figure {
 }
 
 const TEXT: &str = "\
-200 000 calls, 1000 a second. An attempt takes a lognormal time of 5 ms (median; sigma 0.5), and one in
+100 000 calls, 1000 a second. An attempt takes a lognormal time of 5 ms (median; sigma 0.5), and one in
 a hundred 200 ms more. A second attempt starts when the first has taken longer than the given share of
 the calls of the last minute (`hedge::Latencies`), within an allowance of 5 % of all calls (10 % for
 p90) and ten saved up (`hedge::Allowance`).";
@@ -100,7 +100,7 @@ p90) and ten saved up (`hedge::Allowance`).";
 const SLOWEST: [usize; 12] =
     [999_999, 500_000, 200_000, 100_000, 50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 100];
 
-const CALLS: usize = 200_000;
+const CALLS: usize = 100_000;
 const BETWEEN: Duration = Duration::from_millis(1);
 const WINDOW: Duration = Duration::from_secs(60);
 

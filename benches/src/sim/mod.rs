@@ -5,10 +5,9 @@
 //!                                              └─► Figure: table, plot, promises ─► Report
 //! ```
 //!
-//! Retries, budgets, throttles, hedges and picks are the code that serves requests, not a copy of
+//! Retries, budgets, throttles, limits, hedges and picks are the code that serves requests, not a copy of
 //! it; only clients' patience, servers' workers and queues, and faults are made here. There is no
-//! socket, task, clock or library function whose result depends on the machine, so equal code gives
-//! equal bytes.
+//! socket, task or clock, and no result that depends on the machine, so equal code gives equal bytes.
 
 mod amplification;
 mod bottom;
@@ -18,6 +17,7 @@ mod events;
 mod figure;
 mod hedging;
 mod outage;
+mod overload;
 mod plot;
 mod report;
 mod station;
@@ -29,5 +29,5 @@ pub use report::Report;
 /// All figures, in the order of the report.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    vec![amplification::figure(), hedging::figure(), outage::figure()]
+    vec![amplification::figure(), overload::figure(), hedging::figure(), outage::figure()]
 }

@@ -82,13 +82,6 @@ everything around it. Do not edit: `benches/run sim --check` fails unless it wou
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::figures;
-
-    #[test]
-    fn equal_code_gives_equal_bytes() {
-        let [one, other] = [figures(), figures()].map(|all| Report::new(&all).unwrap().files);
-        assert_eq!(one, other);
-    }
 
     #[test]
     fn lines_that_differ_are_named() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Times, of which all are kept.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Times(Vec<Duration>);
 
 impl Times {

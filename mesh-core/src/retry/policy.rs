@@ -43,9 +43,10 @@ pub struct Policy {
 /// What is done for the sake of a request that was itself sent again.
 ///
 /// In a chain of services that each retry, one failure at its end is asked for as often as the
-/// product of all attempts. With [`Once`](Self::Once) the retries of all of them add up at the most,
-/// and each counts those that come from further up in its own [`Budget`](super::Budget)
-/// ([`Retries::enter`](super::Retries::enter)).
+/// product of all attempts, and budgets multiply in the same way. With [`Once`](Self::Once) attempts
+/// add up, and a budget that is a [share](super::Limit::Share) is one of the whole chain: not only are
+/// so many retries under way at the most, but so many are made for all calls, those that were sent
+/// again further up included, besides `min` that can be saved up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OfRetries {
     /// As for every other.

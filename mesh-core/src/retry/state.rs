@@ -132,14 +132,15 @@ impl Retries {
         }
     }
 
-    /// Counts the call in `budget`, from now to the end of the call.
-    ///
-    /// Where retries of retries are ruled out, a call for a request that was sent again counts as a
-    /// retry: what others further up send again leaves less for this hop to send again, so that
-    /// the share is one of the whole chain and not of each hop.
+    /// Counts the call in `budget`, from now until what is returned is dropped.
     #[must_use]
-    pub fn enter(&self, budget: &Arc<Budget>) -> UnderWay {
-        if self.inherited > 0 { budget.enter_again() } else { budget.enter() }
+    pub fn enter(&self, budget: &Arc<Budget>, limit: Limit) -> UnderWay {
+        match self.of_retries {
+            OfRetries::Retry => {}
+            OfRetries::Once if self.inherited > 0 => budget.owe(limit),
+            OfRetries::Once => budget.earn(limit),
+        }
+        budget.enter()
     }
 
     /// What follows from `outcome`, that of the last attempt.
@@ -297,8 +298,10 @@ impl Retries {
         let Some(at) = in_time else { return Next::Stop(Stop::Deadline) };
         let permit = match context.budget {
             Some((budget, limit)) => match budget.admit(limit) {
-                Some(permit) => Some(permit),
-                None => return Next::Stop(Stop::Budget),
+                Some(permit) if self.of_retries == OfRetries::Retry || budget.spend(limit) => {
+                    Some(permit)
+                }
+                Some(_) | None => return Next::Stop(Stop::Budget),
             },
             None => None,
         };

@@ -366,20 +366,34 @@ fn a_budget_is_a_share_of_first_attempts() {
 }
 
 #[test]
-fn a_call_for_a_retry_is_a_retry_to_the_budget_where_the_policy_says_once() {
+fn a_budget_of_a_chain_counts_what_is_sent_again_further_up() {
     let mut policy = Policy::new(Conditions::RESET);
-    let start = Start { inherited: 1, ..Start::default() };
-    for (of_retries, left) in [(OfRetries::Retry, 22), (OfRetries::Once, 10)] {
-        policy.of_retries = of_retries;
-        let budget = Arc::new(Budget::default());
-        let firsts: Vec<_> =
-            (0..120).map(|_| call(&policy, Start::default()).enter(&budget)).collect();
-        let again: Vec<_> = (0..12).map(|_| call(&policy, start).enter(&budget)).collect();
-        let permits: Vec<_> = std::iter::from_fn(|| budget.admit(Limit::default())).collect();
-        assert_eq!(permits.len(), left, "{of_retries:?}");
-        drop((firsts, again, permits));
-        assert_eq!((budget.calls(), budget.retries()), (0, 0));
-    }
+    policy.of_retries = OfRetries::Once;
+    let budget = Arc::new(Budget::default());
+    let limit = Limit::default();
+    let context = Context::new(&policy).budget(&budget, limit);
+    let reset = Outcome::Failed(Failure::Reset);
+    let fails = |inherited| {
+        let mut retries = call(&policy, Start { inherited, ..Start::default() });
+        let under_way = retries.enter(&budget, limit);
+        let next = retries.after(&context, &reset, at(0), &mut rng());
+        drop(under_way);
+        said(&next)
+    };
+    let many = |calls: usize| (0..calls).filter(|_| fails(0) == "reset").count();
+    // The three that are always allowed, though never more than one is under way, and a fifth.
+    assert_eq!(many(100), 22);
+    assert_eq!(many(100), 20);
+    // Ten that come as retries take the place of ten of these.
+    assert_eq!([(); 10].map(|()| fails(1)), ["inherited"; 10]);
+    assert_eq!(many(100), 10);
+    // Otherwise only those under way count.
+    policy.of_retries = OfRetries::Retry;
+    let context = Context::new(&policy).budget(&budget, limit);
+    let again = call(&policy, Start::default()).after(&context, &reset, at(0), &mut rng());
+    assert_eq!(said(&again), "reset");
+    drop(again);
+    assert_eq!((budget.calls(), budget.retries()), (0, 0));
 }
 
 #[test]
