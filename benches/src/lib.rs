@@ -11,6 +11,7 @@ mod listener;
 mod process;
 #[path = "../shared/mod.rs"]
 pub mod shared;
+pub mod sim;
 pub mod tls;
 
 pub use cargo::target_directory;

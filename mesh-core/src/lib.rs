@@ -48,6 +48,8 @@
 //! authz                                    who may do what
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
 //! retry  hedge                             whether it is sent again, or twice at once
+//! breaker  admission                       whether it is sent at all to a server that fails
+//! concurrency                              how many are under way at once
 //! listener                                 which filter chain a connection falls under
 //! limit  fault                             how often it may happen, and failures made on purpose
 //! balance                                  which endpoints to be connected to, which priority
@@ -58,9 +60,11 @@
 pub mod authz;
 pub mod backoff;
 pub mod balance;
+pub mod breaker;
 pub mod cell;
 pub mod classify;
 pub mod cluster;
+pub mod concurrency;
 pub mod deadline;
 pub mod fault;
 pub mod filter;
@@ -83,3 +87,4 @@ pub mod snapshot;
 pub mod tenant;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod time;

@@ -153,7 +153,7 @@ proptest! {
         for (step, which) in steps {
             let which = usize::from(which);
             match step {
-                0 => calls.push(budget.enter()),
+                0 => calls.push(start(&policy, Start::default()).enter(&budget, limit)),
                 1 if !permits.is_empty() => drop(permits.swap_remove(which % permits.len())),
                 2 if calls.len() > permits.len() => drop(calls.swap_remove(which % calls.len())),
                 3 if calls.len() > permits.len() => {

@@ -86,13 +86,26 @@ pub(crate) const CRATES: &[Crate] = &[
             },
             Row {
                 modules: &[
-                    "route", "cluster", "retry", "hedge", "limit", "breaker", "outlier", "fault",
-                    "authz", "lb", "listener", "jwt",
+                    "route",
+                    "cluster",
+                    "retry",
+                    "hedge",
+                    "limit",
+                    "breaker",
+                    "outlier",
+                    "fault",
+                    "authz",
+                    "lb",
+                    "listener",
+                    "jwt",
+                    "concurrency",
+                    "admission",
                 ],
                 siblings: Siblings::Closed(&[
                     ("lb", "cluster"),
                     ("outlier", "cluster"),
                     ("cluster", "retry"),
+                    ("hedge", "retry"),
                     ("route", "retry"),
                     ("route", "hedge"),
                     // A route says what its requests are counted as.

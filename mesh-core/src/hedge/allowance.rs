@@ -1,6 +1,8 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::matcher::Fraction;
+use crate::retry::Throttle;
 
 /// What hedging may cost: a share of all calls, which can be saved up to a bound.
 ///
@@ -12,6 +14,7 @@ pub struct Allowance {
     saved: AtomicU64,
     most: u64,
     share: u64,
+    throttle: Option<Arc<Throttle>>,
 }
 
 impl Allowance {
@@ -19,7 +22,15 @@ impl Allowance {
     #[must_use]
     pub fn new(share: Fraction, burst: u32) -> Self {
         let most = u64::from(burst) * ATTEMPT;
-        Self { saved: AtomicU64::new(most), most, share: share.numerator().into() }
+        Self { saved: AtomicU64::new(most), most, share: share.numerator().into(), throttle: None }
+    }
+
+    /// The same, but nothing is paid for while so many calls fail that none is sent again either
+    /// (gRFC A6). The throttle is that of the retries, which tell it of successes and failures.
+    #[must_use]
+    pub fn throttled(mut self, throttle: Arc<Throttle>) -> Self {
+        self.throttle = Some(throttle);
+        self
     }
 
     /// A call starts.
@@ -31,9 +42,12 @@ impl Allowance {
         }
     }
 
-    /// Pays for one additional attempt, if enough is saved.
+    /// Pays for one additional attempt, if enough is saved and the throttle allows it.
     #[must_use]
     pub fn spend(&self) -> bool {
+        if self.throttle.as_ref().is_some_and(|throttle| !throttle.allows()) {
+            return false;
+        }
         let spend = |saved: u64| saved.checked_sub(ATTEMPT);
         self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok()
     }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -5,6 +6,7 @@ use http::Method;
 use super::*;
 use crate::classify::Class;
 use crate::matcher::Fraction;
+use crate::retry::Throttle;
 use crate::testing::{SequenceRng, at, at_millis};
 
 fn rich() -> Allowance {
@@ -91,6 +93,19 @@ fn the_allowance_is_a_share_of_calls() {
     });
     // What was saved, less what is earned while it is full, and a twentieth.
     assert_eq!(hedged.count(), 51);
+}
+
+#[test]
+fn nothing_is_paid_for_while_the_throttle_is_closed() {
+    let throttle = Arc::new(Throttle::new(2, 1_000));
+    let allowance = rich().throttled(throttle.clone());
+    assert!(allowance.spend());
+    assert!(!throttle.failed());
+    assert!(!allowance.spend());
+    let policy = Policy { initial: 2, ..Policy::default() };
+    assert_eq!(begin(&policy, &allowance).1, 1);
+    throttle.succeeded();
+    assert!(allowance.spend());
 }
 
 #[test]

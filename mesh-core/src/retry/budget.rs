@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::matcher::Fraction;
 
@@ -35,14 +35,45 @@ impl Default for Limit {
 pub struct Budget {
     calls: AtomicU32,
     retries: AtomicU32,
+    /// Millionths of retries that were made and not earned yet ([`OfRetries::Once`]).
+    ///
+    /// [`OfRetries::Once`]: super::OfRetries::Once
+    spent: AtomicU64,
 }
 
 impl Budget {
     /// Counts a call from its first attempt to its end, including the waits between attempts.
-    #[must_use]
-    pub fn enter(self: &Arc<Self>) -> UnderWay {
+    pub(super) fn enter(self: &Arc<Self>) -> UnderWay {
         self.calls.fetch_add(1, Ordering::Relaxed);
         UnderWay(self.clone())
+    }
+
+    /// A call starts that is not made because a request was sent again: a share of a retry is
+    /// earned.
+    pub(super) fn earn(&self, limit: Limit) {
+        let Limit::Share { ratio, .. } = limit else { return };
+        // Nothing is usually spent: then there is nothing to write.
+        if self.spent.load(Ordering::Relaxed) > 0 {
+            let earn = |spent: u64| Some(spent.saturating_sub(ratio.numerator().into()));
+            let _ = self.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earn);
+        }
+    }
+
+    /// A call starts that is made because a request was sent again. It is made in any case, but its
+    /// price is known, up to a bound: from that on it takes too long to be forgotten.
+    pub(super) fn owe(&self, limit: Limit) {
+        let Limit::Share { min, .. } = limit else { return };
+        let most = (u64::from(min) + MAX_OWED) * RETRY;
+        let owe = |spent: u64| Some((spent + RETRY).min(most.max(spent)));
+        let _ = self.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, owe);
+    }
+
+    /// Pays for one retry, if enough was earned.
+    pub(super) fn spend(&self, limit: Limit) -> bool {
+        let Limit::Share { min, .. } = limit else { return true };
+        let most = u64::from(min) * RETRY;
+        let spend = |spent: u64| Some(spent + RETRY).filter(|spent| *spent <= most);
+        self.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok()
     }
 
     /// Allows one of the calls to be sent again, unless too many are.
@@ -110,3 +141,8 @@ impl Drop for Permit {
         self.0.retries.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+const RETRY: u64 = 1_000_000;
+
+/// Retries of others that are remembered at the most, besides those that are always allowed.
+const MAX_OWED: u64 = 10;

@@ -43,14 +43,16 @@ pub struct Policy {
 /// What is done for the sake of a request that was itself sent again.
 ///
 /// In a chain of services that each retry, one failure at its end is asked for as often as the
-/// product of all attempts. With [`Once`](Self::Once) it is not more often than one of them
-/// retries.
+/// product of all attempts, and budgets multiply in the same way. With [`Once`](Self::Once) attempts
+/// add up, and a budget that is a [share](super::Limit::Share) is one of the whole chain: not only are
+/// so many retries under way at the most, but so many are made for all calls, those that were sent
+/// again further up included, besides `min` that can be saved up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OfRetries {
     /// As for every other.
     #[default]
     Retry,
-    /// It is sent once.
+    /// It is sent once. Retries say so in `x-envoy-attempt-count` or `grpc-previous-rpc-attempts`.
     Once,
 }
 

@@ -5,7 +5,7 @@ use http::header::{HeaderMap, HeaderName};
 
 use super::asked::Asked;
 use super::attempts::{self, Counted};
-use super::budget::{Budget, Limit};
+use super::budget::{Budget, Limit, UnderWay};
 use super::conditions::Conditions;
 use super::next::{Next, Stop};
 use super::policy::{OfRetries, Policy};
@@ -24,6 +24,7 @@ pub struct Retries {
     /// Those made since the server last said when to come again.
     unasked: u32,
     inherited: u32,
+    of_retries: OfRetries,
     deadline: Option<Instant>,
     per_try: Option<Duration>,
     is_committed: bool,
@@ -121,6 +122,7 @@ impl Retries {
                 OfRetries::Retry => 0,
                 OfRetries::Once => start.inherited,
             },
+            of_retries: policy.of_retries,
             deadline: start.deadline,
             per_try: asked
                 .per_try_timeout
@@ -128,6 +130,17 @@ impl Retries {
                 .filter(|limit| !limit.is_zero()),
             is_committed: false,
         }
+    }
+
+    /// Counts the call in `budget`, from now until what is returned is dropped.
+    #[must_use]
+    pub fn enter(&self, budget: &Arc<Budget>, limit: Limit) -> UnderWay {
+        match self.of_retries {
+            OfRetries::Retry => {}
+            OfRetries::Once if self.inherited > 0 => budget.owe(limit),
+            OfRetries::Once => budget.earn(limit),
+        }
+        budget.enter()
     }
 
     /// What follows from `outcome`, that of the last attempt.
@@ -223,8 +236,8 @@ impl Retries {
 
     /// Says in the head of the next attempt how many there were before.
     ///
-    /// Where retries of retries are ruled out, those of the request that this call is made for
-    /// count too, so that the services further on know.
+    /// Where retries of retries are ruled out, retries are counted whatever `counted` says, and those
+    /// of the request that this call is made for count too, so that the services further on know.
     pub fn stamp(&self, counted: Counted, headers: &mut HeaderMap) {
         let previous = self.made.saturating_add(self.inherited);
         match (self.dialect, counted) {
@@ -234,10 +247,11 @@ impl Retries {
                 attempts::say_http(headers, previous);
             }
             (Dialect::Envoy, Counted::Included) => attempts::say_http(headers, previous),
-            (Dialect::Envoy, Counted::Plain) if self.inherited > 0 => {
-                attempts::say_http(headers, previous);
+            (Dialect::Envoy, Counted::Plain) => {
+                if self.of_retries == OfRetries::Once && previous > 0 {
+                    attempts::say_http(headers, previous);
+                }
             }
-            (Dialect::Envoy, Counted::Plain) => {}
         }
     }
 
@@ -289,8 +303,10 @@ impl Retries {
         let Some(at) = in_time else { return Next::Stop(Stop::Deadline) };
         let permit = match context.budget {
             Some((budget, limit)) => match budget.admit(limit) {
-                Some(permit) => Some(permit),
-                None => return Next::Stop(Stop::Budget),
+                Some(permit) if self.of_retries == OfRetries::Retry || budget.spend(limit) => {
+                    Some(permit)
+                }
+                Some(_) | None => return Next::Stop(Stop::Budget),
             },
             None => None,
         };

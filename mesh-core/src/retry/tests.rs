@@ -292,6 +292,21 @@ fn attempts_are_counted_in_header_fields() {
 }
 
 #[test]
+fn retries_that_are_not_to_be_retried_are_counted_in_any_case() {
+    let mut policy = Policy::new(Conditions::RESET).num_retries(1);
+    policy.of_retries = OfRetries::Once;
+    let mut retries = call(&policy, Start::default());
+    let mut headers = HeaderMap::new();
+    retries.stamp(Counted::Plain, &mut headers);
+    assert!(headers.is_empty());
+    let reset = Outcome::Failed(Failure::Reset);
+    let next = retries.after(&Context::new(&policy), &reset, at(0), &mut rng());
+    assert!(matches!(next, Next::Again { .. }));
+    retries.stamp(Counted::Plain, &mut headers);
+    assert_eq!(headers, fields(&[("x-envoy-attempt-count", "2")]));
+}
+
+#[test]
 fn callers_ask_by_header_fields() {
     let mut headers = fields(&[
         ("x-envoy-retry-on", "5xx,unavailable"),
@@ -348,6 +363,37 @@ fn a_budget_is_a_share_of_first_attempts() {
     drop(few);
     let five: Vec<_> = std::iter::from_fn(|| budget.admit(Limit::AtMost(5))).collect();
     assert_eq!(five.len(), 5);
+}
+
+#[test]
+fn a_budget_of_a_chain_counts_what_is_sent_again_further_up() {
+    let mut policy = Policy::new(Conditions::RESET);
+    policy.of_retries = OfRetries::Once;
+    let budget = Arc::new(Budget::default());
+    let limit = Limit::default();
+    let context = Context::new(&policy).budget(&budget, limit);
+    let reset = Outcome::Failed(Failure::Reset);
+    let fails = |inherited| {
+        let mut retries = call(&policy, Start { inherited, ..Start::default() });
+        let under_way = retries.enter(&budget, limit);
+        let next = retries.after(&context, &reset, at(0), &mut rng());
+        drop(under_way);
+        said(&next)
+    };
+    let many = |calls: usize| (0..calls).filter(|_| fails(0) == "reset").count();
+    // The three that are always allowed, though never more than one is under way, and a fifth.
+    assert_eq!(many(100), 22);
+    assert_eq!(many(100), 20);
+    // Ten that come as retries take the place of ten of these.
+    assert_eq!([(); 10].map(|()| fails(1)), ["inherited"; 10]);
+    assert_eq!(many(100), 10);
+    // Otherwise only those under way count.
+    policy.of_retries = OfRetries::Retry;
+    let context = Context::new(&policy).budget(&budget, limit);
+    let again = call(&policy, Start::default()).after(&context, &reset, at(0), &mut rng());
+    assert_eq!(said(&again), "reset");
+    drop(again);
+    assert_eq!((budget.calls(), budget.retries()), (0, 0));
 }
 
 #[test]

@@ -116,7 +116,7 @@ impl<B> Call<B> {
         };
         let retries = Retries::new(&settings.policy, &head, start);
         let protocol = head.protocol;
-        let under_way = settings.budget.enter();
+        let under_way = retries.enter(&settings.budget, settings.limit);
         let (body, permit) = (Kept::Once(None), None);
         Self { settings, retries, head: request, body, protocol, deadline, under_way, permit }
     }
