@@ -48,6 +48,7 @@
 //! authz                                    who may do what
 //! route  cluster  lb                       where a request may go, and the choice of an endpoint
 //! retry  hedge                             whether it is sent again, or twice at once
+//! outlier                                  endpoints that get no calls for a while
 //! listener                                 which filter chain a connection falls under
 //! balance                                  which endpoints to be connected to, which priority
 //! filter                                   what a route does besides
@@ -70,6 +71,7 @@ pub mod lb;
 pub mod listener;
 pub mod matcher;
 pub mod metadata;
+pub mod outlier;
 pub mod record;
 pub mod request;
 pub mod retry;
