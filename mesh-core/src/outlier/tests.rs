@@ -173,7 +173,9 @@ fn no_more_are_ejected_than_may_be() {
             config.max_ejection_percent = Percent::new(percent).unwrap();
             config.always_eject_one = always;
         });
-        NAMES[..endpoints].iter().for_each(|name| drop(answers(&outlier, name, &[(500, 5)])));
+        for name in &NAMES[..endpoints] {
+            answers(&outlier, name, &[(500, 5)]);
+        }
         tripped(&mut outlier, at(0));
         assert_eq!(outlier.ejected(), expect, "{percent} {always} {endpoints}");
     }
@@ -196,7 +198,9 @@ fn rates_far_below_the_mean_eject() {
     // Rates 50, 100, 100, 100, 100: the mean is 90, the deviation 20, the bound 90 - 1.9 * 20.
     let mut outlier = machine(5, |config| config.consecutive_5xx.threshold = 0);
     answers(&outlier, "a", &[(200, 51), (500, 49)]);
-    NAMES[1..5].iter().for_each(|name| drop(answers(&outlier, name, &[(200, 100)])));
+    for name in &NAMES[1..5] {
+        answers(&outlier, name, &[(200, 100)]);
+    }
     assert_eq!(swept(&mut outlier, at(10)), ["a success_rate until 40"]);
     // What was counted before does not count again.
     assert_eq!(swept(&mut outlier, at(20)), [""; 0]);
@@ -205,7 +209,9 @@ fn rates_far_below_the_mean_eject() {
         let mut outlier = machine(endpoints, |config| config.consecutive_5xx.threshold = 0);
         answers(&outlier, "a", &[(500, requests / 2), (200, requests - requests / 2)]);
         let others = &NAMES[1..endpoints];
-        others.iter().for_each(|name| drop(answers(&outlier, name, &[(200, requests)])));
+        for name in others {
+            answers(&outlier, name, &[(200, requests)]);
+        }
         assert_eq!(swept(&mut outlier, at(10)), [""; 0]);
     }
 }
@@ -221,7 +227,9 @@ fn shares_of_failures_eject_at_the_threshold_in_one_dialect_and_above_it_in_the_
     let mut outlier = machine(5, change);
     answers(&outlier, "a", &[(200, 15), (500, 85)]);
     answers(&outlier, "b", &[(200, 16), (500, 84)]);
-    NAMES[2..5].iter().for_each(|name| drop(answers(&outlier, name, &[(200, 50)])));
+    for name in &NAMES[2..5] {
+        answers(&outlier, name, &[(200, 50)]);
+    }
     assert_eq!(swept(&mut outlier, at(10)), ["a failure_percentage until 40"]);
 
     let mut outlier = machine(5, change);
@@ -239,7 +247,9 @@ fn failures_of_our_own_have_rates_of_their_own() {
         config.failure_percentage.enforcing_local_origin = Percent::ALL;
     });
     let counter = outlier.counter(&"a").unwrap();
-    (0..100).for_each(|_| drop(counter.failed(Local::Broke)));
+    for _ in 0..100 {
+        counter.failed(Local::Broke);
+    }
     NAMES[1..5].iter().for_each(|name| {
         let counter = outlier.counter(name).unwrap();
         (0..100).for_each(|_| counter.sent());
@@ -252,7 +262,9 @@ fn failures_of_our_own_have_rates_of_their_own() {
         config.failure_percentage.enforcing_local_origin = Percent::ALL;
     });
     let counter = outlier.counter(&"a").unwrap();
-    (0..100).for_each(|_| drop(counter.failed(Local::TimedOut)));
+    for _ in 0..100 {
+        counter.failed(Local::TimedOut);
+    }
     NAMES[1..5].iter().for_each(|name| {
         let counter = outlier.counter(name).unwrap();
         (0..100).for_each(|_| counter.sent());
