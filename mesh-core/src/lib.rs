@@ -50,6 +50,7 @@
 //! retry  hedge                             whether it is sent again, or twice at once
 //! breaker  admission                       whether it is sent at all to a server that fails
 //! concurrency                              how many are under way at once
+//! outlier                                  endpoints that get no calls for a while
 //! listener                                 which filter chain a connection falls under
 //! limit  fault                             how often it may happen, and failures made on purpose
 //! balance                                  which endpoints to be connected to, which priority
@@ -77,6 +78,7 @@ pub mod limit;
 pub mod listener;
 pub mod matcher;
 pub mod metadata;
+pub mod outlier;
 pub mod record;
 pub mod request;
 pub mod retry;
