@@ -20,6 +20,7 @@ use super::connection::Connected;
 use super::tenant::Tenant;
 use crate::error::{BoxError, Error, Kind};
 use crate::inherit;
+use crate::runtime;
 use crate::transport::timer::Timer;
 
 /// What a request holds from its first look at configuration until its response has ended.
@@ -97,7 +98,7 @@ impl Tail {
     /// Gives everything back; the request ended as `end` says.
     fn finish(&mut self, end: End) {
         if let Some(mut passage) = self.passage.take() {
-            passage.finish(end);
+            passage.finish(end, runtime::now());
         }
     }
 
@@ -121,6 +122,13 @@ impl Tail {
         response
     }
 
+    /// Shows the trailers to the filters.
+    fn saw(&mut self, trailers: &HeaderMap) {
+        if let Some(passage) = &mut self.passage {
+            passage.saw(trailers);
+        }
+    }
+
     fn respond<T>(&mut self, response: &mut Response<T>) {
         if let Some(fields) = &self.fields {
             fields.response.iter().for_each(|changes| changes.apply(response.headers_mut()));
@@ -134,6 +142,7 @@ impl Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
+        self.finish(End::Cancelled);
         self.timer.cancel(&self.connected.context.timers);
     }
 }
@@ -193,8 +202,13 @@ where
                 (End::Failed, this.tail.as_ref().map(late))
             }
             Poll::Ready(None) => (End::Complete, None),
-            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => (End::Complete, Some(Ok(frame))),
-            Poll::Ready(Some(Ok(frame))) => return Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Some(Ok(frame))) => match frame.trailers_ref() {
+                Some(trailers) => {
+                    this.tail.iter_mut().for_each(|tail| tail.saw(trailers));
+                    (End::Complete, Some(Ok(frame)))
+                }
+                None => return Poll::Ready(Some(Ok(frame))),
+            },
             Poll::Ready(Some(Err(error))) => (End::Failed, Some(Err(error.into()))),
         };
         this.content.set(Content::Done);
