@@ -58,6 +58,7 @@
 //! snapshot                                 all of it as one value: a request in, a Plan out
 //! ```
 
+pub mod admission;
 pub mod authz;
 pub mod backoff;
 pub mod balance;

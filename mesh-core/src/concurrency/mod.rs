@@ -47,6 +47,7 @@ mod window;
 pub use aimd::Aimd;
 pub use algorithm::{Algorithm, Fixed};
 pub use gradient::{Gradient, Measured, MinRtt};
+pub(crate) use limiter::Ended;
 pub use limiter::{Limiter, Permit, Refused};
 pub use shares::Shares;
 pub use vegas::Vegas;

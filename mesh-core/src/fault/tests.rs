@@ -99,7 +99,7 @@ impl Kit {
         }
         let throughput = passage.throughput().map(std::num::NonZeroU64::get);
         let noted = passage.metadata().namespace("fault").is_some();
-        passage.finish(End::Complete);
+        passage.finish(End::Complete, now);
         drop(passage);
         assert_eq!(self.active.count(), 0);
         Fate { waited: now - at(0), answer, throughput, noted }

@@ -3,6 +3,7 @@
 use std::mem;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Context, End, Factory, Filter, Settings, Slot, Step};
 use crate::metadata::Metadata;
@@ -90,7 +91,8 @@ pub struct Passage {
     at: usize,
     /// Whether that filter has seen the request.
     asked: bool,
-    end: End,
+    /// When a filter was asked last.
+    seen: Option<Instant>,
     metadata: Metadata,
 }
 
@@ -101,8 +103,8 @@ impl Passage {
         let beyond = chain.entries().len().saturating_sub(INLINE);
         let more = (0..beyond).map(|_| Slot::Empty).collect();
         let inline = Default::default();
-        let (end, metadata) = (End::Cancelled, Metadata::default());
-        Self { chain, inline, more, at: 0, asked: false, end, metadata }
+        let metadata = Metadata::default();
+        Self { chain, inline, more, at: 0, asked: false, seen: None, metadata }
     }
 
     /// Says whose the request is before any filter is asked: in a client, that is known from the
@@ -119,6 +121,7 @@ impl Passage {
     pub fn poll(&mut self, head: &RequestHead<'_>, context: &mut Context<'_>) -> Option<Step> {
         let entry = self.chain.entries().get(self.at)?;
         self.asked = true;
+        self.seen = Some(context.now);
         let slot = match self.inline.get_mut(self.at) {
             Some(slot) => slot,
             None => self.more.get_mut(self.at - INLINE)?,
@@ -135,13 +138,18 @@ impl Passage {
 
     /// Shows the response head to the filters that let the request pass, in inverse order.
     pub fn respond(&mut self, status: http::StatusCode, headers: &mut http::HeaderMap) {
-        self.each_inverse(|filter, slot, _| filter.on_response(slot, status, headers));
+        self.each_inverse(|filter, slot| filter.on_response(slot, status, headers));
+    }
+
+    /// Shows the trailers to the same filters.
+    pub fn saw(&mut self, trailers: &http::HeaderMap) {
+        self.each_inverse(|filter, slot| filter.on_trailers(slot, trailers));
     }
 
     /// Bytes of the response's body that may go on in a second: the fewest that a filter says.
     pub fn throughput(&mut self) -> Option<NonZeroU64> {
         let mut fewest: Option<NonZeroU64> = None;
-        self.each_inverse(|filter, slot, _| {
+        self.each_inverse(|filter, slot| {
             fewest = [fewest, filter.throughput(slot)].into_iter().flatten().min();
         });
         fewest
@@ -153,13 +161,13 @@ impl Passage {
         &self.metadata
     }
 
-    /// Says how the call ended, for when this is dropped.
-    pub fn finish(&mut self, end: End) {
-        self.end = end;
+    /// Ends every filter that saw the request. The first time counts.
+    pub fn finish(&mut self, end: End, now: Instant) {
+        self.each_inverse(|filter, slot| filter.on_end(slot, end, now));
+        (self.at, self.asked, self.seen) = (0, false, None);
     }
 
-    fn each_inverse(&mut self, mut with: impl FnMut(&dyn Filter, &mut Slot, End)) {
-        let end = self.end;
+    fn each_inverse(&mut self, mut with: impl FnMut(&dyn Filter, &mut Slot)) {
         let entered = self.at + usize::from(self.asked);
         for (at, entry) in self.chain.entries().iter().enumerate().take(entered).rev() {
             let slot = match self.inline.get_mut(at) {
@@ -167,14 +175,17 @@ impl Passage {
                 None => self.more.get_mut(at - INLINE),
             };
             if let Some(slot) = slot {
-                with(&*entry.filter, slot, end);
+                with(&*entry.filter, slot);
             }
         }
     }
 }
 
+/// As far as it knows, the call ended when a filter was asked last.
 impl Drop for Passage {
     fn drop(&mut self) {
-        self.each_inverse(|filter, slot, end| filter.on_end(slot, end));
+        if let Some(seen) = self.seen {
+            self.finish(End::Cancelled, seen);
+        }
     }
 }

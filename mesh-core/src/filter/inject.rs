@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{HeaderMap, StatusCode};
 
@@ -88,7 +89,7 @@ impl Filter for Inject {
         Memory::read(slot).throughput
     }
 
-    fn on_end(&self, slot: &mut Slot, _: End) {
+    fn on_end(&self, slot: &mut Slot, _: End, _: Instant) {
         if Memory::read(slot).is_active {
             self.active.leave();
         }

@@ -6,7 +6,8 @@
 //! and no clock: it says what it waits for ([`Step`]) and the shell does the waiting.
 //!
 //! ```text
-//! request head ─► poll_request in order ─► upstream ─► on_response in inverse order ─► on_end
+//! request head ─► poll_request in order ─► upstream ─► on_response, on_trailers in inverse order
+//!                                                    ─► on_end
 //! ```
 
 mod authorize;
@@ -19,6 +20,7 @@ mod guard;
 mod inject;
 mod local;
 mod memory;
+mod overload;
 mod slot;
 mod tenancy;
 #[cfg(test)]
@@ -41,6 +43,7 @@ pub use guard::{Enforcement, Guard};
 pub use inject::Inject;
 pub use local::LocalResponse;
 pub use memory::ConnectionMemory;
+pub use overload::{Admit, LimitConcurrency};
 pub use slot::Slot;
 pub use tenancy::{Ambiguity, Tenancy, TenantSource, TenantSourceError};
 pub use writable::is_writable;
@@ -200,9 +203,14 @@ pub trait Filter: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Looks at the trailers of the response, if it has any.
+    fn on_trailers(&self, slot: &mut Slot, trailers: &http::HeaderMap) {
+        let _ = (slot, trailers);
+    }
+
     /// The call is over; runs exactly once for each filter that saw the request.
-    fn on_end(&self, slot: &mut Slot, end: End) {
-        let _ = (slot, end);
+    fn on_end(&self, slot: &mut Slot, end: End, now: Instant) {
+        let _ = (slot, end, now);
     }
 }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::metadata::Fields;
@@ -45,7 +45,8 @@ impl Filter for Toll {
         headers.append("x-toll", http::HeaderValue::from_static("seen"));
     }
 
-    fn on_end(&self, slot: &mut Slot, end: End) {
+    fn on_end(&self, slot: &mut Slot, end: End, now: Instant) {
+        assert_eq!(now, crate::testing::at(3));
         assert_eq!((end, matches!(slot, Slot::Bits(1))), (End::Complete, !self.answers));
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
@@ -103,7 +104,7 @@ fn each_filter_waits_passes_and_ends_once() {
     let mut headers = http::HeaderMap::new();
     passage.respond(http::StatusCode::OK, &mut headers);
     assert_eq!(headers.get_all("x-toll").iter().count(), 6);
-    passage.finish(End::Complete);
+    passage.finish(End::Complete, crate::testing::at(3));
     drop(passage);
     assert_eq!(ended.load(Ordering::Relaxed), 6);
 }
@@ -115,7 +116,7 @@ fn an_answer_stops_the_passage_and_ends_only_those_entered() {
     let mut passage = Passage::new(chain(vec![toll(false), toll(true), toll(false)]));
     let (marks, _, last) = drive(&mut passage);
     assert!(matches!(last, Some(Step::Respond(r)) if r.grpc == 7) && marks == 1);
-    passage.finish(End::Complete);
+    passage.finish(End::Complete, crate::testing::at(3));
     drop(passage);
     assert_eq!(ended.load(Ordering::Relaxed), 2);
 }

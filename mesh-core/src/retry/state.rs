@@ -215,6 +215,13 @@ impl Retries {
             && !self.conditions.is_empty()
     }
 
+    /// Whether the call matters to a budget: it may be sent again, or it may not because it is made
+    /// for a request that was.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.may_retry() || (self.inherited > 0 && !self.conditions.is_empty())
+    }
+
     /// Whether `outcome` calls for a retry, allowed or not.
     #[must_use]
     pub fn is_bad(&self, policy: &Policy, outcome: &Outcome<'_>) -> bool {

@@ -9,7 +9,9 @@ use http::HeaderMap;
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::Endpoint;
 use mesh_core::request::{Protocol, RequestHead};
-use mesh_core::retry::{Context, Counted, Dialect, Next, Permit, Policy, Retries, Start, UnderWay};
+use mesh_core::retry::{
+    Context, Counted, Dialect, Limit, Next, Permit, Policy, Retries, Start, UnderWay,
+};
 use mesh_core::route::{Forward, Route};
 
 use super::pace::Pace;
@@ -125,9 +127,11 @@ impl Course {
     pub(crate) fn enter(&mut self, pool: &Pool) {
         if let Some(tries) = self.tries()
             && tries.under_way.is_none()
-            && tries.may_retry()
+            && tries.retries.is_counted()
         {
-            tries.under_way = Some(pool.budget().enter());
+            let limit = pool.retry_limit(tries.protocol.into());
+            let limit = limit.unwrap_or(Limit::AtMost(u32::MAX));
+            tries.under_way = Some(tries.retries.enter(pool.budget(), limit));
         }
     }
 

@@ -8,6 +8,8 @@ use mesh_core::filter::{Chain, Context, End, Passage, Step};
 use mesh_core::request::RequestHead;
 use mesh_core::tenant::Tenant;
 
+use crate::runtime;
+
 /// Boxes kept per thread for the next calls.
 const SPARE: usize = 64;
 
@@ -68,10 +70,17 @@ impl Passing {
         self.0.as_mut()?.throughput()
     }
 
+    /// As [`Passage::saw`].
+    pub(crate) fn saw(&mut self, trailers: &HeaderMap) {
+        if let Some(passage) = &mut self.0 {
+            passage.saw(trailers);
+        }
+    }
+
     /// Tells the filters how the call ended.
     pub(crate) fn finish(mut self, end: End) {
         if let Some(passage) = &mut self.0 {
-            passage.finish(end);
+            passage.finish(end, runtime::now());
         }
     }
 }
@@ -80,7 +89,9 @@ impl Drop for Passing {
     #[inline]
     fn drop(&mut self) {
         let Some(mut passage) = self.0.take() else { return };
-        // Ends the filters, and lets go of the configuration.
+        // The first time counts.
+        passage.finish(End::Cancelled, runtime::now());
+        // Lets go of the configuration.
         *passage = Passage::new(Chain::default());
         // Without effect in a thread that is ending.
         let _ = SPARES.try_with(|spares| {

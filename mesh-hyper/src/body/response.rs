@@ -291,6 +291,7 @@ impl Body for ResponseBody {
                     if let Some(report) = &mut this.guard.report {
                         report.saw(trailers);
                     }
+                    this.guard.passing.saw(trailers);
                     this.end(End::Complete);
                 } else if this.is_overdue() {
                     let late = this.guard.late(Late::Deadline, "during the response of");

@@ -21,6 +21,7 @@ use super::tenant::Tenant;
 use crate::body::Slices;
 use crate::error::{BoxError, Error, Kind};
 use crate::inherit;
+use crate::runtime;
 use crate::transport::timer::Timer;
 
 /// What a request holds from its first look at configuration until its response has ended.
@@ -98,7 +99,7 @@ impl Tail {
     /// Gives everything back; the request ended as `end` says.
     fn finish(&mut self, end: End) {
         if let Some(mut passage) = self.passage.take() {
-            passage.finish(end);
+            passage.finish(end, runtime::now());
         }
     }
 
@@ -127,6 +128,13 @@ impl Tail {
         response
     }
 
+    /// Shows the trailers to the filters.
+    fn saw(&mut self, trailers: &HeaderMap) {
+        if let Some(passage) = &mut self.passage {
+            passage.saw(trailers);
+        }
+    }
+
     fn respond<T>(&mut self, response: &mut Response<T>) {
         if let Some(fields) = &self.fields {
             fields.response.iter().for_each(|changes| changes.apply(response.headers_mut()));
@@ -140,6 +148,7 @@ impl Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
+        self.finish(End::Cancelled);
         self.timer.cancel(&self.connected.context.timers);
     }
 }
@@ -205,8 +214,13 @@ where
                 (End::Failed, this.tail.as_ref().map(late))
             }
             Poll::Ready(None) => (End::Complete, None),
-            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => (End::Complete, Some(Ok(frame))),
-            Poll::Ready(Some(Ok(frame))) => return Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Some(Ok(frame))) => match frame.trailers_ref() {
+                Some(trailers) => {
+                    this.tail.iter_mut().for_each(|tail| tail.saw(trailers));
+                    (End::Complete, Some(Ok(frame)))
+                }
+                None => return Poll::Ready(Some(Ok(frame))),
+            },
             Poll::Ready(Some(Err(error))) => (End::Failed, Some(Err(error.into()))),
         };
         this.content.set(Content::Done);

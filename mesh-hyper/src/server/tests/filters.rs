@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
 use mesh_core::filter::{
@@ -61,7 +61,7 @@ impl Filter for Guard {
         headers.insert("x-status", status.as_u16().into());
     }
 
-    fn on_end(&self, _: &mut Slot, end: End) {
+    fn on_end(&self, _: &mut Slot, end: End, _: Instant) {
         assert_eq!(end, End::Complete);
         self.ended.fetch_add(1, Ordering::SeqCst);
     }

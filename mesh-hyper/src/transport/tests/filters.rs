@@ -1,6 +1,7 @@
 //! Calls that pass filters.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -33,7 +34,7 @@ impl Filter for Numbers {
         headers.insert("x-number", HeaderValue::from(*number));
     }
 
-    fn on_end(&self, slot: &mut Slot, end: End) {
+    fn on_end(&self, slot: &mut Slot, end: End, _: Instant) {
         let Slot::Bits(number) = slot else { return };
         self.0.lock().unwrap().push((*number, end));
     }
