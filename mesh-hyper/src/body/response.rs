@@ -16,6 +16,7 @@ use mesh_core::filter::End;
 
 use super::{Course, Late, Passing};
 use crate::error::{Error, Kind};
+use crate::pool::Pool;
 use crate::report::Report;
 use crate::runtime;
 use crate::transport::connection::{Stream, Wire};
@@ -113,6 +114,13 @@ impl Guard {
         }
     }
 
+    /// Takes the attempt out of the call, which goes on without it.
+    pub(crate) fn detach(&mut self) -> Option<(Stream, Option<Box<Pumping>>)> {
+        let stream = self.stream.take()?;
+        self.timer.cancel(&stream.0.signals.timers);
+        Some((stream, self.pump.take()))
+    }
+
     /// `error`, or the failure of the request body if that is what broke the stream.
     pub(crate) fn cause(&self, error: Error) -> Error {
         match self.pump.as_deref().and_then(Pumping::failure) {
@@ -127,7 +135,7 @@ impl Guard {
         let what = match late {
             Late::Deadline => "the deadline passed",
             Late::Idle => "it was silent for too long",
-            Late::Attempt => "the time for the attempt was over",
+            Late::Attempt | Late::Alone => "the time for the attempt was over",
         };
         let why = match &self.stream {
             Some(Stream(connection)) => format!(
@@ -168,7 +176,16 @@ impl Guard {
         if let Some(pump) = &mut self.pump {
             pump.commit();
         }
-        self.course.answered(headers);
+        if let Some(tries) = self.course.tries()
+            && let Some(stream) = &self.stream
+        {
+            // It may have been set for the attempt, which has ended.
+            self.timer.cancel(&stream.0.signals.timers);
+            tries.pace.answered();
+        }
+        let pool = self.stream.as_ref().filter(|_| self.course.is_some());
+        let pool = pool.and_then(|stream| stream.0.signals.owner::<Pool>());
+        self.course.answered(headers, pool.as_deref());
     }
 }
 

@@ -14,6 +14,7 @@ use http::uri::Authority;
 use http::{HeaderMap, Request, Response, Uri};
 use http_body::Body;
 use mesh_core::filter::{self, End, HeaderChanges, Step};
+use mesh_core::hedge::Safe;
 use mesh_core::inherited::Inherited;
 use mesh_core::metadata::Metadata;
 use mesh_core::request::{Protocol, RequestHead};
@@ -22,8 +23,9 @@ use mesh_core::route::Route;
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 use mesh_core::tenant::Tenant;
 
+use super::attempt::{self, Next, Spur};
 use super::target::{Inner, Options};
-use super::{again, answer, attempt, slow, timeout};
+use super::{again, answer, race, slow, timeout};
 use crate::body::{Course, Guard, Passing, ResponseBody};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
@@ -32,7 +34,7 @@ use crate::pool::{Draw, Miss, Pool};
 use crate::report::Report;
 use crate::runtime;
 use crate::transport::connection::Stream;
-use crate::transport::exchange::{self, Exchange, Keep, Started, Way};
+use crate::transport::exchange::{self, Exchange, Started, Way};
 
 /// A response, some time later.
 ///
@@ -197,7 +199,8 @@ impl Call {
         }
         let mut start = Start { asked, deadline: self.deadline, ..Start::default() };
         start.inherited = self.inherited;
-        self.course = Course::new(&plan.route, &self.head(target), start);
+        let mark = self.parts.extensions.get::<Safe>();
+        self.course = Course::new(&plan.route, &self.head(target), start, mark);
         self.course.stamp(&mut self.parts.headers);
     }
 
@@ -302,16 +305,21 @@ impl Call {
         guard.passing = passing;
         guard.course = std::mem::take(&mut self.course);
         guard.course.enter(pool);
-        let keep = if guard.course.may_retry() { Keep::Outcome } else { Keep::Unprocessed };
         guard.report = self.report.take();
         guard.owner = Some(target.clone());
         let authority = self.authority.take();
         let to = authority.as_ref().unwrap_or(&target.authority);
-        let way = Way { stream: &stream, authority: to, keep };
+        let way = Way { stream: &stream, authority: to, keep: guard.course.keep() };
         match exchange::start(way, self.parts, body) {
             Ok(Started { exchange, pump }) => {
                 guard.start(stream, pump);
                 let wait_for_ready = self.wait_for_ready;
+                let attempts = guard.course.begin(pool);
+                if attempts > 1 && exchange.copy().is_some() {
+                    let call = (authority, wait_for_ready);
+                    let race = race::run(guard, exchange, call, Spur::Start(attempts));
+                    return ResponseFuture::later(race);
+                }
                 ResponseFuture(State::Sent { exchange, guard, authority, wait_for_ready })
             }
             Err(error) => {
@@ -351,20 +359,28 @@ impl Future for ResponseFuture {
             match &mut self.0 {
                 State::Sent { exchange, guard, authority, wait_for_ready } => {
                     let ended = ready!(attempt::poll(exchange, guard, cx));
-                    let (mut guard, patient) = (std::mem::take(guard), *wait_for_ready);
-                    let next = attempt::next(exchange, &mut guard, ended);
+                    let next = match attempt::next(exchange, guard, ended) {
+                        Next::GoOn => continue,
+                        Next::Race(spur) => {
+                            self.race(spur);
+                            continue;
+                        }
+                        next @ (Next::Answer(_) | Next::Fail(_) | Next::Again(_)) => next,
+                    };
+                    let (guard, patient) = (std::mem::take(guard), *wait_for_ready);
                     let authority = authority.take();
                     // The exchange goes first: what is left of it is on the guard's stream.
                     self.0 = State::Ended;
                     match next {
-                        attempt::Next::Answer(response) => {
+                        Next::Answer(response) => {
                             return Poll::Ready(Ok(answered(guard, response)));
                         }
-                        attempt::Next::Fail(error) => return Poll::Ready(fail(guard, error)),
-                        attempt::Next::Again(again) => {
+                        Next::Fail(error) => return Poll::Ready(fail(guard, error)),
+                        Next::Again(again) => {
                             let retried = again::run(guard, authority, patient, again);
                             self.0 = State::Slow(Box::pin(retried));
                         }
+                        Next::Race(_) | Next::GoOn => {}
                     }
                 }
                 State::Slow(future) => {
@@ -380,6 +396,20 @@ impl Future for ResponseFuture {
                 State::Ended => return Poll::Pending,
             }
         }
+    }
+}
+
+impl ResponseFuture {
+    /// Other attempts start beside the one under way.
+    #[cold]
+    fn race(&mut self, spur: Spur) {
+        self.0 = match std::mem::replace(&mut self.0, State::Ended) {
+            State::Sent { exchange, guard, authority, wait_for_ready } => {
+                let race = race::run(guard, exchange, (authority, wait_for_ready), spur);
+                State::Slow(Box::pin(race))
+            }
+            other @ (State::Slow(_) | State::Decided(_) | State::Ended) => other,
+        };
     }
 }
 

@@ -11,9 +11,13 @@ mod answer;
 mod attempt;
 mod call;
 mod http;
+mod race;
 mod side;
 mod slow;
 mod target;
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests;
 mod timeout;
 
 pub(crate) use answer::grpc_head;
