@@ -95,6 +95,8 @@ pub struct HostPort {
     pub weight: u32,
     /// Labels of each address.
     pub labels: Option<Arc<Labels>>,
+    /// What the metadata of each address says under `envoy.lb`.
+    pub metadata: Option<Arc<Labels>>,
 }
 
 /// How the endpoints of a cluster are spoken to.

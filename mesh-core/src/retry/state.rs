@@ -222,6 +222,12 @@ impl Retries {
         self.may_retry() || (self.inherited > 0 && !self.conditions.is_empty())
     }
 
+    /// Whether there is any outcome that calls for a retry.
+    #[must_use]
+    pub fn has_reasons(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
     /// Whether `outcome` calls for a retry, allowed or not.
     #[must_use]
     pub fn is_bad(&self, policy: &Policy, outcome: &Outcome<'_>) -> bool {

@@ -2,22 +2,19 @@
 //! the way of calls to which none of this applies.
 
 use std::cell::RefCell;
-use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::sync::Arc;
 
 use http::HeaderMap;
-use mesh_core::classify::Outcome;
 use mesh_core::cluster::Endpoint;
-use mesh_core::request::{Protocol, RequestHead};
-use mesh_core::retry::{
-    Context, Counted, Dialect, Limit, Next, Permit, Policy, Retries, Start, UnderWay,
-};
-use mesh_core::route::{Forward, Route};
+use mesh_core::hedge::Safe;
+use mesh_core::request::RequestHead;
+use mesh_core::retry::{Counted, Hosts, Limit, Start};
+use mesh_core::route::Route;
 
-use super::pace::Pace;
+use super::tries::Tries;
 use crate::pool::{Avoid, Pool};
-use crate::report::Report;
 use crate::runtime;
+use crate::transport::exchange::Keep;
 
 /// Boxes kept per thread for the next calls.
 const SPARE: usize = 64;
@@ -34,59 +31,27 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(crate) struct Course(Option<Box<Option<Tries>>>);
 
-/// The attempts of a call.
-#[derive(Debug)]
-pub(crate) struct Tries {
-    route: Arc<Route>,
-    pub(crate) protocol: Protocol,
-    retries: Retries,
-    pub(crate) pace: Pace,
-    under_way: Option<UnderWay>,
-    permit: Option<Permit>,
-    /// The endpoints that were asked so far, where that matters.
-    tried: Vec<Arc<Endpoint>>,
-    /// The head of a response is on its way to the caller.
-    is_answered: bool,
-}
-
 impl Course {
     /// The course of the call `head` on `route`.
     #[inline]
-    pub(crate) fn new(route: &Arc<Route>, head: &RequestHead<'_>, start: Start) -> Self {
+    pub(crate) fn new(
+        route: &Arc<Route>,
+        head: &RequestHead<'_>,
+        start: Start,
+        mark: Option<&Safe>,
+    ) -> Self {
         let Some(forward) = route.forward() else { return Self(None) };
         let is_plain = forward.retry.is_none()
+            && forward.hedge.is_none()
             && forward.counted == Counted::Plain
             && forward.counted_in_response == Counted::Plain
             && route.timeouts.idle.is_none()
             && start.asked.conditions.is_empty()
             && start.asked.per_try_timeout.is_none();
-        if is_plain { Self(None) } else { Self::planned(route, forward, head, start) }
-    }
-
-    fn planned(
-        route: &Arc<Route>,
-        forward: &Forward,
-        head: &RequestHead<'_>,
-        mut start: Start,
-    ) -> Self {
-        let protocol = head.protocol;
-        start.dialect = Dialect::from(protocol);
-        let policy = policy(forward);
-        let retries = Retries::new(policy, head, start);
-        let is_set = |limit: &std::time::Duration| !limit.is_zero();
-        // gRPC knows no such bound (gRFC A31).
-        let idle = route.timeouts.idle.filter(|_| protocol == Protocol::Http).filter(is_set);
-        let attempt_idle = policy.per_try_idle_timeout.filter(is_set);
-        let tries = Tries {
-            route: route.clone(),
-            protocol,
-            retries,
-            pace: Pace::new(idle, attempt_idle, runtime::now()),
-            under_way: None,
-            permit: None,
-            tried: Vec::new(),
-            is_answered: false,
-        };
+        if is_plain {
+            return Self(None);
+        }
+        let tries = Tries::new(route, head, start, mark);
         let spare = SPARES.with_borrow_mut(Vec::pop);
         Self(Some(match spare {
             Some(mut spare) => {
@@ -102,6 +67,12 @@ impl Course {
         self.0.as_deref_mut()?.as_mut()
     }
 
+    /// Whether the call is more than one request and one deadline.
+    #[inline]
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
     #[inline]
     fn get(&self) -> Option<&Tries> {
         self.0.as_deref()?.as_ref()
@@ -111,6 +82,19 @@ impl Course {
     #[inline]
     pub(crate) fn may_retry(&self) -> bool {
         self.get().is_some_and(Tries::may_retry)
+    }
+
+    /// Whether the request has to be kept until the caller gets its outcome.
+    #[inline]
+    pub(crate) fn keep(&self) -> Keep {
+        let keeps = |tries: &Tries| tries.may_retry() || tries.hedging.is_some();
+        if self.get().is_some_and(keeps) { Keep::Outcome } else { Keep::Unprocessed }
+    }
+
+    /// The first attempt has started; returns how many there are to be at once.
+    #[inline]
+    pub(crate) fn begin(&mut self, pool: &Pool) -> u32 {
+        self.tries().map_or(1, |tries| tries.begin(pool))
     }
 
     /// Says in the head of the next attempt how many there were before.
@@ -146,15 +130,19 @@ impl Course {
 
     /// A response goes to the caller whose head this is.
     #[inline]
-    pub(crate) fn answered(&mut self, headers: &mut HeaderMap) {
+    pub(crate) fn answered(&mut self, headers: &mut HeaderMap, pool: Option<&Pool>) {
         let Some(tries) = self.tries() else { return };
+        if let (Some(_), Some(pool)) = (&tries.hedging, pool) {
+            let now = runtime::now();
+            let took = now.saturating_duration_since(tries.start);
+            pool.hedging().latencies.record(took, now);
+        }
         let told = tries.route.forward().map(|forward| forward.counted_in_response);
         if told == Some(Counted::Included) {
             tries.retries.tell(headers);
         }
         if tries.pace.is_timed() {
             tries.is_answered = true;
-            tries.pace.answered();
             tries.pace.saw(runtime::now());
             (tries.under_way, tries.permit) = (None, None);
         } else {
@@ -168,78 +156,21 @@ impl Course {
         let hosts = &tries.policy().hosts;
         (!hosts.is_empty()).then_some(Avoid { hosts, tried: &tries.tried })
     }
-}
 
-impl Tries {
-    fn policy(&self) -> &Policy {
-        policy_of(&self.route)
-    }
-
-    fn may_retry(&self) -> bool {
-        !self.is_answered && self.retries.may_retry()
-    }
-
-    /// Notes that the request was sent to `endpoint`.
-    pub(crate) fn asked(&mut self, endpoint: &Arc<Endpoint>) {
-        if policy_of(&self.route).hosts.avoid_previous {
-            self.tried.push(endpoint.clone());
+    /// The same of an attempt beside others, as values.
+    pub(crate) fn elsewhere(&self) -> Option<(Hosts, Vec<Arc<Endpoint>>)> {
+        /// How often another endpoint is looked for.
+        const LOOKS: u32 = 8;
+        let tries = self.get()?;
+        let mut hosts = tries.policy().hosts.clone();
+        if tries.hedging.is_some() {
+            // An endpoint that is slow for one would be for the other.
+            hosts.avoid_previous = true;
+            hosts.attempts = hosts.attempts.max(LOOKS);
         }
-    }
-
-    /// When to send the request again after `outcome`, if at all.
-    ///
-    /// `is_there` tells whether it is there to be sent again.
-    pub(crate) fn after(
-        &mut self,
-        pool: &Pool,
-        outcome: &Outcome<'_>,
-        is_there: bool,
-        report: Option<&Report>,
-    ) -> Option<Instant> {
-        // Its place is free as soon as the attempt has ended.
-        self.permit = None;
-        if !is_there {
-            self.retries.commit();
-        }
-        let policy = policy_of(&self.route);
-        let mut context = Context::new(policy);
-        let limit = pool.retry_limit(self.protocol.into());
-        context.budget = self.under_way.as_ref().map(UnderWay::budget).zip(limit);
-        if policy.rate_limited.is_some() {
-            context.wall = runtime::unix();
-        }
-        let retries = &mut self.retries;
-        let next = runtime::with_rng(|rng| retries.after(&context, outcome, runtime::now(), rng));
-        let made = self.retries.made();
-        match next {
-            Next::Again { at, why, permit } => {
-                self.permit = permit;
-                if let Some(report) = report {
-                    report.retried(made, why);
-                }
-                Some(at)
-            }
-            Next::Stop(stop) => {
-                if let Some(report) = report {
-                    report.stopped(stop);
-                }
-                None
-            }
-            Next::Commit => None,
-        }
+        (!hosts.is_empty()).then(|| (hosts, tries.tried.clone()))
     }
 }
-
-fn policy_of(route: &Route) -> &Policy {
-    route.forward().map_or(&NONE, policy)
-}
-
-fn policy(forward: &Forward) -> &Policy {
-    forward.retry.as_deref().unwrap_or(&NONE)
-}
-
-/// Of a route that says nothing about retries, which callers may still ask for.
-static NONE: LazyLock<Policy> = LazyLock::new(Policy::default);
 
 impl Drop for Course {
     #[inline]

@@ -15,6 +15,8 @@ pub(crate) enum Late {
     Idle,
     /// The time for the attempt, or its time without a byte.
     Attempt,
+    /// The time until another attempt starts beside this one.
+    Alone,
 }
 
 /// Bounds on a call besides its deadline.
@@ -26,6 +28,8 @@ pub(crate) struct Pace {
     attempt_idle: Option<Duration>,
     /// When the attempt must have been answered.
     attempt: Option<Instant>,
+    /// When another one starts beside it.
+    beside: Option<Instant>,
     /// When there was last something to see of the call.
     active: Instant,
     /// The same of the attempt.
@@ -40,7 +44,9 @@ impl Pace {
         attempt_idle: Option<Duration>,
         now: Instant,
     ) -> Self {
-        Self { idle, attempt_idle, attempt: None, active: now, attempt_active: now, armed: None }
+        let (active, attempt_active) = (now, now);
+        let (attempt, beside, armed) = (None, None, None);
+        Self { idle, attempt_idle, attempt, beside, active, attempt_active, armed }
     }
 
     /// An attempt starts that must have been answered `until`.
@@ -52,7 +58,12 @@ impl Pace {
 
     /// The time for the attempt is no matter any more.
     pub(crate) fn answered(&mut self) {
-        self.attempt = None;
+        (self.attempt, self.beside, self.armed) = (None, None, None);
+    }
+
+    /// Another attempt starts `at` this time beside the one under way.
+    pub(crate) fn set_beside(&mut self, at: Option<Instant>) {
+        self.beside = at;
     }
 
     /// Whether there is a bound on silence.
@@ -118,6 +129,7 @@ impl Pace {
             (self.silent_at(), Late::Idle),
             (self.attempt, Late::Attempt),
             (attempt_silent, Late::Attempt),
+            (self.beside, Late::Alone),
         ];
         // The first of those that are due at once.
         all.into_iter().filter_map(|(at, late)| Some((at?, late))).min_by_key(|(at, _)| *at)

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::Request;
 use http::uri::Authority;
@@ -16,13 +17,12 @@ use super::attempt::{self, Next, SendAgain, Why};
 use super::call::{answered, fail};
 use super::slow::{Outcome, before};
 use super::target::Inner;
-use super::timeout;
+use super::{race, timeout};
 use crate::body::{Guard, Late};
 use crate::error::{Error, Kind};
 use crate::pool::{Draw, Pool, Want};
 use crate::runtime;
-use crate::transport::exchange::{self, Keep, Started, Unprocessed, Way};
-use crate::transport::h1::Outgoing;
+use crate::transport::exchange::{self, Started, Unprocessed, Way};
 
 /// How often a request is sent again at the most because no peer has looked at it. Peers that go
 /// away one after the other are broken, and the caller should know.
@@ -33,14 +33,14 @@ const MAX_REFUSED: u32 = 3;
 
 /// How often a request has come back unprocessed.
 #[derive(Default)]
-struct Returns {
+pub(super) struct Returns {
     all: u32,
     refused: u32,
 }
 
 impl Returns {
     /// Counts one more; whether that is too many.
-    fn are_too_many(&mut self, why: Unprocessed) -> bool {
+    pub(super) fn are_too_many(&mut self, why: Unprocessed) -> bool {
         self.all += 1;
         self.refused += u32::from(why == Unprocessed::Refused);
         self.all > MAX_AGAIN || self.refused > MAX_REFUSED
@@ -54,13 +54,10 @@ pub(super) async fn run(
     patient: bool,
     mut again: SendAgain,
 ) -> Outcome {
-    let pool = guard.stream.as_ref().and_then(|stream| stream.0.signals.owner::<Pool>());
-    let owner = guard.owner.clone().map(|owner| owner as Arc<dyn Any + Send + Sync>);
-    let target = owner.and_then(|owner| owner.downcast::<Inner>().ok());
-    let (Some(pool), Some(target)) = (pool, target) else {
+    let Some((pool, target)) = home(&guard) else {
         return fail(guard, Error::new(Kind::Transport, "the request was given back"));
     };
-    let authority = authority.as_ref().unwrap_or(&target.authority);
+    let to = authority.as_ref().unwrap_or(&target.authority).clone();
     let mut returns = Returns::default();
     loop {
         let at = match again.why {
@@ -104,28 +101,42 @@ pub(super) async fn run(
             }
         };
         let request = told(request, &guard);
-        let keep = if guard.course.may_retry() { Keep::Outcome } else { Keep::Unprocessed };
-        let way = Way { stream: &stream, authority, keep };
+        let way = Way { stream: &stream, authority: &to, keep: guard.course.keep() };
         let Started { mut exchange, pump } = match exchange::restart(way, request) {
             Ok(started) => started,
             Err(error) => return fail(guard, error),
         };
         guard.start(stream, pump);
         guard.attempts = guard.attempts.saturating_add(1);
-        let ended = poll_fn(|cx| attempt::poll(&mut exchange, &mut guard, cx)).await;
-        let next = attempt::next(&mut exchange, &mut guard, ended);
-        // It goes before what it is on.
+        again = loop {
+            let ended = poll_fn(|cx| attempt::poll(&mut exchange, &mut guard, cx)).await;
+            match attempt::next(&mut exchange, &mut guard, ended) {
+                Next::Answer(response) => return Ok(answered(guard, response)),
+                Next::Fail(error) => {
+                    // It goes before what it is on.
+                    drop(exchange);
+                    return fail(guard, error);
+                }
+                Next::Race(spur) => {
+                    return race::run(guard, exchange, (authority, patient), spur).await;
+                }
+                Next::GoOn => {}
+                Next::Again(next) => break next,
+            }
+        };
         drop(exchange);
-        match next {
-            Next::Answer(response) => return Ok(answered(guard, response)),
-            Next::Fail(error) => return fail(guard, error),
-            Next::Again(next) => again = next,
-        }
     }
 }
 
+/// The pool and the target of a call whose attempt is under way.
+pub(super) fn home(guard: &Guard) -> Option<(Arc<Pool>, Arc<Inner>)> {
+    let pool = guard.stream.as_ref()?.0.signals.owner::<Pool>()?;
+    let owner: Arc<dyn Any + Send + Sync> = guard.owner.clone()?;
+    Some((pool, owner.downcast::<Inner>().ok()?))
+}
+
 /// Until when the call may go on, and what is over then.
-fn bound(guard: &mut Guard) -> (Option<std::time::Instant>, Late) {
+pub(super) fn bound(guard: &mut Guard) -> (Option<Instant>, Late) {
     let deadline = guard.timer.deadline();
     let silent = guard.course.tries().and_then(|tries| tries.pace.silent_at());
     match (deadline, silent) {
@@ -136,7 +147,7 @@ fn bound(guard: &mut Guard) -> (Option<std::time::Instant>, Late) {
 }
 
 /// The request with what it says of earlier attempts, and of the time that is left.
-fn told(mut request: Request<Outgoing>, guard: &Guard) -> Request<Outgoing> {
+pub(super) fn told<B>(mut request: Request<B>, guard: &Guard) -> Request<B> {
     guard.course.stamp(request.headers_mut());
     if let Some(deadline) = guard.timer.deadline() {
         let protocol = match request.headers().contains_key(timeout::GRPC) {
@@ -149,13 +160,13 @@ fn told(mut request: Request<Outgoing>, guard: &Guard) -> Request<Outgoing> {
     request
 }
 
-fn given_up(target: &Inner, why: Unprocessed) -> Error {
+pub(super) fn given_up(target: &Inner, why: Unprocessed) -> Error {
     let name = &target.name;
     let error = format!("{name}: the peers gave the request back too often, the last one: {why}");
     Error::new(Kind::Transport, error)
 }
 
-fn over(guard: Guard, late: Late) -> Outcome {
+pub(super) fn over(guard: Guard, late: Late) -> Outcome {
     let late = guard.late(late, "before the answer of");
     fail(guard, late)
 }

@@ -28,6 +28,21 @@ pub(super) enum Next {
     Fail(Error),
     /// The request is sent again.
     Again(SendAgain),
+    /// The attempt goes on, and others start beside it.
+    Race(Spur),
+    /// The attempt goes on.
+    GoOn,
+}
+
+/// Why attempts start beside the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spur {
+    /// So many are to start at once, the first one included.
+    Start(u32),
+    /// It has used up its time.
+    Soft,
+    /// It has been alone for long enough.
+    Alone,
 }
 
 /// A request that is sent again.
@@ -66,6 +81,18 @@ pub(super) fn poll(
 /// What follows from what it has come to.
 #[inline]
 pub(super) fn next(exchange: &mut Exchange, guard: &mut Guard, ended: Ended) -> Next {
+    if let Ended::Late(late @ (Late::Attempt | Late::Alone)) = ended
+        && let Some(tries) = guard.course.tries()
+        && (late == Late::Alone || tries.is_soft())
+    {
+        tries.pace.answered();
+        return match (exchange.copy(), late) {
+            // It cannot be sent a second time while it is being sent.
+            (None, _) => Next::GoOn,
+            (Some(_), Late::Alone) => Next::Race(Spur::Alone),
+            (Some(_), _) => Next::Race(Spur::Soft),
+        };
+    }
     if guard.course.may_retry() {
         return weighed(exchange, guard, ended);
     }
@@ -87,9 +114,10 @@ fn weighed(exchange: &mut Exchange, guard: &mut Guard, ended: Ended) -> Next {
         Ended::Done(Err(Broken::Failed(error))) => {
             let error = guard.cause(error);
             // A body that has failed would do so again.
-            let at = match error.kind() {
-                Kind::Body => None,
-                _ => after(exchange, guard, &Outcome::Failed(Failure::Reset)),
+            let at = if error.kind() == Kind::Body {
+                None
+            } else {
+                after(exchange, guard, &Outcome::Failed(Failure::Reset))
             };
             (at, Next::Fail(error))
         }
@@ -97,7 +125,7 @@ fn weighed(exchange: &mut Exchange, guard: &mut Guard, ended: Ended) -> Next {
         Ended::Late(late) => {
             let at = match late {
                 Late::Attempt => after(exchange, guard, &Outcome::Failed(Failure::TimedOut)),
-                Late::Deadline | Late::Idle => None,
+                Late::Deadline | Late::Idle | Late::Alone => None,
             };
             (at, Next::Fail(guard.late(late, "before the answer of")))
         }
@@ -105,9 +133,10 @@ fn weighed(exchange: &mut Exchange, guard: &mut Guard, ended: Ended) -> Next {
     let again = at.and_then(|at| Some((at, exchange.again(guard.pump.as_deref_mut())?)));
     match again {
         Some((at, request)) => {
-            let error = match last {
-                Next::Fail(error) => error,
-                _ => Error::new(Kind::Transport, "the request was not kept to be sent again"),
+            let error = if let Next::Fail(error) = last {
+                error
+            } else {
+                Error::new(Kind::Transport, "the request was not kept to be sent again")
             };
             Next::Again(SendAgain { request, why: Why::Policy(at), error })
         }
@@ -116,10 +145,10 @@ fn weighed(exchange: &mut Exchange, guard: &mut Guard, ended: Ended) -> Next {
 }
 
 fn after(exchange: &Exchange, guard: &mut Guard, outcome: &Outcome<'_>) -> Option<Instant> {
+    let tries = guard.course.tries().filter(|tries| tries.is_reason(outcome))?;
     let stream = guard.stream.as_ref()?;
     let pool = stream.0.signals.owner::<Pool>()?;
     let is_kept = exchange.is_kept(guard.pump.as_deref());
-    let tries = guard.course.tries()?;
     let at = tries.after(&pool, outcome, is_kept, guard.report.as_deref())?;
     tries.asked(&stream.0.endpoint);
     Some(at)
@@ -132,11 +161,8 @@ pub(super) fn without_stream(
     error: &Error,
     report: Option<&Report>,
 ) -> Option<Instant> {
-    let failure = match error.kind() {
-        Kind::NoEndpoint => Failure::Connect,
-        _ => return None,
-    };
-    unsent(course, pool, failure, report)
+    let is_connect = error.kind() == Kind::NoEndpoint;
+    is_connect.then(|| unsent(course, pool, Failure::Connect, report))?
 }
 
 /// When a call that may be sent again is, after a `failure` at which nothing of it has got lost.

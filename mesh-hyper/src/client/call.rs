@@ -1,10 +1,6 @@
-//! The fast path: a call that need not wait for anything but its response.
+//! A call on its way through the stages until it is sent, as far as it need not wait.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -14,6 +10,7 @@ use http::uri::Authority;
 use http::{HeaderMap, Request, Response, Uri};
 use http_body::Body;
 use mesh_core::filter::{self, End, HeaderChanges, Step};
+use mesh_core::hedge::Safe;
 use mesh_core::inherited::Inherited;
 use mesh_core::metadata::Metadata;
 use mesh_core::request::{Protocol, RequestHead};
@@ -21,8 +18,10 @@ use mesh_core::retry::{Asked, Start};
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 use mesh_core::tenant::Tenant;
 
+use super::attempt::Spur;
+use super::future::ResponseFuture;
 use super::target::{Inner, Options};
-use super::{again, answer, attempt, slow, timeout};
+use super::{answer, race, slow, timeout};
 use crate::body::{Course, Guard, Passing, ResponseBody, Slices};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
@@ -31,30 +30,7 @@ use crate::pool::{Draw, Miss, Pool};
 use crate::report::Report;
 use crate::runtime;
 use crate::transport::connection::Stream;
-use crate::transport::exchange::{self, Exchange, Keep, Started, Way};
-
-/// A response, some time later.
-///
-/// # Cancel safety
-/// Dropping it resets the stream, stops the request body and gives everything back.
-#[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture(State);
-
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
-enum State {
-    /// Sent; the response is awaited.
-    Sent {
-        exchange: Exchange,
-        guard: Guard,
-        authority: Option<Authority>,
-        wait_for_ready: bool,
-    },
-    /// Something has to be waited for before it can be sent.
-    Slow(Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Error>> + Send>>),
-    /// Decided without sending anything.
-    Decided(Decided),
-    Ended,
-}
+use crate::transport::exchange::{self, Started, Way};
 
 /// The outcome of a call that is not sent.
 pub(super) type Decided = Box<Result<Response<ResponseBody>, Error>>;
@@ -130,7 +106,7 @@ impl ResponseFuture {
                     Ok(Ok(stream)) => call.send(target, &plan, passing, stream, body),
                     Ok(Err(draw)) => {
                         let stage = Stage::Pick(plan, passing, draw);
-                        Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
+                        Self::later(slow::run(target.clone(), call, stage, body))
                     }
                     Err(error) => Self::decided(call.failed(error)),
                 };
@@ -138,18 +114,7 @@ impl ResponseFuture {
             Ok(stage) => stage,
             Err(decided) => return Self::decided(call.ended(decided)),
         };
-        Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
-    }
-
-    pub(super) fn decided(result: Result<Response<ResponseBody>, Error>) -> Self {
-        Self(State::Decided(Box::new(result)))
-    }
-
-    /// A call that is made only when something else has come.
-    pub(super) fn later(
-        future: impl Future<Output = Result<Response<ResponseBody>, Error>> + Send + 'static,
-    ) -> Self {
-        Self(State::Slow(Box::pin(future)))
+        Self::later(slow::run(target.clone(), call, stage, body))
     }
 }
 
@@ -196,7 +161,8 @@ impl Call {
         }
         let mut start = Start { asked, deadline: self.deadline, ..Start::default() };
         start.inherited = self.inherited;
-        self.course = Course::new(&plan.route, &self.head(target), start);
+        let mark = self.parts.extensions.get::<Safe>();
+        self.course = Course::new(&plan.route, &self.head(target), start, mark);
         self.course.stamp(&mut self.parts.headers);
     }
 
@@ -303,17 +269,22 @@ impl Call {
         guard.passing = passing;
         guard.course = std::mem::take(&mut self.course);
         guard.course.enter(pool);
-        let keep = if guard.course.may_retry() { Keep::Outcome } else { Keep::Unprocessed };
         guard.report = self.report.take();
         guard.owner = Some(target.clone());
         let authority = self.authority.take();
         let to = authority.as_ref().unwrap_or(&target.authority);
-        let way = Way { stream: &stream, authority: to, keep };
+        let way = Way { stream: &stream, authority: to, keep: guard.course.keep() };
         match exchange::start(way, self.parts, body) {
             Ok(Started { exchange, pump }) => {
                 guard.start(stream, pump);
                 let wait_for_ready = self.wait_for_ready;
-                ResponseFuture(State::Sent { exchange, guard, authority, wait_for_ready })
+                let attempts = guard.course.begin(pool);
+                if attempts > 1 && exchange.copy().is_some() {
+                    let call = (authority, wait_for_ready);
+                    let race = race::run(guard, exchange, call, Spur::Start(attempts));
+                    return ResponseFuture::later(race);
+                }
+                ResponseFuture::sent(exchange, guard, authority, wait_for_ready)
             }
             Err(error) => {
                 guard.stream = Some(stream);
@@ -344,46 +315,6 @@ impl Call {
     }
 }
 
-impl Future for ResponseFuture {
-    type Output = Result<Response<ResponseBody>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<Self::Output> {
-        loop {
-            match &mut self.0 {
-                State::Sent { exchange, guard, authority, wait_for_ready } => {
-                    let ended = ready!(attempt::poll(exchange, guard, cx));
-                    let (mut guard, patient) = (std::mem::take(guard), *wait_for_ready);
-                    let next = attempt::next(exchange, &mut guard, ended);
-                    let authority = authority.take();
-                    // The exchange goes first: what is left of it is on the guard's stream.
-                    self.0 = State::Ended;
-                    match next {
-                        attempt::Next::Answer(response) => {
-                            return Poll::Ready(Ok(answered(guard, response)));
-                        }
-                        attempt::Next::Fail(error) => return Poll::Ready(fail(guard, error)),
-                        attempt::Next::Again(again) => {
-                            let retried = again::run(guard, authority, patient, again);
-                            self.0 = State::Slow(Box::pin(retried));
-                        }
-                    }
-                }
-                State::Slow(future) => {
-                    let done = ready!(future.as_mut().poll(cx));
-                    self.0 = State::Ended;
-                    return Poll::Ready(done);
-                }
-                State::Decided(_) => {
-                    if let State::Decided(done) = std::mem::replace(&mut self.0, State::Ended) {
-                        return Poll::Ready(*done);
-                    }
-                }
-                State::Ended => return Poll::Pending,
-            }
-        }
-    }
-}
-
 /// The response, with everything that the call holds until its body has ended.
 pub(super) fn answered(
     mut guard: Guard,
@@ -397,7 +328,7 @@ pub(super) fn answered(
     }
     let slices = Slices::new(guard.passing.throughput());
     let mut body = ResponseBody::new(source, guard);
-    body.set_pace(slices);
+    body.set_slices(slices);
     Response::from_parts(parts, body)
 }
 
@@ -433,16 +364,4 @@ pub(super) fn own_authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority>
 
 fn host(headers: &HeaderMap) -> Option<Authority> {
     headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok())
-}
-
-impl fmt::Debug for ResponseFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.0 {
-            State::Sent { .. } => "sent",
-            State::Slow(_) => "waiting",
-            State::Decided(_) => "decided",
-            State::Ended => "ended",
-        };
-        f.debug_tuple("ResponseFuture").field(&state).finish()
-    }
 }

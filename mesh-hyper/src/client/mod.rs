@@ -10,16 +10,21 @@ mod again;
 mod answer;
 mod attempt;
 mod call;
+mod future;
 mod http;
+mod race;
 mod side;
 mod slow;
 mod target;
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests;
 mod timeout;
 
 pub(crate) use answer::grpc_head;
 #[cfg(feature = "testing")]
 pub(crate) use answer::percent_encoded;
-pub use call::ResponseFuture;
+pub use future::ResponseFuture;
 pub(crate) use http::Open;
 pub use http::{Client, OutboundPolicy, Response};
 pub(crate) use target::{DemandCluster, Source};

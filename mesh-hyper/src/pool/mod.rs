@@ -15,13 +15,14 @@ mod picks;
 mod supervise;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mesh_core::balance::Condition;
 use mesh_core::cluster::{Cluster, Endpoint, Permit};
+use mesh_core::hedge::{Allowance, Latencies};
 use mesh_core::retry::{Budget, Dialect, Hosts, Limit};
 use mesh_core::rng::Rng;
 
@@ -76,6 +77,15 @@ pub(crate) struct Pool {
     signals: Arc<Signals>,
     /// Bounds retries. Kept when the configuration changes.
     budget: Arc<Budget>,
+    /// Bounds hedging, and what that goes by; made for the first call that may be.
+    hedging: OnceLock<Hedging>,
+}
+
+/// What calls that may be made more than once at a time share.
+#[derive(Debug)]
+pub(crate) struct Hedging {
+    pub(crate) allowance: Allowance,
+    pub(crate) latencies: Latencies,
 }
 
 impl Pool {
@@ -96,7 +106,8 @@ impl Pool {
             Signals::new(cluster.name().clone(), context.timers.clone(), context.recorder.clone());
         let limits = cluster.version().load().as_ref().map(|version| version.config.limits);
         let picks = ArcSwap::from_pointee(Picks::none(limits.unwrap_or_default()));
-        let pool = Arc::new(Self { picks, signals, budget: Arc::default() });
+        let pool =
+            Arc::new(Self { picks, signals, budget: Arc::default(), hedging: OnceLock::new() });
         pool.signals.belong_to(&pool);
         keeper::spawn(cluster, &pool, events, context);
         pool
@@ -110,6 +121,15 @@ impl Pool {
     /// Counts the calls that may be sent again, and those that are.
     pub(crate) fn budget(&self) -> &Arc<Budget> {
         &self.budget
+    }
+
+    pub(crate) fn hedging(&self) -> &Hedging {
+        /// Latencies are remembered for so long.
+        const WINDOW: Duration = Duration::from_secs(60);
+        self.hedging.get_or_init(|| Hedging {
+            allowance: Allowance::default(),
+            latencies: Latencies::new(WINDOW, runtime::now()),
+        })
     }
 
     /// How many may be sent again at once. Where nothing is said, three as in Envoy; gRPC bounds

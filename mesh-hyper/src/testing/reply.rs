@@ -94,7 +94,7 @@ impl Reply {
     }
 
     /// The response, or the error that makes hyper reset the stream.
-    pub(super) fn into_response(self) -> Result<Response<Body>, BoxError> {
+    pub(crate) fn into_response(self) -> Result<Response<Body>, BoxError> {
         if let Some(code) = self.reset {
             return Err(h2::Error::from(h2::Reason::from(code)).into());
         }

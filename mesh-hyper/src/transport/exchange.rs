@@ -268,6 +268,16 @@ impl Exchange {
         }
     }
 
+    /// A copy of the request, if all of it is kept.
+    pub(crate) fn copy(&self) -> Option<(Request<()>, Bytes)> {
+        let head = self.head.as_ref()?;
+        match &self.kept {
+            Kept::Empty => Some((head.request(), Bytes::new())),
+            Kept::Whole(body) if body.len() <= MAX_RETRIED => Some((head.request(), body.clone())),
+            Kept::Whole(_) | Kept::Gone => None,
+        }
+    }
+
     /// The request, to be sent again. Stops its pump.
     pub(crate) fn again(&mut self, pump: Option<&mut Pumping>) -> Option<Again> {
         let head = self.head.take()?;

@@ -79,6 +79,7 @@ impl Dns {
                 endpoint.weight = host.weight;
                 endpoint.hostname = Some(host.host.clone());
                 endpoint.labels.clone_from(&host.labels);
+                endpoint.metadata.clone_from(&host.metadata);
                 let old = known.get::<Address>(&endpoint.address);
                 if let Some(old) = old.filter(|old| old.is_same(&endpoint)) {
                     endpoint.state = old.state.clone();

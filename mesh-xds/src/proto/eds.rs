@@ -4,6 +4,7 @@
 //! bytes. Lists stay raw ([`Repeated`]): the caller decides which elements it decodes. As protobuf
 //! says, the last value of a scalar wins and a message that stands twice is merged.
 
+pub use super::labels::Labels;
 use super::wire::{Field, Fields, WireError};
 
 /// `ClusterLoadAssignment`, without its endpoints.
@@ -192,8 +193,8 @@ pub struct Endpoint<'a> {
     pub health: u32,
     /// `load_balancing_weight`, if it is set.
     pub weight: Option<u32>,
-    /// The texts in `metadata.filter_metadata["envoy.transport_socket_match"]`.
-    pub labels: Vec<(&'a str, &'a str)>,
+    /// What `metadata.filter_metadata` says under the keys that are known.
+    pub labels: Labels<'a>,
 }
 
 impl<'a> Endpoint<'a> {

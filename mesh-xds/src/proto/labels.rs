@@ -1,24 +1,44 @@
 //! The labels in `envoy.config.core.v3.Metadata`, walked where they lie.
 
-use super::wire::{Fields, WireError};
+use std::borrow::Cow;
+
+use super::wire::{Fields, Value, WireError};
 
 /// The key in an endpoint's metadata that `transport_socket_matches` are about.
 const KEY: &str = "envoy.transport_socket_match";
 
-/// Adds the texts that the metadata in `bytes` has for [`KEY`]. Values of other kinds are none.
-pub(super) fn read<'a>(
-    bytes: &'a [u8],
-    labels: &mut Vec<(&'a str, &'a str)>,
-) -> Result<(), WireError> {
+/// The key of what load balancing and retries go by.
+const LB: &str = "envoy.lb";
+
+/// What the metadata of an endpoint says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels<'a> {
+    /// The texts under `envoy.transport_socket_match`. Values of other kinds are none.
+    pub transport: Vec<(&'a str, &'a str)>,
+    /// Texts, truth values and numbers under `envoy.lb`, as texts.
+    pub lb: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+/// Adds what the metadata in `bytes` says.
+pub(super) fn read<'a>(bytes: &'a [u8], labels: &mut Labels<'a>) -> Result<(), WireError> {
     for field in Fields::new(bytes) {
         let field = field?;
         // `map<string, Struct> filter_metadata = 1`
         if field.number == 1 {
             let (key, value) = entry(field.bytes()?)?;
+            // A later entry for a key takes the place of an earlier one.
             if key == KEY {
-                // A later entry for the key takes the place of an earlier one.
-                labels.clear();
-                fields(value, labels)?;
+                labels.transport.clear();
+                fields(value, |name, value| {
+                    labels.transport.extend(text(value)?.map(|text| (name, text)));
+                    Ok(())
+                })?;
+            } else if key == LB {
+                labels.lb.clear();
+                fields(value, |name, value| {
+                    labels.lb.extend(scalar(value)?.map(|text| (name, text)));
+                    Ok(())
+                })?;
             }
         }
     }
@@ -26,14 +46,15 @@ pub(super) fn read<'a>(
 }
 
 /// `map<string, Value> fields = 1` of a `Struct`.
-fn fields<'a>(bytes: &'a [u8], labels: &mut Vec<(&'a str, &'a str)>) -> Result<(), WireError> {
+fn fields<'a>(
+    bytes: &'a [u8],
+    mut add: impl FnMut(&'a str, &'a [u8]) -> Result<(), WireError>,
+) -> Result<(), WireError> {
     for field in Fields::new(bytes) {
         let field = field?;
         if field.number == 1 {
             let (name, value) = entry(field.bytes()?)?;
-            if let Some(text) = text(value)? {
-                labels.push((name, text));
-            }
+            add(name, value)?;
         }
     }
     Ok(())
@@ -68,19 +89,37 @@ fn text(bytes: &[u8]) -> Result<Option<&str>, WireError> {
     Ok(text)
 }
 
+/// A `Value` as a text, if it is a text, a truth value or a number.
+fn scalar(bytes: &[u8]) -> Result<Option<Cow<'_, str>>, WireError> {
+    let mut text = None;
+    for field in Fields::new(bytes) {
+        let field = field?;
+        text = match (field.number, field.value) {
+            // The members of the oneof.
+            (2, Value::Fixed64(bits)) => Some(f64::from_bits(bits).to_string().into()),
+            (3, _) => Some(field.text()?.into()),
+            (4, Value::Varint(number)) => Some(if number == 0 { "false" } else { "true" }.into()),
+            (1 | 5 | 6, _) => None,
+            (number @ (2 | 4), _) => return Err(WireError::Mismatch(number)),
+            _ => text,
+        };
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
     use envoy_types::pb::envoy::config::core::v3::Metadata;
-    use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
+    use envoy_types::pb::google::protobuf::{self, Struct, value::Kind};
     use prost::Message;
 
     use super::*;
 
     #[test]
     fn only_texts_under_the_key_are_labels() {
-        let value = |kind| Value { kind: Some(kind) };
+        let value = |kind| protobuf::Value { kind: Some(kind) };
         let of = |kind| Struct { fields: HashMap::from([("tlsMode".to_owned(), value(kind))]) };
         let metadata = |key: &str, value| Metadata {
             filter_metadata: HashMap::from([(key.to_owned(), value)]),
@@ -94,9 +133,31 @@ mod tests {
             (Metadata::default(), vec![]),
         ] {
             let bytes = metadata.encode_to_vec();
-            let mut labels = Vec::new();
+            let mut labels = Labels::default();
             read(&bytes, &mut labels).unwrap();
-            assert_eq!(labels, expect);
+            assert_eq!(labels.transport, expect);
+            assert!(labels.lb.is_empty());
+        }
+    }
+
+    #[test]
+    fn scalars_for_load_balancing_are_texts() {
+        for (kind, expect) in [
+            (Kind::StringValue("v1".into()), Some("v1")),
+            (Kind::BoolValue(true), Some("true")),
+            (Kind::BoolValue(false), Some("false")),
+            (Kind::NumberValue(1.5), Some("1.5")),
+            (Kind::NumberValue(0.0), Some("0")),
+            (Kind::NullValue(0), None),
+        ] {
+            let value = protobuf::Value { kind: Some(kind) };
+            let fields = HashMap::from([("it".to_owned(), value)]);
+            let filter_metadata = HashMap::from([(LB.to_owned(), Struct { fields })]);
+            let bytes = Metadata { filter_metadata, ..Metadata::default() }.encode_to_vec();
+            let mut labels = Labels::default();
+            read(&bytes, &mut labels).unwrap();
+            let found = labels.lb.first().map(|(name, text)| (*name, &**text));
+            assert_eq!(found, expect.map(|text| ("it", text)));
         }
     }
 }

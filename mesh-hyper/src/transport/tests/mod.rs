@@ -1,5 +1,6 @@
 //! Calls over an in-memory network, under a paused clock wherever time matters.
 
+mod again;
 mod back;
 mod cancel;
 mod filters;

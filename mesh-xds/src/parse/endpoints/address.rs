@@ -30,6 +30,7 @@ pub(super) fn endpoint(raw: &[u8], path: &Path<'_>) -> Result<Endpoint, Reject> 
     endpoint.weight = weight(message.weight, path)?;
     endpoint.health = health(message.health);
     endpoint.labels = labels(&message.labels);
+    endpoint.metadata = metadata(&message.labels);
     Ok(endpoint)
 }
 
@@ -39,6 +40,7 @@ pub(super) struct Named<'a> {
     pub(super) port: u16,
     pub(super) weight: u32,
     pub(super) labels: Option<Arc<Labels>>,
+    pub(super) metadata: Option<Arc<Labels>>,
 }
 
 /// The DNS name and port in the raw `LbEndpoint` at `path`.
@@ -59,11 +61,19 @@ pub(super) fn named<'a>(raw: &'a [u8], path: &Path<'_>) -> Result<Named<'a>, Rej
         port: port(&socket, &path_to)?,
         weight: weight(message.weight, path)?,
         labels: labels(&message.labels),
+        metadata: metadata(&message.labels),
     })
 }
 
-fn labels(all: &[(&str, &str)]) -> Option<Arc<Labels>> {
+fn labels(all: &eds::Labels<'_>) -> Option<Arc<Labels>> {
+    let all = &all.transport;
     (!all.is_empty()).then(|| Arc::new(Labels::new(all.iter().copied())))
+}
+
+fn metadata(all: &eds::Labels<'_>) -> Option<Arc<Labels>> {
+    let all = &all.lb;
+    let texts = all.iter().map(|(name, text)| (*name, &**text));
+    (!all.is_empty()).then(|| Arc::new(Labels::new(texts)))
 }
 
 fn weight(weight: Option<u32>, path: &Path<'_>) -> Result<u32, Reject> {

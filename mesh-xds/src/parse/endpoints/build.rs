@@ -18,6 +18,7 @@ pub(super) struct Build<'a> {
     fresh: Vec<(usize, usize)>,
     /// Those of the endpoint before.
     labels: Option<Arc<Labels>>,
+    metadata: Option<Arc<Labels>>,
 }
 
 /// How a new locality lies over the old one of the same name and priority.
@@ -40,7 +41,8 @@ enum Middle<'a> {
 impl<'a> Build<'a> {
     pub(super) fn new(old: Option<Old<'a>>, path: &'a Path<'a>) -> Self {
         let old = old.map(|(raw, model)| OldPlaces::new(raw, model)).unwrap_or_default();
-        Self { path, old, leftover: Leftover::default(), fresh: Vec::new(), labels: None }
+        let (labels, metadata) = (None, None);
+        Self { path, old, leftover: Leftover::default(), fresh: Vec::new(), labels, metadata }
     }
 
     pub(super) fn localities(mut self, places: &[Place<'a>]) -> Result<Vec<Locality>, Reject> {
@@ -151,7 +153,8 @@ impl<'a> Build<'a> {
             return Ok(());
         }
         let mut endpoint = address::endpoint(raw, &path.element("lb_endpoints", endpoints.len()))?;
-        self.share_labels(&mut endpoint);
+        share(&mut self.labels, &mut endpoint.labels);
+        share(&mut self.metadata, &mut endpoint.metadata);
         endpoints.push(Arc::new(match self.leftover.inherit(endpoint) {
             Inherited::Known(endpoint) => endpoint,
             Inherited::Fresh(endpoint) => {
@@ -160,15 +163,6 @@ impl<'a> Build<'a> {
             }
         }));
         Ok(())
-    }
-
-    /// Most endpoints have the labels of the one before: they need not have them for themselves.
-    fn share_labels(&mut self, endpoint: &mut Endpoint) {
-        if endpoint.labels == self.labels {
-            endpoint.labels.clone_from(&self.labels);
-        } else {
-            self.labels.clone_from(&endpoint.labels);
-        }
     }
 
     /// No address stands twice in the assignment.
@@ -210,5 +204,14 @@ impl<'a> Build<'a> {
             }
         }
         self.path.reject("an address stands twice")
+    }
+}
+
+/// Most endpoints have the labels of the one before: they need not have them for themselves.
+fn share(before: &mut Option<Arc<Labels>>, labels: &mut Option<Arc<Labels>>) {
+    if labels == before {
+        labels.clone_from(before);
+    } else {
+        before.clone_from(labels);
     }
 }

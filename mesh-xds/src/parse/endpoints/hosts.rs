@@ -26,6 +26,7 @@ pub(in crate::parse) fn hosts(raw: &[u8], path: &Path<'_>) -> Result<Vec<HostPor
                 priority: place.priority,
                 weight: named.weight,
                 labels: named.labels,
+                metadata: named.metadata,
             });
         }
     }

@@ -1,0 +1,342 @@
+//! A call that is made more than once at a time: the first good answer wins, and the other attempts
+//! are reset.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::uri::Authority;
+use http::{Request, Response};
+use http_body_util::Full;
+use mesh_core::classify::{Failure, Outcome as Attempted};
+use mesh_core::retry::Permit;
+
+use super::again::{Returns, bound, given_up, home, over, told};
+use super::attempt::Spur;
+use super::call::{answered, fail};
+use super::slow::Outcome;
+use super::target::Inner;
+use crate::body::{Guard, Late};
+use crate::error::{Error, Kind};
+use crate::pool::{Avoid, Draw, Pool, Want};
+use crate::runtime;
+use crate::transport::connection::{Stream, Wire};
+use crate::transport::exchange::{self, Broken, Exchange, Started, Way};
+use crate::transport::h1;
+use crate::transport::recv::Source;
+
+/// Makes the call of `exchange`, which goes on, more than once at a time.
+pub(super) async fn run(
+    mut guard: Guard,
+    exchange: Exchange,
+    (authority, patient): (Option<Authority>, bool),
+    spur: Spur,
+) -> Outcome {
+    let (home, request) = (home(&guard), exchange.copy());
+    let (Some((pool, target)), Some(request)) = (home, request) else {
+        return fail(guard, Error::new(Kind::Transport, "the request cannot be sent twice"));
+    };
+    let Some((stream, _)) = guard.detach() else {
+        return fail(guard, Error::new(Kind::Transport, "the request was not sent"));
+    };
+    let mut race = Race {
+        guard,
+        authority: authority.unwrap_or_else(|| target.authority.clone()),
+        patient,
+        pool,
+        target,
+        request,
+        lanes: Vec::new(),
+        returns: Returns::default(),
+    };
+    race.started(Sent { exchange, leg: Leg(Some(stream)) }, None);
+    race.spurred(spur);
+    loop {
+        let event = race.event().await;
+        if let Some(end) = race.follow(event) {
+            return match end {
+                End::Answer(response) => Ok(answered(race.guard, response)),
+                End::Fail(error) => fail(race.guard, error),
+                End::Late(late) => {
+                    race.lanes.clear();
+                    over(race.guard, late)
+                }
+            };
+        }
+    }
+}
+
+/// A call and its attempts.
+struct Race {
+    guard: Guard,
+    authority: Authority,
+    patient: bool,
+    pool: Arc<Pool>,
+    target: Arc<Inner>,
+    /// What each attempt sends.
+    request: (Request<()>, Bytes),
+    lanes: Vec<Lane>,
+    returns: Returns,
+}
+
+/// One of several attempts.
+struct Lane {
+    run: Run,
+    /// When it must have been answered.
+    until: Option<Instant>,
+    permit: Option<Permit>,
+}
+
+enum Run {
+    /// It waits for its time or a stream.
+    Coming(Pin<Box<dyn Future<Output = Result<Sent, Error>> + Send>>),
+    Sent(Sent),
+}
+
+/// An attempt that has been sent. The exchange goes before what it is on.
+struct Sent {
+    exchange: Exchange,
+    leg: Leg,
+}
+
+/// The stream of an attempt.
+struct Leg(Option<Stream>);
+
+impl Drop for Leg {
+    fn drop(&mut self) {
+        if let Some(stream) = self.0.take()
+            && matches!(stream.0.wire, Wire::H1(_))
+        {
+            h1::recycle(stream);
+        }
+    }
+}
+
+/// Something that has happened.
+enum Event {
+    /// An attempt has been sent, and its time runs.
+    Sent,
+    /// An attempt has come to an end.
+    Done(usize, Result<Response<Source>, Broken>),
+    /// An attempt could not be sent.
+    Unsent(usize, Error),
+    /// A time has come.
+    Time,
+}
+
+/// What a race ends with.
+enum End {
+    Answer(Response<Source>),
+    Fail(Error),
+    Late(Late),
+}
+
+impl Race {
+    fn spurred(&mut self, spur: Spur) {
+        let now = runtime::now();
+        match spur {
+            Spur::Start(attempts) => (1..attempts).for_each(|_| self.add(now, None)),
+            Spur::Soft => self.soft(0),
+            Spur::Alone => self.one_more(now),
+        }
+    }
+
+    async fn event(&mut self) -> Event {
+        let due = self.due();
+        let time = async {
+            match due {
+                Some(at) => runtime::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            event = poll_fn(|cx| self.poll(cx)) => event,
+            () = time => Event::Time,
+        }
+    }
+
+    /// When something is over next.
+    fn due(&mut self) -> Option<Instant> {
+        let beside = self.guard.course.tries().and_then(|tries| tries.beside_at());
+        let (bound, _) = bound(&mut self.guard);
+        let lanes = self.lanes.iter().filter_map(|lane| lane.until);
+        lanes.chain(beside).chain(bound).min()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let mut came = None;
+        for (at, lane) in self.lanes.iter_mut().enumerate() {
+            match &mut lane.run {
+                Run::Coming(coming) => match coming.as_mut().poll(cx) {
+                    Poll::Pending => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(Event::Unsent(at, error)),
+                    Poll::Ready(Ok(sent)) => {
+                        came = Some((at, sent));
+                        break;
+                    }
+                },
+                Run::Sent(sent) => {
+                    let Some(stream) = &sent.leg.0 else { continue };
+                    if let Poll::Ready(done) = sent.exchange.poll(stream, None, cx) {
+                        return Poll::Ready(Event::Done(at, done));
+                    }
+                }
+            }
+        }
+        let Some((at, sent)) = came else { return Poll::Pending };
+        let permit = self.lanes.swap_remove(at).permit;
+        self.guard.attempts = self.guard.attempts.saturating_add(1);
+        self.started(sent, permit);
+        Poll::Ready(Event::Sent)
+    }
+
+    /// An attempt has been sent.
+    fn started(&mut self, sent: Sent, permit: Option<Permit>) {
+        let mut until = None;
+        if let (Some(tries), Some(stream)) = (self.guard.course.tries(), &sent.leg.0) {
+            tries.asked(&stream.0.endpoint);
+            until = tries.attempt_deadline();
+        }
+        self.lanes.push(Lane { run: Run::Sent(sent), until, permit });
+    }
+
+    /// One more attempt, at this time.
+    fn add(&mut self, at: Instant, permit: Option<Permit>) {
+        let (head, body) = &self.request;
+        let request = told(head.clone(), &self.guard).map(|()| Full::new(body.clone()));
+        let (pool, authority) = (self.pool.clone(), self.authority.clone());
+        let deadline = bound(&mut self.guard).0;
+        let (patient, keep) = (self.patient, self.guard.course.keep());
+        let elsewhere = self.guard.course.elsewhere();
+        let coming = async move {
+            runtime::sleep_until(at).await;
+            let avoid = elsewhere.as_ref().map(|(hosts, tried)| Avoid { hosts, tried });
+            let want = Want { deadline, patient, draw: Draw::Done, avoid };
+            let stream = pool.wait(want).await?;
+            let (parts, body) = request.into_parts();
+            let way = Way { stream: &stream, authority: &authority, keep };
+            let Started { exchange, .. } = exchange::start(way, parts, body)?;
+            Ok(Sent { exchange, leg: Leg(Some(stream)) })
+        };
+        self.lanes.push(Lane { run: Run::Coming(Box::pin(coming)), until: None, permit });
+    }
+
+    fn follow(&mut self, event: Event) -> Option<End> {
+        match event {
+            Event::Sent => None,
+            Event::Time => self.time(),
+            Event::Done(at, Ok(response)) => self.answer(at, response),
+            Event::Done(at, Err(Broken::Failed(error))) => {
+                self.failed(at, Some(Failure::Reset), error)
+            }
+            Event::Done(at, Err(Broken::Unprocessed(returned))) => {
+                if self.returns.are_too_many(returned.why) {
+                    let error = given_up(&self.target, returned.why);
+                    return self.failed(at, Some(Failure::Refused), error);
+                }
+                let permit = self.lanes.swap_remove(at).permit;
+                self.add(runtime::now(), permit);
+                None
+            }
+            Event::Unsent(at, error) => {
+                let is_connect = error.kind() == Kind::NoEndpoint;
+                self.failed(at, is_connect.then_some(Failure::Connect), error)
+            }
+        }
+    }
+
+    fn time(&mut self) -> Option<End> {
+        let now = runtime::now();
+        let (until, late) = bound(&mut self.guard);
+        if until.is_some_and(|until| until <= now) {
+            return Some(End::Late(late));
+        }
+        let beside = self.guard.course.tries().and_then(|tries| tries.beside_at());
+        if beside.is_some_and(|at| at <= now) {
+            self.one_more(now);
+        }
+        let is_over = |lane: &Lane| lane.until.is_some_and(|until| until <= now);
+        let at = self.lanes.iter().position(is_over)?;
+        if self.guard.course.tries().is_some_and(|tries| tries.is_soft()) {
+            self.soft(at);
+            return None;
+        }
+        let error = self.guard.late(Late::Attempt, "before the answer of");
+        self.failed(at, Some(Failure::TimedOut), error)
+    }
+
+    /// The attempt `at` has used up its time, and goes on.
+    fn soft(&mut self, at: usize) {
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.until = None;
+        }
+        let report = self.guard.report.as_deref();
+        let Some(tries) = self.guard.course.tries() else { return };
+        if tries.beside(&self.pool, report) {
+            let permit = tries.take_permit();
+            self.add(runtime::now(), permit);
+        }
+    }
+
+    fn one_more(&mut self, now: Instant) {
+        let tries = self.guard.course.tries();
+        if tries.is_some_and(|tries| tries.one_more(&self.pool)) {
+            self.add(now, None);
+        }
+    }
+
+    fn answer(&mut self, at: usize, response: Response<Source>) -> Option<End> {
+        let mut lane = self.lanes.swap_remove(at);
+        let outcome = Attempted::answer(response.status(), response.headers());
+        let is_bad = self.guard.course.tries().is_some_and(|tries| tries.is_bad(&outcome));
+        if is_bad {
+            lane.permit = None;
+            if self.goes_on(&outcome) {
+                return None;
+            }
+        }
+        self.lanes.clear();
+        self.guard.stream = lane.take_stream();
+        Some(End::Answer(response))
+    }
+
+    fn failed(&mut self, at: usize, failure: Option<Failure>, error: Error) -> Option<End> {
+        let mut lane = self.lanes.swap_remove(at);
+        lane.permit = None;
+        let goes_on = match failure {
+            Some(failure) => self.goes_on(&Attempted::Failed(failure)),
+            None => !self.lanes.is_empty(),
+        };
+        if goes_on {
+            return None;
+        }
+        self.guard.stream = lane.take_stream();
+        Some(End::Fail(error))
+    }
+
+    /// Whether the call goes on after a bad `outcome`: with another attempt in the place of the one
+    /// that has ended, or with those that are under way.
+    fn goes_on(&mut self, outcome: &Attempted<'_>) -> bool {
+        let report = self.guard.report.as_deref();
+        let Some(tries) = self.guard.course.tries() else { return false };
+        if let Some(at) = tries.after(&self.pool, outcome, true, report) {
+            let permit = tries.take_permit();
+            self.add(at, permit);
+        }
+        !self.lanes.is_empty()
+    }
+}
+
+impl Lane {
+    /// The stream of an attempt that has ended.
+    fn take_stream(&mut self) -> Option<Stream> {
+        match &mut self.run {
+            Run::Coming(_) => None,
+            Run::Sent(sent) => sent.leg.0.take(),
+        }
+    }
+}

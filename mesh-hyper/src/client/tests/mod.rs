@@ -1,0 +1,7 @@
+//! Calls over a whole mesh in memory: what the policies of a route make of them.
+
+mod budget;
+mod hedging;
+mod kit;
+mod retries;
+mod timeouts;
