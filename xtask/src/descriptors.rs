@@ -33,6 +33,7 @@ const ROOTS: &[&str] = &[
     "envoy/extensions/filters/http/",
     "envoy/extensions/filters/listener/",
     "envoy/extensions/filters/network/http_connection_manager/",
+    "envoy/extensions/filters/network/local_ratelimit/",
     "envoy/extensions/filters/network/rbac/",
     "envoy/extensions/filters/network/tcp_proxy/",
     "envoy/extensions/http/original_ip_detection/",

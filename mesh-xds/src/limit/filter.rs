@@ -164,7 +164,9 @@ impl Rest {
 fn refusal(settings: &Settings, wait: Duration, rest: Option<Rest>) -> LocalResponse {
     let mut headers = HeaderMap::new();
     settings.response.apply(&mut headers);
+    // It is never worth to come again where no bucket is large enough.
     if settings.tells_wait
+        && wait < Duration::MAX
         && settings.status == StatusCode::TOO_MANY_REQUESTS
         && !headers.contains_key(RETRY_AFTER)
     {

@@ -69,7 +69,7 @@ fn placing(option: &HeaderValueOption, path: &Path<'_>) -> Result<Placing, Rejec
 fn literal(value: &str, path: &Path<'_>) -> Result<String, Reject> {
     let text = value.replace("%%", "");
     match text.contains('%') {
-        true => Err(path.reject("commands (%...%) are not supported")),
+        true => Err(path.reject("command operators (%...%) are not supported")),
         false => Ok(value.replace("%%", "%")),
     }
 }

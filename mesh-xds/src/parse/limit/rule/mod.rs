@@ -70,7 +70,8 @@ fn rule(
     }
     let actions = message.actions.iter().enumerate();
     let actions = actions.map(|(at, it)| action(it, cluster, &path.element("actions", at)));
-    let hits = message.hits_addend.as_ref();
+    // In routes they change nothing, as in Envoy.
+    let hits = message.hits_addend.as_ref().filter(|_| !is_route);
     Ok(Rule {
         stage,
         has_disable_key: !message.disable_key.is_empty(),

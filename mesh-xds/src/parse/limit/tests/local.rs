@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use envoy_types::pb::envoy::config::route::v3::RateLimit;
+use envoy_types::pb::envoy::config::route::v3::rate_limit::HitsAddend;
 use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3::LocalRateLimit;
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::BoolValue;
@@ -199,4 +201,29 @@ fn connections_and_routes_have_buckets_of_their_own() {
     let none = LocalRateLimit { token_bucket: None, ..limit(1) }.encode_to_vec();
     let why = factory.parse_override(&none).err().unwrap();
     assert_eq!(why, "token_bucket: is required in a route");
+}
+
+#[test]
+fn requests_count_as_often_as_they_say_and_may_give_back() {
+    let says = |is_negative_hits| {
+        let hits = HitsAddend { number: None, format: "%REQ(x-hits)%".into(), is_negative_hits };
+        RateLimit { hits_addend: Some(hits), ..rule(vec![generic("a")]) }
+    };
+    let message = |is_negative_hits| LocalRateLimit {
+        descriptors: vec![described(&[("generic_key", "a")], 5)],
+        rate_limits: vec![says(is_negative_hits)],
+        ..limit(100)
+    };
+    let mut kit = Kit::new(&message(false));
+    let passes = |kit: &mut Kit, hits| kit.send(&[("x-hits", hits)]).is_ok();
+    assert_eq!(["4", "2", "1", "1"].map(|hits| passes(&mut kit, hits)), [true, false, true, false]);
+    assert!(passes(&mut kit, "many"), "it is counted as nothing");
+    assert!((0..9).all(|_| passes(&mut Kit::new(&message(true)), "1000")), "it takes nothing");
+}
+
+#[test]
+fn nobody_is_told_to_come_again_where_nobody_may_ever_pass() {
+    let never = LocalRateLimit { enable_retry_after_header: true, ..limit(0) };
+    let refusal = Kit::new(&never).send(&[]).unwrap_err();
+    assert_eq!((refusal.status.as_u16(), text(&refusal.headers, "retry-after")), (429, None));
 }

@@ -1,12 +1,13 @@
 //! Configurations of local limits that are refused.
 
 use envoy_types::pb::envoy::config::route::v3::RateLimit;
+use envoy_types::pb::envoy::config::route::v3::rate_limit::HitsAddend;
 use envoy_types::pb::envoy::extensions::common::ratelimit::v3::{
     LocalClusterRateLimit, LocalRateLimitDescriptor,
 };
 use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3::LocalRateLimit;
 use envoy_types::pb::envoy::r#type::v3::TokenBucket;
-use envoy_types::pb::google::protobuf::Duration;
+use envoy_types::pb::google::protobuf::{Duration, UInt64Value};
 use mesh_core::filter::Factory;
 use prost::Message;
 
@@ -94,4 +95,22 @@ fn what_cannot_be_kept_is_refused_with_its_place() {
     }
     let always_empty = TokenBucket { max_tokens: 0, ..filled(1) };
     assert_eq!(refused(&buckets(always_empty)), "", "it does not matter how it fills");
+}
+
+#[test]
+fn hits_that_are_none_are_refused_with_their_place() {
+    let refused = |number: Option<u64>, format: &str| {
+        let hits = HitsAddend {
+            number: number.map(|value| UInt64Value { value }),
+            format: format.into(),
+            is_negative_hits: false,
+        };
+        let rule = RateLimit { hits_addend: Some(hits), ..rule(vec![generic("a")]) };
+        let why = refused(&LocalRateLimit { rate_limits: vec![rule], ..limit(1) });
+        why.strip_prefix("rate_limits[0].hits_addend").unwrap().to_owned()
+    };
+    assert_eq!(refused(Some(1_000_000_001), ""), ".number: is above 1000000000");
+    assert_eq!(refused(Some(1), "x"), ": has both number and format");
+    assert_eq!(refused(None, ""), ": has neither number nor format");
+    assert_eq!(refused(None, "%BYTES_RECEIVED%"), ".format: only %REQ(name)% is supported");
 }

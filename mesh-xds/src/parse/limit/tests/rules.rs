@@ -17,9 +17,9 @@ use envoy_types::pb::envoy::r#type::matcher::v3::AddressMatcher;
 use envoy_types::pb::envoy::r#type::metadata::v3::MetadataKey;
 use envoy_types::pb::envoy::r#type::metadata::v3::metadata_key::PathSegment;
 use envoy_types::pb::envoy::r#type::metadata::v3::metadata_key::path_segment::Segment;
-use envoy_types::pb::google::protobuf::{BoolValue, UInt64Value};
+use envoy_types::pb::google::protobuf::BoolValue;
 use envoy_types::pb::xds::core::v3::CidrRange;
-use mesh_core::limit::{Action, Entry, Hits, LimitSource, Override, Rules, Source, Unit};
+use mesh_core::limit::{Action, Entry, LimitSource, Override, Rules, Source, Unit};
 use mesh_core::matcher::Field;
 use prost::Message;
 
@@ -154,10 +154,10 @@ fn rules_of_routes_and_of_virtual_hosts_are_kept_apart() {
     assert_eq!((rules.own.len(), rules.virtual_host.len()), (1, 2));
     assert!(rules.includes_virtual_host);
     let own = &rules.own[0];
-    assert_eq!((own.stage, own.has_disable_key, own.gives_back), (3, true, true));
+    assert_eq!((own.stage, own.has_disable_key), (3, true));
     let limit = Override { requests: 5, unit: Unit::Minute };
     assert_eq!(own.limit, Some(LimitSource::Fixed(limit)));
-    assert_eq!(own.hits, Some(Hits::Header(Field::new("x-hits").unwrap())));
+    assert_eq!((&own.hits, own.gives_back), (&None, false), "only filters say so, as in Envoy");
     assert_eq!(own.tells_rest, Some(false));
 }
 
@@ -165,14 +165,6 @@ fn rules_of_routes_and_of_virtual_hosts_are_kept_apart() {
 fn what_cannot_be_counted_is_refused_with_its_place() {
     let place = "virtual_hosts[0].routes[0].route.rate_limits[0]";
     let base = || rule(vec![generic("a")]);
-    let adds = |number: Option<u64>, format: &str| RateLimit {
-        hits_addend: Some(HitsAddend {
-            number: number.map(|value| UInt64Value { value }),
-            format: format.into(),
-            is_negative_hits: false,
-        }),
-        ..base()
-    };
     let one = |specifier| rule(vec![specifier]);
     let extension = ActionSpecifier::Extension(TypedExtensionConfig::default());
     for (message, why) in [
@@ -186,10 +178,6 @@ fn what_cannot_be_counted_is_refused_with_its_place() {
             RateLimit { limit: Some(LimitMessage { override_specifier: None }), ..base() },
             "limit: has no override_specifier that is known",
         ),
-        (adds(Some(1_000_000_001), ""), "hits_addend.number: is above 1000000000"),
-        (adds(Some(1), "x"), "hits_addend: has both number and format"),
-        (adds(None, ""), "hits_addend: has neither number nor format"),
-        (adds(None, "%BYTES_RECEIVED%"), "hits_addend.format: only %REQ(name)% is supported"),
         (one(extension), "actions[0].extension: is not supported"),
         (one(generic("")), "actions[0].generic_key.descriptor_value: is empty"),
         (
