@@ -91,7 +91,7 @@ pub(crate) const CRATES: &[Crate] = &[
                 ],
                 siblings: Siblings::Closed(&[
                     ("lb", "cluster"),
-                    ("outlier", "cluster"),
+                    ("cluster", "outlier"),
                     ("cluster", "retry"),
                     ("route", "retry"),
                     ("route", "hedge"),

@@ -85,6 +85,9 @@ impl Guard {
             pump.stop();
         }
         if let Some(stream) = self.stream.take() {
+            if end == End::Complete {
+                stream.ended(None);
+            }
             self.timer.cancel(&stream.0.signals.timers);
             if matches!(stream.0.wire, Wire::H1(_)) {
                 h1::recycle(stream);
@@ -117,11 +120,12 @@ impl Guard {
 
     /// That the deadline passed while the call was `waiting`.
     pub(crate) fn late(&self, waiting: &str) -> Error {
+        self.stream.iter().for_each(Stream::late);
         let target = self.owner.as_ref().map_or("", |owner| owner.name());
         let why = match &self.stream {
-            Some(Stream(connection)) => format!(
+            Some(stream) => format!(
                 "{target}: the deadline passed {waiting} {} of cluster {}",
-                connection.endpoint.address, connection.signals.cluster
+                stream.0.endpoint.address, stream.0.signals.cluster
             ),
             None => format!("{target}: the deadline passed"),
         };
@@ -199,6 +203,9 @@ impl ResponseBody {
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let error = self.guard.cause(error);
+        if matches!(error.kind(), Kind::Transport | Kind::Cancelled) {
+            self.guard.stream.iter().for_each(Stream::broke);
+        }
         let error = error.sent(self.guard.upstream(), self.guard.attempts);
         if let Some(report) = &mut self.guard.report {
             report.failed(error.kind());
@@ -244,6 +251,7 @@ impl Body for ResponseBody {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(trailers) = frame.trailers_ref() {
+                    this.guard.stream.iter().for_each(|stream| stream.ended(Some(trailers)));
                     if let Some(report) = &mut this.guard.report {
                         report.saw(trailers);
                     }

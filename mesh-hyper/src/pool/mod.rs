@@ -11,6 +11,7 @@
 //! A pool is made at a cluster's first call and lives as long as somebody holds the cluster.
 
 mod keeper;
+mod outliers;
 mod picks;
 mod supervise;
 
