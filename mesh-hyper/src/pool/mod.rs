@@ -250,4 +250,14 @@ impl Pool {
         let waiting = self.signals.waiting.load(Ordering::SeqCst);
         (waiting, self.picks.load().connections().map(|c| c.gauge.streams()).sum())
     }
+
+    /// Connects as if a call waited.
+    pub(crate) fn demand(&self) {
+        self.signals.demand();
+    }
+
+    /// How many connections take calls.
+    pub(crate) fn connected(&self) -> usize {
+        self.picks.load().connections().count()
+    }
 }

@@ -8,6 +8,7 @@ mod going;
 mod http1;
 mod kit;
 mod limits;
+mod outliers;
 mod raw;
 mod runtimes;
 mod shapes;
