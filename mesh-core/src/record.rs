@@ -4,7 +4,7 @@
 //! nothing, and sinks for metrics, traces and logs implement it.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How a call or an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,15 @@ pub enum Event<'a> {
         /// What happened.
         change: Connection<'a>,
     },
+    /// Outlier detection has found an endpoint, or lets it return (gRFC A91).
+    Outlier {
+        /// The cluster; of an aggregate, the leaf.
+        cluster: &'a str,
+        /// The endpoint's address.
+        address: &'a str,
+        /// What becomes of it.
+        change: Outlier,
+    },
     /// A server has closed a connection: before its first request, or because its peer is not
     /// accepted any more.
     Refused {
@@ -145,6 +154,28 @@ pub enum Connection<'a> {
     Failed(&'a str),
     /// It is gone, or takes no new requests.
     Closed(&'a str),
+}
+
+/// What becomes of an endpoint that does worse than others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outlier {
+    /// It gets no calls.
+    Ejected {
+        /// What found it, such as `success_rate`.
+        why: &'static str,
+        /// It returns at the first sweep from then on.
+        until: Instant,
+    },
+    /// It gets calls again, or has left the cluster.
+    Restored,
+    /// It stays although it was found.
+    Spared {
+        /// What found it.
+        why: &'static str,
+        /// `enforcement_percentage` or `max_ejection_overflow`.
+        because: &'static str,
+    },
 }
 
 /// What happened to an identity, or to the authorities that are trusted.

@@ -103,7 +103,7 @@ pub(crate) const CRATES: &[Crate] = &[
                 ],
                 siblings: Siblings::Closed(&[
                     ("lb", "cluster"),
-                    ("outlier", "cluster"),
+                    ("cluster", "outlier"),
                     ("cluster", "retry"),
                     ("hedge", "retry"),
                     ("route", "retry"),

@@ -7,6 +7,7 @@ use super::assignment::Assignment;
 use super::balancing::LoadBalancing;
 use super::labels::Labels;
 use super::security::Security;
+use crate::outlier;
 use crate::retry;
 
 /// How to find and use a cluster's endpoints.
@@ -28,6 +29,8 @@ pub struct Config {
     pub limits: Limits,
     /// What bounds the retries under way (`retry_budget` or `max_retries` of `circuit_breakers`).
     pub retries: Option<retry::Limit>,
+    /// When endpoints get no calls for a while. Default: never (`outlier_detection`).
+    pub outlier: Option<outlier::Config>,
 }
 
 impl Config {
@@ -43,6 +46,7 @@ impl Config {
             connections: Connections::default(),
             limits: Limits::default(),
             retries: None,
+            outlier: None,
         }
     }
 }

@@ -72,6 +72,9 @@ impl Guard {
             pump.stop();
         }
         if let Some(stream) = self.stream.take() {
+            if end == End::Complete {
+                stream.ended(None);
+            }
             self.timer.cancel(&stream.0.signals.timers);
             if matches!(stream.0.wire, Wire::H1(_)) {
                 h1::recycle(stream);
@@ -115,6 +118,9 @@ impl Guard {
 
     /// That the time was over while the call was `waiting`.
     pub(crate) fn late(&self, late: Late, waiting: &str) -> Error {
+        if late == Late::Deadline {
+            self.stream.iter().for_each(Stream::late);
+        }
         let target = self.owner.as_ref().map_or("", |owner| owner.name());
         let what = match late {
             Late::Deadline => "the deadline passed",
@@ -122,9 +128,9 @@ impl Guard {
             Late::Attempt | Late::Alone => "the time for the attempt was over",
         };
         let why = match &self.stream {
-            Some(Stream(connection)) => format!(
+            Some(stream) => format!(
                 "{target}: {what} {waiting} {} of cluster {}",
-                connection.endpoint.address, connection.signals.cluster
+                stream.0.endpoint.address, stream.0.signals.cluster
             ),
             None => format!("{target}: {what}"),
         };
@@ -134,11 +140,16 @@ impl Guard {
     /// What is over, if something is; otherwise the task of `cx` is woken when something is.
     #[inline]
     pub(crate) fn poll_late(&mut self, cx: &mut Context<'_>) -> Option<Late> {
-        let timers = &self.stream.as_ref()?.0.signals.timers;
-        match self.course.tries() {
+        let stream = self.stream.as_ref()?;
+        let timers = &stream.0.signals.timers;
+        let late = match self.course.tries() {
             None => self.timer.poll(timers, cx).then_some(Late::Deadline),
             Some(tries) => tries.pace.poll(&mut self.timer, timers, self.pump.as_deref(), cx),
+        };
+        if late == Some(Late::Attempt) {
+            stream.late();
         }
+        late
     }
 
     /// Whether the deadline of a response that never has to be waited for has passed.

@@ -14,6 +14,7 @@ use mesh_core::filter::End;
 use super::{Guard, Late, Slices};
 use crate::error::{Error, Kind};
 use crate::runtime;
+use crate::transport::connection::Stream;
 use crate::transport::recv::{Source, poll_h2};
 
 /// The body of a response.
@@ -82,6 +83,9 @@ impl ResponseBody {
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let error = self.guard.cause(error);
+        if matches!(error.kind(), Kind::Transport | Kind::Cancelled) {
+            self.guard.stream.iter().for_each(Stream::broke);
+        }
         let error = error.sent(self.guard.upstream(), self.guard.attempts);
         if let Some(report) = &mut self.guard.report {
             report.failed(error.kind());
@@ -130,6 +134,7 @@ impl Body for ResponseBody {
                     tries.pace.saw(runtime::now());
                 }
                 if let Some(trailers) = frame.trailers_ref() {
+                    this.guard.stream.iter().for_each(|stream| stream.ended(Some(trailers)));
                     if let Some(report) = &mut this.guard.report {
                         report.saw(trailers);
                     }

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::outliers::Outliers;
 use super::{Picks, Pool, supervise};
 use crate::context::Context;
 use crate::runtime;
@@ -34,6 +35,7 @@ struct Keeper {
     events: mpsc::UnboundedReceiver<Event>,
     dialer: Dialer,
     balance: Balance,
+    outliers: Outliers,
     version: Arc<Version>,
     open: HashMap<ConnectionId, Arc<Connection>>,
     attempts: HashMap<ConnectionId, Attempt>,
@@ -56,13 +58,17 @@ pub(super) fn spawn(
     let listener: Arc<dyn Listen> = pool.signals.clone();
     cluster.version().listen(&listener);
     let Some(version) = cluster.version().load_full() else { return };
+    let now = runtime::now();
+    let mut outliers = Outliers::default();
+    outliers.configure(&version, now);
     let keeper = Keeper {
         cluster: Arc::downgrade(cluster),
         pool: Arc::downgrade(pool),
         signals: pool.signals.clone(),
         events,
         dialer: context.dialer.clone(),
-        balance: Balance::new(version.clone(), runtime::now()),
+        balance: Balance::new(version.clone(), now),
+        outliers,
         version,
         open: HashMap::new(),
         attempts: HashMap::new(),
@@ -76,11 +82,13 @@ pub(super) fn spawn(
 impl Keeper {
     async fn run(mut self) {
         loop {
+            self.eject();
             self.act();
             if self.balance.take_changed() {
                 self.publish();
             }
-            let wake = self.balance.poll_timeout();
+            let wakes = [self.balance.poll_timeout(), self.outliers.poll_timeout()];
+            let wake = wakes.into_iter().flatten().min();
             tokio::select! {
                 biased;
                 // First, so that a flood of events does not keep time from passing.
@@ -105,6 +113,7 @@ impl Keeper {
     fn timeout(&mut self) {
         let now = runtime::now();
         runtime::with_rng(|rng| self.balance.handle_timeout(now, rng));
+        self.outliers.handle_timeout(now);
         // An endpoint whose further connection had failed can be asked for one again.
         self.signals.look_again();
     }
@@ -126,10 +135,15 @@ impl Keeper {
                 let cluster = self.cluster.upgrade();
                 let Some(version) = cluster.and_then(|c| c.version().load_full()) else { return };
                 self.version = version.clone();
+                self.outliers.configure(&version, now);
+                for connection in self.open.values() {
+                    watch(connection, &self.outliers);
+                }
                 self.balance.reconfigure(version, now);
                 // Limits and drops may have changed although no connection has.
                 self.publish();
             }
+            Event::Tripped => self.outliers.handle_tripped(now),
             Event::Connected(connection) => self.connected(connection, now),
             Event::Failed { id, why, runtime_gone } => {
                 if self.successors.remove(&id).is_some() {
@@ -149,6 +163,7 @@ impl Keeper {
                     self.connect(id, endpoint);
                     return self.signals.changed();
                 }
+                self.outliers.unreachable(&endpoint, now);
                 let why = Arc::from(why);
                 runtime::with_rng(|rng| self.balance.handle_failed(id, why, now, rng));
             }
@@ -169,6 +184,7 @@ impl Keeper {
 
     fn connected(&mut self, connection: Arc<Connection>, now: Instant) {
         let id = connection.id;
+        watch(&connection, &self.outliers);
         if self.successors.remove(&id).is_some() {
             if let Some(old) = self.open.insert(id, connection) {
                 old.gauge.spend();
@@ -186,6 +202,16 @@ impl Keeper {
         self.app = Some(app);
         for (id, endpoint) in std::mem::take(&mut self.held) {
             self.connect(id, endpoint);
+        }
+    }
+
+    /// Passes on what outlier detection has decided.
+    fn eject(&mut self) {
+        let now = runtime::now();
+        while let Some((endpoint, how)) =
+            self.outliers.poll_change(self.signals.recorder.as_deref())
+        {
+            self.balance.set_ejected(&endpoint, how, now);
         }
     }
 
@@ -268,6 +294,14 @@ impl Drop for Keeper {
         // Also when its runtime shuts down: calls that wait are told that nothing will come.
         self.events.close();
         self.signals.changed();
+    }
+}
+
+/// Has the attempts on `connection` counted, if its cluster wants to know.
+fn watch(connection: &Connection, outliers: &Outliers) {
+    if let Some(counter) = outliers.counter(&connection.endpoint) {
+        // Once only; a detector and its counters stay as long as the pool knows the endpoint.
+        connection.counter.set(counter.clone()).ok();
     }
 }
 

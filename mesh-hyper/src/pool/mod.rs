@@ -11,6 +11,7 @@
 //! A pool is made at a cluster's first call and lives as long as somebody holds the cluster.
 
 mod keeper;
+mod outliers;
 mod picks;
 mod supervise;
 
@@ -300,5 +301,15 @@ impl Pool {
     pub(crate) fn load(&self) -> (u32, u32) {
         let waiting = self.signals.waiting.load(Ordering::SeqCst);
         (waiting, self.picks.load().connections().map(|c| c.gauge.streams()).sum())
+    }
+
+    /// Connects as if a call waited.
+    pub(crate) fn demand(&self) {
+        self.signals.demand();
+    }
+
+    /// How many connections take calls.
+    pub(crate) fn connected(&self) -> usize {
+        self.picks.load().connections().count()
     }
 }

@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mesh_core::balance::{Closed, ConnectionId};
 use mesh_core::cluster::Endpoint;
 use mesh_core::identity::Session;
+use mesh_core::outlier::Counter;
 
 use super::h1;
 use super::signals::Signals;
+use super::watch::Watch;
 use crate::runtime;
 
 /// A connection that held for so long was worth opening, whether it answered a call or not.
@@ -28,6 +30,8 @@ pub(crate) struct Connection {
     /// What the TLS handshake has settled; `None` in plain text.
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) gauge: Arc<Gauge>,
+    /// What counts the attempts at the endpoint, from when its cluster first detects outliers.
+    pub(crate) counter: OnceLock<Arc<Counter>>,
     /// Who waits for a free stream, and who hears that the connection is spent.
     pub(crate) signals: Arc<Signals>,
     /// The runtime that drives the connection; pumps of request bodies run there too.
@@ -135,6 +139,7 @@ impl Connection {
             wire,
             session,
             gauge,
+            counter: OnceLock::new(),
             signals,
             runtime: tokio::runtime::Handle::current(),
             max_requests: max_requests.unwrap_or(u32::MAX),
@@ -157,7 +162,7 @@ impl Connection {
             self.retire("it has carried its share of requests", End::Used);
         }
         self.endpoint.state.start();
-        Some(Stream(self.clone()))
+        Some(Stream(self.clone(), Watch::default()))
     }
 
     /// Takes no new exchanges from now on; those under way go on.
@@ -202,7 +207,7 @@ pub(crate) enum End {
 
 /// One of a connection's streams, taken. Dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct Stream(pub(crate) Arc<Connection>);
+pub(crate) struct Stream(pub(crate) Arc<Connection>, pub(super) Watch);
 
 impl Drop for Stream {
     #[inline]

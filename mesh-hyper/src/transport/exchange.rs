@@ -121,6 +121,7 @@ where
     B::Error: Into<BoxError>,
 {
     let Way { stream, authority, keep } = way;
+    stream.sent(&parts.headers);
     let Wire::H2(sender) = &stream.0.wire else {
         if keep == Keep::Outcome {
             return start_h1_kept(way, parts, body);
@@ -234,6 +235,7 @@ impl Exchange {
             Answer::H2(response) => Poll::Ready(match ready!(Pin::new(response).poll(cx)) {
                 Ok(response) => {
                     stream.0.gauge.set_sound();
+                    stream.answered(response.status(), response.headers());
                     Ok(response.map(|recv| Source::H2 { recv, data_done: false }))
                 }
                 Err(error) => Err(self.broken(stream, pump, error)),
@@ -241,10 +243,14 @@ impl Exchange {
             Answer::H1(answer) => Poll::Ready(match ready!(answer.as_mut().poll(cx)) {
                 Ok(response) => {
                     stream.0.gauge.set_sound();
+                    stream.answered(response.status(), response.headers());
                     Ok(response.map(Source::H1))
                 }
                 Err(unsent) => {
                     stream.0.retire("the connection broke", End::Broken);
+                    if unsent.request.is_none() && !unsent.error.is_user() {
+                        stream.broke();
+                    }
                     Err(broken_h1(unsent))
                 }
             }),
@@ -297,8 +303,13 @@ impl Exchange {
             && error.is_remote()
             && reason == Some(h2::Reason::REFUSED_STREAM)
         {
+            stream.refused();
             Unprocessed::Refused
         } else {
+            // What is neither of the peer's nor of the connection's doing is the caller's.
+            if error.is_remote() || error.is_io() || error.is_library() {
+                stream.broke();
+            }
             return Broken::Failed(Error::stream(error));
         };
         Broken::unprocessed(Error::stream(error), why, self.again(pump))

@@ -24,4 +24,5 @@ pub(crate) mod signals;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timer;
+mod watch;
 mod wheel;

@@ -27,6 +27,8 @@ pub(crate) enum Event {
     Aged(ConnectionId),
     /// A new version of the cluster is there.
     Published,
+    /// An endpoint has failed too often in a row.
+    Tripped,
     Connected(Arc<Connection>),
     Failed {
         id: ConnectionId,
@@ -44,8 +46,8 @@ pub(crate) enum Event {
 
 /// Shared by a pool, its keeper and its connections.
 ///
-/// The queue of events is unbounded in type but not in fact: demands and publications are folded
-/// into one, and all others are one per connection or endpoint.
+/// The queue of events is unbounded in type but not in fact: demands, publications and the
+/// like are folded into one, and all others are one per connection or endpoint.
 pub(crate) struct Signals {
     pub(crate) cluster: Arc<str>,
     pub(crate) timers: Arc<Timers>,
@@ -56,7 +58,8 @@ pub(crate) struct Signals {
     demanded: AtomicBool,
     published: AtomicBool,
     saturated: AtomicBool,
-    recorder: Option<Arc<dyn Recorder>>,
+    tripped: AtomicBool,
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
     /// The pool that all of this belongs to; what it is does not show on this floor.
     owner: OnceLock<Weak<dyn Any + Send + Sync>>,
 }
@@ -77,6 +80,7 @@ impl Signals {
             demanded: AtomicBool::new(false),
             published: AtomicBool::new(false),
             saturated: AtomicBool::new(false),
+            tripped: AtomicBool::new(false),
             recorder,
             owner: OnceLock::new(),
         };
@@ -130,12 +134,21 @@ impl Signals {
         }
     }
 
-    /// From now on demands, saturation and publications are reported again.
+    /// An endpoint may have to be ejected.
+    #[cold]
+    pub(crate) fn tripped(&self) {
+        if !self.tripped.swap(true, Ordering::AcqRel) {
+            self.send(Event::Tripped);
+        }
+    }
+
+    /// From now on demands, saturation, publications and endpoints that fail are reported again.
     pub(crate) fn rearm(&self, event: &Event) {
         match event {
             Event::Demand(_) => self.demanded.store(false, Ordering::Release),
             Event::Saturated(..) => self.saturated.store(false, Ordering::Release),
             Event::Published => self.published.store(false, Ordering::Release),
+            Event::Tripped => self.tripped.store(false, Ordering::Release),
             Event::Aged(_)
             | Event::Connected(_)
             | Event::Failed { .. }

@@ -20,6 +20,7 @@ use mesh_core::cluster::{
     Address, Assignment, Cluster, Config, Discovery, Endpoint, Locality, Version,
 };
 use mesh_core::matcher::PathMatcher;
+use mesh_core::record::Recorder;
 use mesh_core::route::{Action, ClusterChoice, Forward, Route, RouteMatch, Table, VirtualHost};
 use mesh_core::snapshot::{ClusterSlot, Root, Snapshot};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -140,6 +141,16 @@ impl Lab {
         change: impl FnOnce(&mut Config),
         route: impl FnOnce(&mut Route),
     ) -> Self {
+        Self::recorded(endpoints, change, route, None)
+    }
+
+    /// As [`with`](Self::with); what happens is told to `recorder`.
+    pub(super) fn recorded(
+        endpoints: u16,
+        change: impl FnOnce(&mut Config),
+        route: impl FnOnce(&mut Route),
+        recorder: Option<Arc<dyn Recorder>>,
+    ) -> Self {
         let address = |at| Address::Socket(([127, 0, 0, 1], 1000 + at).into());
         let all = (0..endpoints).map(|at| Arc::new(Endpoint::new(address(at))));
         let endpoints: Vec<_> = all.collect();
@@ -159,7 +170,7 @@ impl Lab {
         let context = Context::new(
             Handle::current(),
             Dialer { connector: network.clone(), secure: None },
-            None,
+            recorder,
         );
         let root = Arc::new(Cell::new(Arc::new(Root::Ready(snapshot(&cluster, route)))));
         let target = target(root, &context);

@@ -9,6 +9,7 @@ mod going;
 mod http1;
 mod kit;
 mod limits;
+mod outliers;
 mod raw;
 mod runtimes;
 mod shapes;

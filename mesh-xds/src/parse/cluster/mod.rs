@@ -30,7 +30,6 @@ pub fn parse(raw: &[u8], registry: &Registry) -> Result<Config, Reject> {
         return Err(path.field("name").reject("is empty"));
     }
     refuse_foreign_reports(&message, &path)?;
-    outlier::check(message.outlier_detection.as_ref(), &path.field("outlier_detection"))?;
 
     let mut config = Config::new(&*message.name, discovery::discovery(&message, &path)?);
     config.security = tls::security(&message, registry, &path)?;
@@ -40,6 +39,8 @@ pub fn parse(raw: &[u8], registry: &Registry) -> Result<Config, Reject> {
     if let Some(timeout) = positive_duration(message.connect_timeout, &timeout)? {
         config.connections.connect_timeout = timeout;
     }
+    let outlier = message.outlier_detection.as_ref();
+    config.outlier = outlier::config(outlier, &path.field("outlier_detection"))?;
     config.limits = limits(&message);
     config.retries = retry::limit(&message, &path)?;
     if let Some(connections) = connections_per_endpoint(&message, &path)? {

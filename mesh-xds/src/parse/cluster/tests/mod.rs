@@ -20,6 +20,8 @@ use mesh_core::retry::Limit;
 use proptest::prelude::{prop, proptest};
 use prost::{Message, Name};
 
+mod outlier;
+
 use super::upstream::KEY;
 use crate::fixtures::{ads, aggregate, any, cluster, inline_cluster, locality, u32v};
 use crate::parse::{Registry, Reject};
@@ -296,37 +298,6 @@ fn limits_are_those_of_default_priority() {
         path(|c| c.circuit_breakers = Some(breakers(0))),
         "circuit_breakers.per_host_thresholds[1].max_connections"
     );
-}
-
-#[test]
-fn outlier_detection_is_checked() {
-    let why = |change: fn(&mut cds::OutlierDetection)| {
-        let mut message = cds::OutlierDetection::default();
-        change(&mut message);
-        path(|c| c.outlier_detection = Some(message))
-    };
-    assert_eq!(why(|o| o.interval = duration(-1)), "outlier_detection.interval");
-    assert_eq!(
-        why(|o| o.base_ejection_time = duration(-1)),
-        "outlier_detection.base_ejection_time"
-    );
-    assert_eq!(why(|o| o.max_ejection_time = duration(-1)), "outlier_detection.max_ejection_time");
-    for (name, change) in [
-        (
-            "max_ejection_percent",
-            (|o: &mut cds::OutlierDetection| {
-                o.max_ejection_percent = u32v(101);
-            }) as fn(&mut _),
-        ),
-        ("enforcing_success_rate", |o: &mut cds::OutlierDetection| {
-            o.enforcing_success_rate = u32v(101);
-        }),
-        ("failure_percentage_threshold", |o| o.failure_percentage_threshold = u32v(101)),
-        ("enforcing_failure_percentage", |o| o.enforcing_failure_percentage = u32v(101)),
-    ] {
-        assert_eq!(why(change), format!("outlier_detection.{name}"));
-    }
-    parsed(|c| c.outlier_detection = Some(cds::OutlierDetection::default()));
 }
 
 /// The protocol options `message` in a cluster.

@@ -1,0 +1,121 @@
+//! What an attempt tells of its endpoint, for outlier detection.
+//!
+//! HTTP requests are judged by the head of the answer, and once more if the stream breaks
+//! afterwards, as in Envoy. gRPC calls are judged at their end (gRFC A50). What the caller gives up
+//! says nothing, nor does a request that goes to another connection because this one went away.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use mesh_core::outlier::{Counter, Local};
+use mesh_core::request::is_grpc;
+
+use super::connection::Stream;
+
+/// How an attempt is judged, if that is still open.
+#[derive(Debug, Default)]
+pub(super) struct Watch(AtomicU8);
+
+const OFF: u8 = 0;
+const HTTP: u8 = 1;
+const GRPC: u8 = 2;
+
+impl Stream {
+    /// A request with these header fields is being sent.
+    #[inline]
+    pub(super) fn sent(&self, headers: &HeaderMap) {
+        if let Some(counter) = self.0.counter.get()
+            && counter.is_on()
+        {
+            self.watch(counter, headers);
+        }
+    }
+
+    #[cold]
+    fn watch(&self, counter: &Counter, headers: &HeaderMap) {
+        match headers.get(CONTENT_TYPE) {
+            Some(value) if is_grpc(value.as_bytes()) => self.1.0.store(GRPC, Ordering::Relaxed),
+            _ => {
+                counter.sent();
+                self.1.0.store(HTTP, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The head of the answer has come.
+    #[inline]
+    pub(super) fn answered(&self, status: StatusCode, headers: &HeaderMap) {
+        match self.1.0.load(Ordering::Relaxed) {
+            HTTP => self.count(|counter| counter.answered(status.as_u16())),
+            GRPC => {
+                let has_status = headers.contains_key(GRPC_STATUS);
+                if has_status || status != StatusCode::OK {
+                    self.called(has_status && status == StatusCode::OK && is_ok(headers));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The answer has come to its end, or to the trailers there.
+    pub(crate) fn ended(&self, trailers: Option<&HeaderMap>) {
+        match self.1.0.load(Ordering::Relaxed) {
+            GRPC => self.called(trailers.is_some_and(is_ok)),
+            _ => self.settle(),
+        }
+    }
+
+    /// The stream broke, or the peer gave it back.
+    pub(crate) fn broke(&self) {
+        self.fail(Local::Broke);
+    }
+
+    /// There was no answer in time, or not all of it.
+    pub(crate) fn late(&self) {
+        self.fail(Local::TimedOut);
+    }
+
+    /// The peer has not looked at the request, which is sent again: for gRPC that is no attempt.
+    pub(super) fn refused(&self) {
+        if self.1.0.load(Ordering::Relaxed) == HTTP {
+            self.broke();
+        }
+        self.settle();
+    }
+
+    fn fail(&self, failure: Local) {
+        match self.1.0.load(Ordering::Relaxed) {
+            HTTP => {
+                self.settle();
+                self.count(|counter| counter.failed(failure));
+            }
+            GRPC => self.called(false),
+            _ => {}
+        }
+    }
+
+    fn called(&self, is_ok: bool) {
+        self.settle();
+        if let Some(counter) = self.0.counter.get() {
+            counter.ended(is_ok);
+        }
+    }
+
+    fn count(&self, outcome: impl FnOnce(&Counter) -> bool) {
+        if self.0.counter.get().is_some_and(|counter| outcome(counter)) {
+            self.0.signals.tripped();
+        }
+    }
+
+    /// Nothing more is told of the attempt.
+    fn settle(&self) {
+        self.1.0.store(OFF, Ordering::Relaxed);
+    }
+}
+
+fn is_ok(fields: &HeaderMap) -> bool {
+    fields.get(GRPC_STATUS).is_some_and(|code| code.as_bytes() == b"0")
+}
+
+const GRPC_STATUS: &str = "grpc-status";
