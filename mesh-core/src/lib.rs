@@ -50,6 +50,7 @@
 //! retry  hedge                             whether it is sent again, or twice at once
 //! breaker  admission                       whether it is sent at all to a server that fails
 //! concurrency                              how many are under way at once
+//! outlier                                  endpoints that get no calls for a while
 //! listener                                 which filter chain a connection falls under
 //! balance                                  which endpoints to be connected to, which priority
 //! filter                                   what a route does besides
@@ -74,6 +75,7 @@ pub mod lb;
 pub mod listener;
 pub mod matcher;
 pub mod metadata;
+pub mod outlier;
 pub mod record;
 pub mod request;
 pub mod retry;

@@ -1,11 +1,10 @@
 //! One endpoint of an awake balance.
 
 use std::collections::VecDeque;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Action, ConnectionId};
+use super::{Action, ConnectionId, Ejection};
 use crate::cluster::{Endpoint, Transport};
 
 #[derive(Debug)]
@@ -24,12 +23,26 @@ pub(super) struct Entry {
     pub(super) failures: u32,
     /// Connections in a row that ended in good order before there was a call for them.
     pub(super) unused: u32,
+    /// As it was ejected, if it is.
+    pub(super) ejected: Option<Ejection>,
+    /// Ejected in fact: it gets no calls, and counts as failed whatever it is connected to.
+    pub(super) out: bool,
 }
 
 impl Entry {
     pub(super) fn new(endpoint: Arc<Endpoint>, transport: Transport, priority: usize) -> Self {
-        let (open, phase) = (Vec::new(), Phase::Rest);
-        Self { endpoint, transport, priority, open, phase, failed: false, failures: 0, unused: 0 }
+        Self {
+            endpoint,
+            transport,
+            priority,
+            open: Vec::new(),
+            phase: Phase::Rest,
+            failed: false,
+            failures: 0,
+            unused: 0,
+            ejected: None,
+            out: false,
+        }
     }
 
     /// Secures its connections by `transport` from now on. Those that are secured otherwise end at
@@ -51,6 +64,7 @@ impl Entry {
 
     pub(super) fn status(&self) -> Status {
         match self.phase {
+            _ if self.out => Status::Failed,
             _ if !self.open.is_empty() => Status::Ready,
             Phase::Waiting(_) => Status::Failed,
             _ if self.failed => Status::Failed,
@@ -90,23 +104,4 @@ pub(super) enum Status {
     Connecting,
     Ready,
     Failed,
-}
-
-/// Key that is equal for descriptions of the same endpoint ([`Endpoint::is_same`]).
-#[derive(Debug)]
-pub(super) struct Identity(pub(super) Arc<Endpoint>);
-
-impl PartialEq for Identity {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.is_same(&other.0)
-    }
-}
-
-impl Eq for Identity {}
-
-impl Hash for Identity {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.address.hash(state);
-        self.0.more.hash(state);
-    }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::entry::{Identity, Phase, Status};
+use super::entry::{Phase, Status};
 use super::table::Table;
 use super::{Action, Closed, Condition, ConnectionId, Group, Reachable, View};
 use crate::backoff::Backoff;
 use crate::cluster::Policy;
-use crate::cluster::{Endpoint, Version};
+use crate::cluster::{Endpoint, Identity, Version};
 use crate::rng::Rng;
 
 /// How long an idle cluster remembers its endpoints. The longest backoff has then passed, so that
@@ -102,7 +102,7 @@ impl Balance {
     /// All connections of an endpoint are at their stream limit (gRFC A105): opens another, if
     /// fewer than `per_endpoint` are open and none is being opened.
     pub fn handle_saturated(&mut self, endpoint: &Arc<Endpoint>, now: Instant) {
-        let Some(&slot) = self.table.index.get(&Identity(endpoint.clone())) else { return };
+        let Some(&slot) = self.table.index.get(&Identity::from(endpoint.clone())) else { return };
         let entry = &self.table.entries[slot];
         let most = usize::try_from(self.version.config.connections.per_endpoint);
         let is_room = entry.open.len() < most.unwrap_or(usize::MAX);
@@ -273,7 +273,7 @@ impl Balance {
         for place in &priority.places {
             let entries = self.table.entries[place.slots.clone()].iter();
             let endpoints: Vec<_> = entries
-                .filter(|entry| !entry.open.is_empty())
+                .filter(|entry| !entry.open.is_empty() && !entry.out)
                 .map(|entry| Reachable {
                     endpoint: entry.endpoint.clone(),
                     connections: entry.open.clone(),

@@ -9,7 +9,7 @@
 //!
 //! [`Balance`] opens no connection itself and chooses no endpoint for a call; it is told what
 //! happened and answers with [`Action`]s and a [`View`]. Priorities fail over as gRFC [A56] says,
-//! endpoints are health-filtered as in [A27], `pick_first` follows [A61] and [A62], and endpoints
+//! endpoints are health-filtered as in [A27], ejected ones count as failed as in A50, `pick_first` follows [A61] and [A62], and endpoints
 //! get further connections as in A105.
 //!
 //! Reconfiguring costs time in proportion to the endpoints; every other event touches the
@@ -21,6 +21,7 @@
 //! [A62]: https://github.com/grpc/proposal/blob/master/A62-pick-first.md
 
 mod action;
+mod ejection;
 mod entry;
 mod failover;
 mod first;
@@ -33,5 +34,6 @@ mod tests;
 mod view;
 
 pub use action::{Action, Closed, ConnectionId};
+pub use ejection::Ejection;
 pub use machine::Balance;
 pub use view::{Condition, Group, Reachable, View};

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use super::Action;
-use super::entry::{Entry, Identity, Phase, Status};
+use super::entry::{Entry, Phase, Status};
 use super::failover::KEEP;
 use super::first::First;
 use super::priority::{Place, Priority};
 use super::table::{self, Table};
 use crate::cluster::Policy;
 use crate::cluster::{
-    Assignment, Config, Connections, Endpoint, Locality, LocalityName, Transport, Version,
+    Assignment, Config, Connections, Endpoint, Identity, Locality, LocalityName, Transport, Version,
 };
 
 impl Table {
@@ -55,6 +55,7 @@ impl Table {
             ancestors.push(ancestor);
         }
         old.end(&mut self.actions);
+        self.mark_ejected();
         self.recount();
         for (at, ancestor) in ancestors.into_iter().enumerate() {
             let origins = &origins[self.priorities[at].slots.clone()];
@@ -80,7 +81,7 @@ impl Table {
         old: &mut Old,
         origins: &mut Vec<Option<usize>>,
     ) {
-        let identity = Identity(endpoint.clone());
+        let identity = Identity::from(endpoint.clone());
         if self.index.contains_key(&identity) {
             return;
         }

@@ -5,14 +5,16 @@ use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
-use super::entry::{Entry, Identity, Phase};
+use super::entry::{Entry, Phase};
 use super::priority::Priority;
-use super::{Action, ConnectionId};
+use super::{Action, ConnectionId, Ejection};
+use crate::cluster::Identity;
 
 /// Attempts under way at once.
 const ATTEMPTS: usize = 64;
 
-/// Empty while nobody wants the cluster, but for what must not be forgotten: the ids given out.
+/// Empty while nobody wants the cluster, but for what must not be forgotten: the ids given out, and
+/// who is ejected.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     /// In the assignment's order: a priority, and a locality in it, is a range of slots.
@@ -30,6 +32,7 @@ pub(super) struct Table {
     pub(super) fresh: u64,
     pub(super) attempts: usize,
     pub(super) open: usize,
+    pub(super) ejected: FxHashMap<Identity, Ejection>,
 }
 
 impl Table {
@@ -157,6 +160,7 @@ impl Table {
             changed: true,
             next: self.next,
             fresh: self.fresh,
+            ejected: std::mem::take(&mut self.ejected),
             ..Self::default()
         };
     }

@@ -1,6 +1,7 @@
 //! One address that can serve.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -97,6 +98,39 @@ impl Endpoint {
     /// All addresses in order.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         std::iter::once(&self.address).chain(&self.more)
+    }
+}
+
+/// Key that is equal for descriptions of the same endpoint ([`Endpoint::is_same`]).
+#[derive(Clone, Debug)]
+pub struct Identity(Arc<Endpoint>);
+
+impl Identity {
+    /// The description that it was made of.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.0
+    }
+}
+
+impl From<Arc<Endpoint>> for Identity {
+    fn from(endpoint: Arc<Endpoint>) -> Self {
+        Self(endpoint)
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_same(&other.0)
+    }
+}
+
+impl Eq for Identity {}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.address.hash(state);
+        self.0.more.hash(state);
     }
 }
 

@@ -20,7 +20,7 @@ mod security;
 pub use assignment::{Assignment, DropOverload, Leaf, Locality, LocalityName};
 pub use balancing::{LoadBalancing, Policy};
 pub use config::{Config, Connections, Discovery, HostPort, Keepalive, Limits, Upstream};
-pub use endpoint::{Address, Endpoint, EndpointState, Health};
+pub use endpoint::{Address, Endpoint, EndpointState, Health, Identity};
 pub use labels::Labels;
 pub use live::{Cluster, Permit, Version};
 pub use security::{Security, Transport, TransportMatch};

@@ -4,6 +4,7 @@
 //! as text.
 
 mod connections;
+mod ejections;
 mod first;
 mod model;
 mod priorities;
