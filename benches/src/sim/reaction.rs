@@ -69,7 +69,7 @@ pub(super) fn figure() -> Figure {
             title: "What one of 20 servers gets, which fails everything for two minutes",
             across: Axis {
                 label: "s since it fails",
-                ticks: (0..=9u8).map(|ticks| f64::from(ticks) * 20.0).collect(),
+                ticks: (0..=6u8).map(|ticks| f64::from(ticks) * 40.0).collect(),
                 scale: Scale::Even,
             },
             up: Axis {
@@ -132,7 +132,7 @@ const BAD: u32 = 7;
 const BETWEEN: Duration = Duration::from_millis(2);
 const FAILS: Duration = Duration::from_secs(601);
 const WELL: Duration = Duration::from_secs(721);
-const END: Duration = Duration::from_secs(781);
+const END: Duration = Duration::from_secs(841);
 
 #[derive(Debug, Default)]
 struct Found {
@@ -168,7 +168,7 @@ fn run(way: Way) -> Found {
     let mut events = Events::new();
     let mut servers = Servers::new(way, events.now());
     let mut found = Found::default();
-    let mut buckets = vec![(0u32, 0u32); 90];
+    let mut buckets = vec![(0u32, 0u32); 120];
     let noise = Fraction::per_million(10_000);
     events.after(BETWEEN, Event::Call);
     if let Some(due) = servers.outlier.as_ref().and_then(Outlier::poll_timeout) {
@@ -221,7 +221,7 @@ fn run(way: Way) -> Found {
             }
         }
     }
-    let seconds = (0..90u8).map(|two| f64::from(two) * 2.0 + 1.0);
+    let seconds = (0..120u8).map(|two| f64::from(two) * 2.0 + 1.0);
     let parts = buckets.iter().map(|(all, its)| 100.0 * f64::from(*its) / f64::from(*all));
     found.points = seconds.zip(parts).collect();
     found
