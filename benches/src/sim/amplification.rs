@@ -74,7 +74,8 @@ const TEXT: &str = "\
 Three clients, one below the other, send a request up to four times (`num_retries: 3`). The service at
 the bottom takes 200 ms and fails at random; 5000 requests come, 500 a second. The budget is
 `retry::Limit::default()` of each client, the throttle that of gRFC A6 with 100 tokens and a ratio of
-0.1. 1.728 is 1.2 for each layer.";
+0.1. 1.728 is 1.2 for each layer. A retry is under way while it is waited for, so that the budget lets
+through fewer than the expected fifth.";
 
 const FAILURES: [f64; 7] = [0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0];
 const SHOWN: [f64; 3] = [0.01, 0.5, 1.0];

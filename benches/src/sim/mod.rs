@@ -5,9 +5,10 @@
 //!                                              └─► Figure: table, plot, promises ─► Report
 //! ```
 //!
-//! Retries, budgets, throttles, limits, hedges and picks are the code that serves requests, not a copy of
-//! it; only clients' patience, servers' workers and queues, and faults are made here. There is no
-//! socket, task or clock, and no result that depends on the machine, so equal code gives equal bytes.
+//! Retries, budgets, throttles, limits, hedges, breakers, outlier detection and picks are the code
+//! that serves requests, not a copy of it; only clients' patience, servers' workers and queues, and
+//! faults are made here. There is no socket, task or clock, and no result that depends on the
+//! machine, so equal code gives equal bytes.
 
 mod amplification;
 mod bottom;
@@ -19,6 +20,7 @@ mod hedging;
 mod outage;
 mod overload;
 mod plot;
+mod reaction;
 mod report;
 mod station;
 mod times;
@@ -29,5 +31,11 @@ pub use report::Report;
 /// All figures, in the order of the report.
 #[must_use]
 pub fn figures() -> Vec<Figure> {
-    vec![amplification::figure(), overload::figure(), hedging::figure(), outage::figure()]
+    vec![
+        amplification::figure(),
+        overload::figure(),
+        hedging::figure(),
+        outage::figure(),
+        reaction::figure(),
+    ]
 }

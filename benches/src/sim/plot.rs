@@ -44,9 +44,9 @@ impl Plot {
         let (right, below) = (LEFT + WIDTH, TOP + HEIGHT);
         writeln!(
             svg,
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 400" font-family="sans-serif" font-size="12">"#
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 400" font-family="sans-serif" font-size="12">"#
         )?;
-        writeln!(svg, r#"<rect width="720" height="400" fill="white"/>"#)?;
+        writeln!(svg, r#"<rect width="760" height="400" fill="white"/>"#)?;
         writeln!(svg, r#"<text x="{LEFT}" y="20" font-size="14">{}</text>"#, self.title)?;
         for tick in &self.across.ticks {
             let x = LEFT + WIDTH * self.across.place(*tick);

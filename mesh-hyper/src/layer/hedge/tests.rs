@@ -1,13 +1,16 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
 use mesh_core::classify::Classifier;
 use mesh_core::hedge::{Allowance, Safe};
 use mesh_core::matcher::Fraction;
+use mesh_core::retry::Throttle;
 use tower::ServiceExt;
 use tower_layer::Layer;
 
 use super::*;
+use crate::layer::RetryLayer;
 use crate::layer::contract::{self, Play, Strict};
 use crate::runtime;
 
@@ -69,6 +72,20 @@ async fn there_are_no_more_than_the_allowance_pays_for() {
     let plays = [Play::status(200).after(MILLI * 9)];
     assert_eq!(sent(&layer, get(), plays).await.2, 2);
     assert_eq!(sent(&layer, get(), plays).await.2, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_are_none_while_retries_are_throttled() {
+    let throttle = Arc::new(Throttle::new(2, 1_000));
+    let allowance = Allowance::default().throttled(throttle.clone());
+    let hedges = HedgeLayer::after(MILLI).allowance(allowance);
+    let retries = RetryLayer::http(1).throttle(throttle);
+    let slow = [Play::status(200).after(MILLI * 9)];
+    assert_eq!(sent(&hedges, get(), slow).await.2, 2);
+    let failing = Strict::new([Play::status(503)]);
+    retries.layer(failing.clone()).oneshot(get()).await.unwrap();
+    assert_eq!(failing.seen().len(), 1);
+    assert_eq!(sent(&hedges, get(), slow).await.2, 1);
 }
 
 #[tokio::test(start_paused = true)]

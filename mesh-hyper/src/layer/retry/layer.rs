@@ -127,10 +127,13 @@ impl<M> RetryLayer<M> {
         self
     }
 
-    /// Stops retries while too many requests fail, besides the budget (gRFC A6).
+    /// Stops retries while too many requests fail, besides the budget (gRFC A6). What is behind an
+    /// `Arc` can stop hedges too ([`Allowance::throttled`]).
+    ///
+    /// [`Allowance::throttled`]: mesh_core::hedge::Allowance::throttled
     #[must_use]
-    pub fn throttle(mut self, throttle: Throttle) -> Self {
-        self.settings.throttle = Some(Arc::new(throttle));
+    pub fn throttle(mut self, throttle: impl Into<Arc<Throttle>>) -> Self {
+        self.settings.throttle = Some(throttle.into());
         self
     }
 
@@ -162,7 +165,9 @@ impl<M> RetryLayer<M> {
     /// Sends a request once that says of itself, or of the one it is made for, that it is sent
     /// again (`x-envoy-attempt-count` above 1, `grpc-previous-rpc-attempts`).
     ///
-    /// In a chain of services it is then one of them that retries, not all of them in turn.
+    /// In a chain of services their retries then add up in place of multiplying, and a budget that is
+    /// a share counts them together ([`OfRetries::Once`]). Retries say that they are, as by
+    /// [`count_attempts`](Self::count_attempts).
     #[must_use]
     pub fn once_for_retries(mut self) -> Self {
         Arc::make_mut(&mut self.settings.policy).of_retries = OfRetries::Once;

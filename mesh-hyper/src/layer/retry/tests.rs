@@ -189,6 +189,22 @@ async fn a_server_that_always_fails_gets_a_fifth_more_at_the_most() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_budget_of_a_chain_counts_retries_of_others() {
+    for (firsts, agains, expect) in [(100, 0, 122), (100, 10, 113)] {
+        let strict = Strict::new([Play::status(503)]);
+        let service = RetryLayer::http(1).once_for_retries().layer(strict.clone());
+        for number in 0..firsts + agains {
+            let mut request = get();
+            if number < agains {
+                request.headers_mut().insert("x-envoy-attempt-count", "2".parse().unwrap());
+            }
+            service.clone().oneshot(request).await.unwrap();
+        }
+        assert_eq!(strict.seen().len() - agains, expect);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn services_are_called_ready_and_dropped_requests_are_gone() {
     contract::check(|strict| RetryLayer::http(2).layer(strict)).await;
     contract::check(|strict| RetryLayer::grpc(2).layer(strict)).await;
