@@ -27,6 +27,7 @@ pub fn client() -> Result<(), Error> {
             "mesh" | "mesh-one" | "mesh+mtls" => {
                 run.grpc(Channel::new(&mesh, "xds:///echo")?).await
             }
+            "mesh+policies" => run.grpc(Channel::new(&mesh, "xds:///guarded")?).await,
             "mesh-http" => {
                 let client = Client::new(&mesh);
                 let get = move |uri: Uri| {

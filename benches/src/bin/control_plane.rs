@@ -4,7 +4,8 @@
 //! control_plane FILE ADDRESS...
 //! ```
 //!
-//! `${1}` in the file stands for the port of the first address, and so on.
+//! `${1}` in the file stands for the port of the first address, and so on. Beside `echo` of the file
+//! there is `guarded`, which is the same with a policy of each kind that has nothing to do.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -24,6 +25,8 @@ async fn main() -> Result<(), Error> {
         text = text.replace(&format!("${{{number}}}"), &address.port().to_string());
     }
 
+    text.push_str(&guarded(&text)?);
+
     let plane = ControlPlane::new();
     let resources = mesh_xds::file::parse(&text, Path::new(&file))?;
     plane.set(ControlPlane::DEFAULT_GROUP, resources.into_iter().collect());
@@ -35,3 +38,46 @@ async fn main() -> Result<(), Error> {
     };
     Ok(plane.serve(listener, end).await?)
 }
+
+/// The resources of `echo` in `text`, with policies, under another name.
+fn guarded(text: &str) -> Result<String, Error> {
+    let documents = text.split("\n---\n").filter(|document| document.contains(": echo"));
+    let documents = documents.map(|document| document.replace(": echo", ": guarded"));
+    let mut guarded = documents.fold(String::new(), |all, document| all + "\n---\n" + &document);
+    for (after, policy) in POLICIES {
+        let (before, rest) = guarded.split_once(after).ok_or(after)?;
+        guarded = [before, after, policy, rest].concat();
+    }
+    Ok(guarded)
+}
+
+/// What is said after which line.
+const POLICIES: [(&str, &str); 4] = [
+    ("    http_filters:\n", FILTERS),
+    (
+        "    domains: [\"*\"]\n",
+        "    retry_policy: { retry_on: 'unavailable,cancelled,resource-exhausted', num_retries: 2 }\n",
+    ),
+    (
+        "    - { max_requests: 1000, max_pending_requests: 1000",
+        ", max_connections: 100, track_remaining: true, retry_budget: { budget_percent: { value: 20 } }",
+    ),
+    (
+        "lb_policy: LEAST_REQUEST\n",
+        "outlier_detection: { consecutive_5xx: 5, enforcing_success_rate: 100, failure_percentage_threshold: 85, enforcing_failure_percentage: 100 }\n",
+    ),
+];
+
+const FILTERS: &str = r#"      - name: fault
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault
+          abort: { grpc_status: 14, percentage: { numerator: 0 } }
+          delay: { fixed_delay: 1s, percentage: { numerator: 0 } }
+      - name: limit
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
+          stat_prefix: limit
+          token_bucket: { max_tokens: 4000000000, tokens_per_fill: 4000000000, fill_interval: 1s }
+          filter_enabled: { default_value: { numerator: 100 } }
+          filter_enforced: { default_value: { numerator: 100 } }
+"#;

@@ -139,6 +139,15 @@ pub(crate) static CLIENTS: [Client; 13] = [
         against: &["tonic", "tonic-xds"],
     },
     Client {
+        name: "mesh+policies",
+        workspace: &MESH,
+        binary: "client",
+        target: Target::Mesh,
+        arguments: &[],
+        cases: &[UNARY, UNARY_32],
+        against: &["tonic", "mesh"],
+    },
+    Client {
         name: "mesh-http",
         workspace: &MESH,
         binary: "client",

@@ -33,7 +33,7 @@ use server::{Servers, Target};
 use workspace::{MESH, PEERS, WORKSPACES};
 
 /// The promises.
-const BARS: [(&str, f64); 15] = [
+const BARS: [(&str, f64); 18] = [
     ("mesh/tonic@1", 0.80),
     ("mesh/tonic@32", 0.80),
     ("mesh/tonic-xds@1", 0.64),
@@ -41,6 +41,9 @@ const BARS: [(&str, f64); 15] = [
     ("mesh/tonic.stream@1", 1.00),
     ("mesh/tonic.64k@1", 1.00),
     ("allocations.mesh", 24.0),
+    ("mesh+policies/tonic@1", 0.85),
+    ("mesh+policies/tonic@32", 0.85),
+    ("allocations.mesh+policies-mesh", 0.01),
     ("mesh-http/hyper-util@1", 1.00),
     ("server/tonic-server@1", 1.00),
     ("server/tonic-server@32", 1.00),
