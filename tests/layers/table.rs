@@ -86,8 +86,20 @@ pub(crate) const CRATES: &[Crate] = &[
             },
             Row {
                 modules: &[
-                    "route", "cluster", "retry", "hedge", "limit", "breaker", "outlier", "fault",
-                    "authz", "lb", "listener", "jwt", "concurrency", "admission",
+                    "route",
+                    "cluster",
+                    "retry",
+                    "hedge",
+                    "limit",
+                    "breaker",
+                    "outlier",
+                    "fault",
+                    "authz",
+                    "lb",
+                    "listener",
+                    "jwt",
+                    "concurrency",
+                    "admission",
                 ],
                 siblings: Siblings::Closed(&[
                     ("lb", "cluster"),

@@ -23,22 +23,37 @@
 //! |---|---|---|
 //! | [`TimeoutLayer`] | clients, servers | gives up after a while, or when the caller does |
 //! | [`RetryLayer`] | clients | sends requests again that have failed, within a budget |
+//! | [`BreakerLayer`] | clients | leaves a server alone that fails |
+//! | [`AdmissionLayer`] | clients, servers | refuses a part of the requests while too few succeed |
+//! | [`BulkheadLayer`] | clients, servers | bounds what is under way, and what waits |
+//! | [`AdaptiveConcurrencyLayer`] | servers, clients | the same, by a limit that it finds out |
 //! | [`HedgeLayer`] | clients | sends slow requests a second time, within an allowance |
 //!
 //! Time is tokio's, so tests can stop it.
 //!
 //! [`Error`]: crate::Error
 
+mod admission;
+mod breaker;
+mod bulkhead;
+mod concurrency;
 #[cfg(test)]
 mod contract;
 mod failure;
 mod hedge;
+mod judged;
+mod matter;
 mod refusal;
 mod replay;
 mod retry;
 mod timeout;
 
+pub use admission::{Admission, AdmissionLayer};
+pub use breaker::{Breaker, BreakerLayer};
+pub use bulkhead::{Bulkhead, BulkheadFuture, BulkheadLayer};
+pub use concurrency::{AdaptiveConcurrency, AdaptiveConcurrencyFuture, AdaptiveConcurrencyLayer};
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
+pub use judged::{By, Errors, Grpc, Http, Judge, JudgedFuture, Told, Watched};
 pub use mesh_core::hedge::Safe;
 pub use refusal::{Fail, Look, Refusal, Refuse, Respond};
 pub use replay::Replay;

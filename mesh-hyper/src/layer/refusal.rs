@@ -31,6 +31,22 @@ impl Refusal {
     /// The time is over.
     pub(crate) const LATE: Self = Self { kind: Kind::Deadline, grpc: 4, why: "the time is over" };
 
+    /// A breaker refuses.
+    pub(crate) const BROKEN: Self =
+        Self { kind: Kind::Overloaded, grpc: 14, why: "the breaker refuses: the server fails" };
+
+    /// Too few requests succeed.
+    pub(crate) const FAILING: Self =
+        Self { kind: Kind::Overloaded, grpc: 14, why: "too few requests succeed" };
+
+    /// There is more to do than can be done.
+    pub(crate) const BUSY: Self =
+        Self { kind: Kind::Overloaded, grpc: 14, why: "too many requests are under way" };
+
+    /// As much is under way, and waits, as may.
+    pub(crate) const FULL: Self =
+        Self { kind: Kind::Overloaded, grpc: 8, why: "too many requests are under way" };
+
     fn error(&self) -> Error {
         Error::new(self.kind, self.why)
     }

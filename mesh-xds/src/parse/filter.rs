@@ -19,6 +19,7 @@ use super::authz::{Auditing, NetworkRbacFactory, RbacFactory};
 use super::ext_authz::ExtAuthzFactory;
 #[cfg(feature = "tls")]
 use super::jwt::JwtFactory;
+use super::overload::{AdaptiveConcurrencyFactory, AdmissionControlFactory};
 use super::secret::SecretReader;
 use super::value::{is_type, unpack};
 use super::{Path, Reject, Workload, guard};
@@ -169,6 +170,8 @@ impl fmt::Debug for Registry {
 fn built_in(auditing: &Auditing) -> Vec<Arc<dyn Factory>> {
     vec![
         Arc::new(RbacFactory::new(auditing.clone())),
+        Arc::new(AdaptiveConcurrencyFactory),
+        Arc::new(AdmissionControlFactory),
         // Without cryptography, whatever asks for tokens is refused.
         #[cfg(feature = "tls")]
         Arc::new(JwtFactory::default()),

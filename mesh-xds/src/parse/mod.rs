@@ -24,6 +24,7 @@ pub mod listener;
 mod local;
 mod matcher;
 mod metadata;
+pub mod overload;
 mod reject;
 mod retry;
 pub mod route;
