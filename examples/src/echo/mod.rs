@@ -4,10 +4,12 @@
 //! The answer to any request is JSON with the backend's `name` and the request's `method`, `path`
 //! (with the query), `authority`, `headers` and `body`; to a gRPC call it is the bytes of the one
 //! response message. The field `x-backend` has the name, too. Where the peer has proved a SPIFFE ID,
-//! that is `peer_spiffe` and `x-peer-spiffe`.
+//! that is `peer_spiffe` and `x-peer-spiffe`. A request may ask for a late answer with
+//! `x-echo-delay-ms`, and over HTTP for another status than 200 with `x-echo-status`.
 
 pub mod grpc;
 mod service;
+mod wish;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -75,8 +77,16 @@ where
     let is_grpc = content_type.is_some_and(|t| mesh_core::request::is_grpc(t.as_bytes()));
     let content = Limited::new(body, MAX_BODY).collect().await;
     let content = content.map(|content| content.to_bytes()).map_err(|error| error.to_string());
+    if let Some(delay) = wish::delay(&parts.headers) {
+        tokio::time::sleep(delay).await;
+    }
+    let status = wish::status(&parts.headers).unwrap_or(StatusCode::OK);
     let mut answer = match (content, is_grpc) {
-        (Ok(content), false) => http(Ok(echo(&parts, &content, &backend))),
+        (Ok(content), false) => {
+            let mut answer = http(Ok(echo(&parts, &content, &backend)));
+            *answer.status_mut() = status;
+            answer
+        }
         (Err(why), false) => http(Err(why)),
         (content, true) => grpc::answer(content, |message| echo(&parts, message, &backend)),
     };

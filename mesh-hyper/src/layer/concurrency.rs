@@ -28,11 +28,10 @@ use crate::runtime;
 /// # Examples
 ///
 /// ```
+/// use std::time::Duration;
 /// use http::{Request, Response, StatusCode};
-/// use mesh_core::concurrency::{Aimd, Limiter};
 /// use mesh_hyper::layer::AdaptiveConcurrencyLayer;
-/// use std::{future::ready, time::Duration};
-/// use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() {

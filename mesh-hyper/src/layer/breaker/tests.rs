@@ -105,7 +105,9 @@ fn status(code: &str) -> Result<Frame<Bytes>, BoxError> {
 /// Whether a breaker refuses that takes no failure after such an answer.
 async fn refuses_after(frames: fn() -> Vec<Result<Frame<Bytes>, BoxError>>, read: bool) -> bool {
     let state = State::new(Config::consecutive(1).unwrap());
-    let server = service_fn(async move |_: Request<String>| Ok::<_, BoxError>(streams(frames())));
+    let server = service_fn(move |_: Request<String>| {
+        std::future::ready(Ok::<_, BoxError>(streams(frames())))
+    });
     let service = BreakerLayer::grpc().breaker(state.clone()).layer(server);
     let response = service.oneshot(request()).await.unwrap();
     if read {
