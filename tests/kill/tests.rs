@@ -2,6 +2,7 @@
 //!
 //! The binary `kill` runs the same at full size.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(dead_code, reason = "the binary has another size")]
 
 mod ask;
 mod run;

@@ -12,7 +12,11 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
-use mesh_hyper::layer::{HedgeLayer, Replay, RetryLayer, TimeoutLayer};
+use mesh_core::classify::Class;
+use mesh_hyper::layer::{
+    AdaptiveConcurrencyLayer, AdmissionLayer, BreakerLayer, BulkheadLayer, HedgeLayer, Replay,
+    RetryLayer, TimeoutLayer,
+};
 use tonic::body::Body;
 use tonic::client::GrpcService;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -118,4 +122,72 @@ async fn hedging_goes_on_everything() {
         service_fn(async |_: Request<Replay<String>>| Ok::<_, Infallible>("hi".into_response()));
     let stack = ServiceBuilder::new().layer(layer).service(answer);
     assert_eq!(stack.oneshot(Request::new(String::new())).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn breakers_go_on_everything() {
+    let http = BreakerLayer::http();
+    assert_eq!(asks(router().layer(http.clone())).await, StatusCode::OK);
+    let grpc = BreakerLayer::grpc();
+    grpc_client(grpc.layer(channel()));
+    grpc_client(grpc.layer(mesh_channel()));
+    grpc_client(ServiceBuilder::new().layer(grpc.clone()).service(channel()));
+    tonic_server!(grpc);
+    let stack = ServiceBuilder::new().layer(http).service(plain());
+    assert_eq!(stack.oneshot(Request::new(String::new())).await.unwrap().status(), 200);
+    let length = service_fn(async |text: &'static str| Ok::<_, Infallible>(text.len()));
+    let errors = BreakerLayer::errors().or_error();
+    assert_eq!(
+        ServiceBuilder::new().layer(errors).service(length).oneshot("four").await.unwrap(),
+        4
+    );
+    let long = BreakerLayer::classify(|n: &usize| if *n > 9 { Class::Bad } else { Class::Good });
+    let stack = ServiceBuilder::new().layer(long.or_error()).service(length);
+    assert_eq!(stack.oneshot("four").await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn admission_control_goes_on_everything() {
+    let http = AdmissionLayer::http();
+    assert_eq!(asks(router().layer(http.clone())).await, StatusCode::OK);
+    let grpc = AdmissionLayer::grpc();
+    grpc_client(grpc.layer(channel()));
+    grpc_client(grpc.layer(mesh_channel()));
+    tonic_server!(grpc);
+    let stack = ServiceBuilder::new().layer(http).service(plain());
+    assert_eq!(stack.oneshot(Request::new(String::new())).await.unwrap().status(), 200);
+    let length = service_fn(async |text: &'static str| Ok::<_, Infallible>(text.len()));
+    let errors = AdmissionLayer::errors().or_error();
+    assert_eq!(
+        ServiceBuilder::new().layer(errors).service(length).oneshot("four").await.unwrap(),
+        4
+    );
+}
+
+#[tokio::test]
+async fn limits_of_concurrency_go_on_everything() {
+    let layer = AdaptiveConcurrencyLayer::new();
+    assert_eq!(asks(router().layer(layer.clone())).await, StatusCode::OK);
+    grpc_client(layer.layer(channel()));
+    grpc_client(layer.layer(mesh_channel()));
+    tonic_server!(layer.clone());
+    let stack = ServiceBuilder::new().layer(layer.clone()).service(plain());
+    assert_eq!(stack.oneshot(Request::new(String::new())).await.unwrap().status(), 200);
+    let length = service_fn(async |text: &'static str| Ok::<_, Infallible>(text.len()));
+    let stack = ServiceBuilder::new().layer(layer.or_error()).service(length);
+    assert_eq!(stack.oneshot("four").await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn bulkheads_go_on_everything() {
+    let layer = BulkheadLayer::new(10).queue(10, Duration::from_secs(1));
+    assert_eq!(asks(router().layer(layer.clone())).await, StatusCode::OK);
+    grpc_client(layer.layer(channel()));
+    grpc_client(layer.layer(mesh_channel()));
+    tonic_server!(layer.clone());
+    let stack = ServiceBuilder::new().layer(layer.clone()).service(plain());
+    assert_eq!(stack.oneshot(Request::new(String::new())).await.unwrap().status(), 200);
+    let length = service_fn(async |text: &'static str| Ok::<_, Infallible>(text.len()));
+    let stack = ServiceBuilder::new().layer(layer.or_error()).service(length);
+    assert_eq!(stack.oneshot("four").await.unwrap(), 4);
 }

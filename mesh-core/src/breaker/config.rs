@@ -47,6 +47,13 @@ pub enum Invalid {
 /// A window with more than twice as many is halved, so that all of it fits in one word.
 const MOST: u32 = 500_000;
 
+/// Refuses after five failures in a row, as [`Config::consecutive`] says.
+impl Default for Config {
+    fn default() -> Self {
+        Self { consecutive: NonZeroU32::new(5), ..Self::never() }
+    }
+}
+
 impl Config {
     /// The first wait 1 s, then 1.6 times longer each, up to 30 s, ±20 %.
     const BACKOFF: Backoff = Backoff { max: Duration::from_secs(30), ..Backoff::CONNECTION };

@@ -21,6 +21,10 @@
 //! |---|---|---|
 //! | [`TimeoutLayer`] | clients, servers | gives up after a while, or when the caller does |
 //! | [`RetryLayer`] | clients | sends requests again that have failed, within a budget |
+//! | [`BreakerLayer`] | clients | leaves a server alone that fails |
+//! | [`AdmissionLayer`] | clients, servers | refuses a part of the requests while too few succeed |
+//! | [`BulkheadLayer`] | clients, servers | bounds what is under way, and what waits |
+//! | [`AdaptiveConcurrencyLayer`] | servers, clients | the same, by a limit that it finds out |
 //! | [`HedgeLayer`] | clients | sends slow requests a second time, within an allowance |
 //! | [`RateLimitLayer`] | clients, servers | lets only so many requests pass in a second |
 //! | [`FaultLayer`] | tests of clients, servers | delays requests, or answers them with errors |
@@ -29,22 +33,33 @@
 //!
 //! [`Error`]: crate::Error
 
+mod admission;
+mod breaker;
+mod bulkhead;
+mod concurrency;
 #[cfg(test)]
 mod contract;
 mod decided;
 mod failure;
 mod fault;
 mod hedge;
+mod judged;
 mod keyed;
+mod matter;
 mod rate_limit;
 mod refusal;
 mod replay;
 mod retry;
 mod timeout;
 
+pub use admission::{Admission, AdmissionLayer};
+pub use breaker::{Breaker, BreakerLayer};
+pub use bulkhead::{Bulkhead, BulkheadFuture, BulkheadLayer};
+pub use concurrency::{AdaptiveConcurrency, AdaptiveConcurrencyFuture, AdaptiveConcurrencyLayer};
 pub use decided::Decided;
 pub use fault::{Fault, FaultFuture, FaultLayer};
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
+pub use judged::{By, Errors, Grpc, Http, Judge, JudgedFuture, Told, Watched};
 pub use keyed::{All, ByHeader, ByPeer, ByTenant, KeyOf};
 pub use mesh_core::hedge::Safe;
 pub use rate_limit::{RateLimit, RateLimitLayer};

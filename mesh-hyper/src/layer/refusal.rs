@@ -36,24 +36,38 @@ pub struct Refusal {
 
 impl Refusal {
     /// The time is over.
-    pub(crate) const LATE: Self =
-        Self { kind: Kind::Deadline, grpc: 4, why: "the time is over", status: None, wait: None };
+    pub(crate) const LATE: Self = Self::new(Kind::Deadline, 4, "the time is over");
+
+    /// A breaker refuses.
+    pub(crate) const BROKEN: Self =
+        Self::new(Kind::Overloaded, 14, "the breaker refuses: the server fails");
+
+    /// Too few requests succeed.
+    pub(crate) const FAILING: Self = Self::new(Kind::Overloaded, 14, "too few requests succeed");
+
+    /// There is more to do than can be done.
+    pub(crate) const BUSY: Self =
+        Self::new(Kind::Overloaded, 14, "too many requests are under way");
+
+    /// As much is under way, and waits, as may.
+    pub(crate) const FULL: Self = Self::new(Kind::Overloaded, 8, "too many requests are under way");
 
     /// It is one request too many, for so long.
     pub(crate) fn often(wait: Duration) -> Self {
         Self {
-            kind: Kind::Overloaded,
-            grpc: 8,
-            why: "too many requests",
             status: Some(StatusCode::TOO_MANY_REQUESTS),
             wait: Some(wait).filter(|wait| *wait < Duration::MAX),
+            ..Self::new(Kind::Overloaded, 8, "too many requests")
         }
     }
 
     /// It is made to fail.
     pub(crate) fn fault(status: StatusCode, grpc: u8) -> Self {
-        let (kind, why) = (Kind::Dropped, "a fault was injected");
-        Self { kind, grpc, why, status: Some(status), wait: None }
+        Self { status: Some(status), ..Self::new(Kind::Dropped, grpc, "a fault was injected") }
+    }
+
+    const fn new(kind: Kind, grpc: u8, why: &'static str) -> Self {
+        Self { kind, grpc, why, status: None, wait: None }
     }
 
     fn error(&self) -> Error {

@@ -21,6 +21,7 @@ use super::fault::FaultFactory;
 #[cfg(feature = "tls")]
 use super::jwt::JwtFactory;
 use super::limit::{LocalRateLimitFactory, NetworkLocalRateLimitFactory, RateLimitFactory};
+use super::overload::{AdaptiveConcurrencyFactory, AdmissionControlFactory};
 use super::secret::SecretReader;
 use super::value::{is_type, unpack};
 use super::{Path, Reject, Workload, guard};
@@ -199,6 +200,8 @@ fn built_in(auditing: &Auditing, cluster: &NodeCluster) -> Vec<Arc<dyn Factory>>
         Arc::new(FaultFactory::default()),
         Arc::new(LocalRateLimitFactory::new(cluster.clone())),
         Arc::new(RateLimitFactory::new(cluster.clone())),
+        Arc::new(AdaptiveConcurrencyFactory),
+        Arc::new(AdmissionControlFactory),
         // Without cryptography, whatever asks for tokens is refused.
         #[cfg(feature = "tls")]
         Arc::new(JwtFactory::default()),

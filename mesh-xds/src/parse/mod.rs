@@ -27,6 +27,7 @@ mod local;
 mod matcher;
 mod metadata;
 mod new_field;
+pub mod overload;
 mod reject;
 mod retry;
 pub mod route;

@@ -92,7 +92,7 @@ const STREAM: Case = Case { mode: Mode::Stream, concurrency: 1 };
 const LARGE: Case = Case { mode: Mode::Large, concurrency: 1 };
 const HTTP1: Case = Case { mode: Mode::Http1, concurrency: 1 };
 
-pub(crate) static CLIENTS: [Client; 13] = [
+pub(crate) static CLIENTS: [Client; 14] = [
     Client {
         name: "tonic",
         workspace: &PEERS,

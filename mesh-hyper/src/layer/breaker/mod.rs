@@ -1,0 +1,7 @@
+//! A server that fails is left alone.
+
+mod layer;
+#[cfg(test)]
+mod tests;
+
+pub use layer::{Breaker, BreakerLayer};

@@ -1,0 +1,174 @@
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, Response, header};
+use mesh_core::admission::Admission;
+use mesh_core::breaker::{Change, Pass};
+use mesh_core::classify::{Class, Classifier, Outcome};
+
+use super::body::Watched;
+use crate::runtime;
+
+/// Good answers have HTTP statuses below 500.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Http;
+
+/// Good answers have gRPC codes that do not blame the server: all but DEADLINE_EXCEEDED,
+/// RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE and DATA_LOSS. They are looked for in the
+/// trailers, too.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Grpc;
+
+/// All answers are good, and no error is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Errors;
+
+/// Good answers are what a function says they are.
+#[derive(Clone, Copy, Default)]
+pub struct By<F>(pub(crate) F);
+
+impl<F> fmt::Debug for By<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("By")
+    }
+}
+
+/// Who is told whether a request ended well.
+#[derive(Debug)]
+pub struct Told(Hears);
+
+#[derive(Debug)]
+enum Hears {
+    Breaker { pass: Pass, is_probe: bool },
+    Admission(Admission),
+}
+
+impl Told {
+    pub(crate) fn breaker(pass: Pass, is_probe: bool) -> Self {
+        Self(Hears::Breaker { pass, is_probe })
+    }
+
+    pub(crate) fn admission(admission: Admission) -> Self {
+        Self(Hears::Admission(admission))
+    }
+
+    /// Says what came of the request, and how long the server wants to be left alone. Dropping
+    /// this instead says that nothing is known.
+    pub(crate) fn tell(self, class: Class, retry_after: Option<Duration>) {
+        let now = runtime::now();
+        match self.0 {
+            Hears::Breaker { pass, .. } => {
+                match runtime::with_rng(|rng| pass.done(class, retry_after, now, rng)) {
+                    Change::None => {}
+                    Change::Opened(wait) => tracing::warn!(?wait, "a breaker refuses requests"),
+                    Change::Closed => tracing::info!("a breaker lets requests pass again"),
+                }
+            }
+            Hears::Admission(admission) => admission.record(class, now),
+        }
+    }
+
+    /// Whether others wait for the outcome.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self.0, Hears::Breaker { is_probe: true, .. })
+    }
+}
+
+/// Tells good answers `R` from bad ones: [`Http`], [`Grpc`], [`Errors`] or [`By`]. Sealed.
+pub trait Judge<R>: sealed::Sealed {
+    /// What becomes of an answer.
+    type Response;
+
+    /// Tells `told` what to think of `response`, now or when it is known.
+    fn judge(&self, response: R, told: Told) -> Self::Response;
+}
+
+impl<B> Judge<Response<B>> for Http {
+    type Response = Response<B>;
+
+    fn judge(&self, response: Response<B>, told: Told) -> Response<B> {
+        let class = Classifier::Http.class(&Outcome::answer(response.status(), response.headers()));
+        told.tell(class, wanted(response.headers()));
+        response
+    }
+}
+
+impl<B> Judge<Response<B>> for Grpc {
+    type Response = Response<Watched<B>>;
+
+    fn judge(&self, response: Response<B>, told: Told) -> Response<Watched<B>> {
+        let outcome = Outcome::answer(response.status(), response.headers());
+        if outcome.grpc_code().is_none() {
+            return response.map(|body| Watched::new(body, told));
+        }
+        told.tell(Classifier::Grpc.class(&outcome), wanted(response.headers()));
+        response.map(Watched::told)
+    }
+}
+
+impl<R> Judge<R> for Errors {
+    type Response = R;
+
+    fn judge(&self, response: R, told: Told) -> R {
+        told.tell(Class::Good, None);
+        response
+    }
+}
+
+impl<R, F: Fn(&R) -> Class> Judge<R> for By<F> {
+    type Response = R;
+
+    fn judge(&self, response: R, told: Told) -> R {
+        told.tell((self.0)(&response), None);
+        response
+    }
+}
+
+/// How long a server wants to be left alone: `Retry-After` in either form, or
+/// `grpc-retry-pushback-ms`.
+pub(super) fn wanted(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    if let Some(text) = text(header::RETRY_AFTER.as_str()) {
+        let seconds = text.parse().map(Duration::from_secs).ok();
+        return seconds.or_else(|| until(httpdate::parse_http_date(text).ok()?));
+    }
+    text("grpc-retry-pushback-ms")?.parse().map(Duration::from_millis).ok()
+}
+
+fn until(time: SystemTime) -> Option<Duration> {
+    time.duration_since(runtime::wall()).ok()
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "that is what seals the trait above")]
+    pub trait Sealed {}
+
+    impl Sealed for super::Http {}
+    impl Sealed for super::Grpc {}
+    impl Sealed for super::Errors {}
+    impl<F> Sealed for super::By<F> {}
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn servers_say_how_long_to_leave_them_alone() {
+        let wanted = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_str(value).unwrap());
+            wanted(&headers)
+        };
+        assert_eq!(wanted("retry-after", "7"), Some(Duration::from_secs(7)));
+        assert_eq!(wanted("grpc-retry-pushback-ms", "250"), Some(Duration::from_millis(250)));
+        assert_eq!(wanted("grpc-retry-pushback-ms", "-1"), None);
+        let later = runtime::wall() + Duration::from_secs(100);
+        let later = wanted("retry-after", &httpdate::fmt_http_date(later)).unwrap();
+        assert!((98..=100).contains(&later.as_secs()), "{later:?}");
+        assert_eq!(wanted("retry-after", "soon"), None);
+        assert_eq!(wanted("x", "7"), None);
+    }
+}
