@@ -5,8 +5,14 @@
 //! (with the query), `authority`, `headers` and `body`; to a gRPC call it is the bytes of the one
 //! response message. The field `x-backend` has the name, too. Where the peer has proved a SPIFFE ID,
 //! that is `peer_spiffe` and `x-peer-spiffe`.
+//!
+//! A request may want another answer: `x-echo-status: 503,503` fails the first two attempts by the
+//! number that they say they have (`x-envoy-attempt-count`, `grpc-previous-rpc-attempts`), with HTTP
+//! statuses or gRPC codes, and `x-echo-field: retry-after: 1` adds a field to such answers;
+//! `x-echo-delay-ms: 400` lets the first one wait.
 
 pub mod grpc;
+mod orders;
 mod service;
 
 use std::collections::BTreeMap;
@@ -27,6 +33,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use orders::Orders;
 pub use service::Echo as Service;
 
 /// The largest request body that is taken, in bytes.
@@ -75,11 +82,20 @@ where
     let is_grpc = content_type.is_some_and(|t| mesh_core::request::is_grpc(t.as_bytes()));
     let content = Limited::new(body, MAX_BODY).collect().await;
     let content = content.map(|content| content.to_bytes()).map_err(|error| error.to_string());
+    let orders = Orders::read(&parts.headers);
+    tokio::time::sleep(orders.delay).await;
     let mut answer = match (content, is_grpc) {
         (Ok(content), false) => http(Ok(echo(&parts, &content, &backend))),
         (Err(why), false) => http(Err(why)),
-        (content, true) => grpc::answer(content, |message| echo(&parts, message, &backend)),
+        (content, true) => match orders.status {
+            Some(code) => grpc::refusal(code, "as asked"),
+            None => grpc::answer(content, |message| echo(&parts, message, &backend)),
+        },
     };
+    if let Some(status) = orders.status.filter(|_| !is_grpc) {
+        *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    }
+    answer.headers_mut().extend(orders.field);
     answer.headers_mut().insert(BACKEND, backend);
     if let Some(id) = spiffe(&parts).and_then(|id| HeaderValue::from_str(&id).ok()) {
         answer.headers_mut().insert(PEER, id);

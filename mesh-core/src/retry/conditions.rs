@@ -51,6 +51,11 @@ impl Conditions {
         })
     }
 
+    /// Each condition by itself, in the order in which [`Display`](fmt::Display) names them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        NAMES.iter().map(|(_, condition)| *condition)
+    }
+
     /// Those of them that are about gRPC status codes (`x-envoy-retry-grpc-on`, gRFC A44).
     #[must_use]
     pub fn of_grpc(self) -> Self {

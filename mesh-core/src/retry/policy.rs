@@ -34,9 +34,9 @@ pub struct Policy {
     pub request_headers: Vec<HeaderMatcher>,
     /// Where it is sent again.
     pub hosts: Hosts,
-    /// What is done for a request that is itself a retry. Not in xDS: from code.
+    /// What is done for a request that is itself a retry. Not Envoy's: metadata of the route.
     pub of_retries: OfRetries,
-    /// What is done for methods that are not idempotent. Not in xDS: from code.
+    /// What is done for methods that are not idempotent. Not Envoy's: metadata of the route.
     pub methods: Methods,
 }
 

@@ -2,22 +2,17 @@
 //! the way of calls to which none of this applies.
 
 use std::cell::RefCell;
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use http::HeaderMap;
-use mesh_core::classify::{Class, Classifier, Outcome};
 use mesh_core::cluster::Endpoint;
-use mesh_core::hedge::{Delay, Hedges, Safe, Safety, is_safe};
-use mesh_core::request::{Protocol, RequestHead};
-use mesh_core::retry::{
-    Context, Counted, Dialect, Hosts, Next, Permit, Policy, Retries, Start, UnderWay,
-};
-use mesh_core::route::{Forward, Route};
+use mesh_core::hedge::Safe;
+use mesh_core::request::RequestHead;
+use mesh_core::retry::{Counted, Hosts, Start};
+use mesh_core::route::Route;
 
-use super::pace::Pace;
-use crate::pool::{Avoid, Hedging, Pool};
-use crate::report::Report;
+use super::tries::Tries;
+use crate::pool::{Avoid, Pool};
 use crate::runtime;
 use crate::transport::exchange::Keep;
 
@@ -35,31 +30,6 @@ thread_local! {
 /// acted on cost no allocation.
 #[derive(Debug, Default)]
 pub(crate) struct Course(Option<Box<Option<Tries>>>);
-
-/// The attempts of a call.
-#[derive(Debug)]
-pub(crate) struct Tries {
-    route: Arc<Route>,
-    pub(crate) protocol: Protocol,
-    retries: Retries,
-    pub(crate) pace: Pace,
-    under_way: Option<UnderWay>,
-    permit: Option<Permit>,
-    /// The endpoints that were asked so far, where that matters.
-    tried: Vec<Arc<Endpoint>>,
-    hedging: Option<Hedged>,
-    start: Instant,
-    /// The head of a response is on its way to the caller.
-    is_answered: bool,
-}
-
-/// How a call is made more than once at a time.
-#[derive(Debug)]
-struct Hedged {
-    hedges: Hedges,
-    /// An attempt that has used up its time goes on beside the next one.
-    is_soft: bool,
-}
 
 impl Course {
     /// The course of the call `head` on `route`.
@@ -81,37 +51,7 @@ impl Course {
         if is_plain {
             return Self(None);
         }
-        let hedging = hedged(forward, head, &start, mark);
-        Self::planned(route, forward, head, (start, hedging))
-    }
-
-    fn planned(
-        route: &Arc<Route>,
-        forward: &Forward,
-        head: &RequestHead<'_>,
-        (mut start, hedging): (Start, Option<Hedged>),
-    ) -> Self {
-        let protocol = head.protocol;
-        start.dialect = Dialect::from(protocol);
-        let policy = policy(forward);
-        let retries = Retries::new(policy, head, start);
-        let is_set = |limit: &Duration| !limit.is_zero();
-        let now = runtime::now();
-        // gRPC knows no such bound (gRFC A31).
-        let idle = route.timeouts.idle.filter(|_| protocol == Protocol::Http).filter(is_set);
-        let attempt_idle = policy.per_try_idle_timeout.filter(is_set);
-        let tries = Tries {
-            route: route.clone(),
-            protocol,
-            retries,
-            pace: Pace::new(idle, attempt_idle, now),
-            under_way: None,
-            permit: None,
-            tried: Vec::new(),
-            hedging,
-            start: now,
-            is_answered: false,
-        };
+        let tries = Tries::new(route, head, start, mark);
         let spare = SPARES.with_borrow_mut(Vec::pop);
         Self(Some(match spare {
             Some(mut spare) => {
@@ -217,173 +157,18 @@ impl Course {
 
     /// The same of an attempt beside others, as values.
     pub(crate) fn elsewhere(&self) -> Option<(Hosts, Vec<Arc<Endpoint>>)> {
+        /// How often another endpoint is looked for.
+        const LOOKS: u32 = 8;
         let tries = self.get()?;
         let mut hosts = tries.policy().hosts.clone();
         if tries.hedging.is_some() {
             // An endpoint that is slow for one would be for the other.
             hosts.avoid_previous = true;
-            hosts.attempts = hosts.attempts.max(HEDGE_LOOKS);
+            hosts.attempts = hosts.attempts.max(LOOKS);
         }
         (!hosts.is_empty()).then(|| (hosts, tries.tried.clone()))
     }
 }
-
-impl Tries {
-    fn policy(&self) -> &Policy {
-        policy_of(&self.route)
-    }
-
-    fn may_retry(&self) -> bool {
-        !self.is_answered && self.retries.may_retry()
-    }
-
-    /// Notes that the request was sent to `endpoint`.
-    pub(crate) fn asked(&mut self, endpoint: &Arc<Endpoint>) {
-        if self.hedging.is_some() || policy_of(&self.route).hosts.avoid_previous {
-            self.tried.push(endpoint.clone());
-        }
-    }
-
-    fn begin(&mut self, pool: &Pool) -> u32 {
-        let (Some(hedged), Some(forward)) = (&mut self.hedging, self.route.forward()) else {
-            return 1;
-        };
-        let policy = forward.hedge.unwrap_or_default();
-        let (shared, now) = (pool.hedging(), self.start);
-        let Hedging { allowance, latencies } = shared;
-        let hedges = &mut hedged.hedges;
-        let attempts =
-            runtime::with_rng(|rng| hedges.begin(&policy, allowance, latencies, now, rng));
-        self.pace.set_beside(hedges.poll_timeout());
-        attempts
-    }
-
-    /// When [`one_more`](Self::one_more) is to be asked.
-    pub(crate) fn beside_at(&self) -> Option<Instant> {
-        self.hedging.as_ref()?.hedges.poll_timeout()
-    }
-
-    /// Whether one more attempt starts now beside the others because these take long.
-    pub(crate) fn one_more(&mut self, pool: &Pool) -> bool {
-        let Some(hedged) = &mut self.hedging else { return false };
-        hedged.hedges.handle_timeout(&pool.hedging().allowance, runtime::now())
-    }
-
-    /// Whether an attempt goes on that has used up its time.
-    pub(crate) fn is_soft(&self) -> bool {
-        self.hedging.as_ref().is_some_and(|hedged| hedged.is_soft)
-    }
-
-    /// Whether another attempt starts now beside one that has used up its time, as a retry.
-    pub(crate) fn beside(&mut self, pool: &Pool, report: Option<&Report>) -> bool {
-        let mut context = Context::new(policy_of(&self.route));
-        let limit = pool.retry_limit(self.protocol.into());
-        context.budget = self.under_way.as_ref().map(UnderWay::budget).zip(limit);
-        let next = self.retries.beside(&context, runtime::now());
-        self.follow(next, report).is_some()
-    }
-
-    /// The place of the retry that has just been decided, for its attempt to hold.
-    pub(crate) fn take_permit(&mut self) -> Option<Permit> {
-        self.permit.take()
-    }
-
-    /// When an attempt that starts now must have been answered.
-    pub(crate) fn attempt_deadline(&self) -> Option<Instant> {
-        self.retries.attempt_deadline(runtime::now())
-    }
-
-    /// Whether another attempt might do better than `outcome`.
-    pub(crate) fn is_bad(&self, outcome: &Outcome<'_>) -> bool {
-        if self.retries.has_reasons() {
-            return self.retries.is_bad(self.policy(), outcome);
-        }
-        let classifier = match self.protocol {
-            Protocol::Grpc => Classifier::Grpc,
-            Protocol::Http | _ => Classifier::Http,
-        };
-        classifier.class(outcome) == Class::Bad
-    }
-
-    /// When to send the request again after `outcome`, if at all.
-    ///
-    /// `is_there` tells whether it is there to be sent again.
-    pub(crate) fn after(
-        &mut self,
-        pool: &Pool,
-        outcome: &Outcome<'_>,
-        is_there: bool,
-        report: Option<&Report>,
-    ) -> Option<Instant> {
-        // Its place is free as soon as the attempt has ended.
-        self.permit = None;
-        if !is_there {
-            self.retries.commit();
-        }
-        let policy = policy_of(&self.route);
-        let mut context = Context::new(policy);
-        let limit = pool.retry_limit(self.protocol.into());
-        context.budget = self.under_way.as_ref().map(UnderWay::budget).zip(limit);
-        if policy.rate_limited.is_some() {
-            context.wall = runtime::unix();
-        }
-        let retries = &mut self.retries;
-        let next = runtime::with_rng(|rng| retries.after(&context, outcome, runtime::now(), rng));
-        self.follow(next, report)
-    }
-
-    /// Takes note of what is decided, and tells.
-    fn follow(&mut self, next: Next, report: Option<&Report>) -> Option<Instant> {
-        let made = self.retries.made();
-        match next {
-            Next::Again { at, why, permit } => {
-                self.permit = permit;
-                if let Some(report) = report {
-                    report.retried(made, why);
-                }
-                Some(at)
-            }
-            Next::Stop(stop) => {
-                if let Some(report) = report {
-                    report.stopped(stop);
-                }
-                None
-            }
-            Next::Commit => None,
-        }
-    }
-}
-
-/// How the call `head` is made more than once at a time, if it may be.
-fn hedged(
-    forward: &Forward,
-    head: &RequestHead<'_>,
-    start: &Start,
-    mark: Option<&Safe>,
-) -> Option<Hedged> {
-    let policy = forward.hedge.unwrap_or_default();
-    let hedges = Hedges::new(&policy, head.method, mark);
-    let is_safe = policy.safety == Safety::Any || mark.is_some() || is_safe(head.method);
-    let is_soft = match start.asked.hedge_on_per_try_timeout {
-        Some(asked) => asked,
-        None => is_safe && policy.delay == Delay::PerTryTimeout,
-    };
-    (is_soft || hedges.may_hedge()).then_some(Hedged { hedges, is_soft })
-}
-
-/// How often another endpoint is looked for, for an attempt beside others.
-const HEDGE_LOOKS: u32 = 8;
-
-fn policy_of(route: &Route) -> &Policy {
-    route.forward().map_or(&NONE, policy)
-}
-
-fn policy(forward: &Forward) -> &Policy {
-    forward.retry.as_deref().unwrap_or(&NONE)
-}
-
-/// Of a route that says nothing about retries, which callers may still ask for.
-static NONE: LazyLock<Policy> = LazyLock::new(Policy::default);
 
 impl Drop for Course {
     #[inline]

@@ -1,9 +1,11 @@
 //! Bodies: what requests carry out and responses carry in.
 
 mod course;
+mod guard;
 mod pace;
 mod passing;
 mod response;
+mod tries;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -11,10 +13,10 @@ use http_body_util::{BodyExt, Empty, Full};
 
 use crate::error::BoxError;
 pub(crate) use course::Course;
+pub(crate) use guard::{Guard, Owner};
 pub(crate) use pace::Late;
 pub(crate) use passing::Passing;
 pub use response::{Collected, ResponseBody};
-pub(crate) use response::{Guard, Owner};
 
 /// A request body of any kind, for [`Client`](crate::Client).
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;

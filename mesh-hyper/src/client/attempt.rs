@@ -145,10 +145,10 @@ fn weighed(exchange: &mut Exchange, guard: &mut Guard, ended: Ended) -> Next {
 }
 
 fn after(exchange: &Exchange, guard: &mut Guard, outcome: &Outcome<'_>) -> Option<Instant> {
+    let tries = guard.course.tries().filter(|tries| tries.is_reason(outcome))?;
     let stream = guard.stream.as_ref()?;
     let pool = stream.0.signals.owner::<Pool>()?;
     let is_kept = exchange.is_kept(guard.pump.as_deref());
-    let tries = guard.course.tries()?;
     let at = tries.after(&pool, outcome, is_kept, guard.report.as_deref())?;
     tries.asked(&stream.0.endpoint);
     Some(at)

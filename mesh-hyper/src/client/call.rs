@@ -1,10 +1,6 @@
-//! The fast path: a call that need not wait for anything but its response.
+//! A call on its way through the stages until it is sent, as far as it need not wait.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -23,9 +19,10 @@ use mesh_core::route::Route;
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 use mesh_core::tenant::Tenant;
 
-use super::attempt::{self, Next, Spur};
+use super::attempt::Spur;
+use super::future::ResponseFuture;
 use super::target::{Inner, Options};
-use super::{again, answer, race, slow, timeout};
+use super::{answer, race, slow, timeout};
 use crate::body::{Course, Guard, Passing, ResponseBody};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
@@ -34,30 +31,7 @@ use crate::pool::{Draw, Miss, Pool};
 use crate::report::Report;
 use crate::runtime;
 use crate::transport::connection::Stream;
-use crate::transport::exchange::{self, Exchange, Started, Way};
-
-/// A response, some time later.
-///
-/// # Cancel safety
-/// Dropping it resets the stream, stops the request body and gives everything back.
-#[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture(State);
-
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
-enum State {
-    /// Sent; the response is awaited.
-    Sent {
-        exchange: Exchange,
-        guard: Guard,
-        authority: Option<Authority>,
-        wait_for_ready: bool,
-    },
-    /// Something has to be waited for before it can be sent.
-    Slow(Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Error>> + Send>>),
-    /// Decided without sending anything.
-    Decided(Decided),
-    Ended,
-}
+use crate::transport::exchange::{self, Started, Way};
 
 /// The outcome of a call that is not sent.
 pub(super) type Decided = Box<Result<Response<ResponseBody>, Error>>;
@@ -133,7 +107,7 @@ impl ResponseFuture {
                     Ok(Ok(stream)) => call.send(target, &plan, passing, stream, body),
                     Ok(Err(draw)) => {
                         let stage = Stage::Pick(plan, passing, draw);
-                        Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
+                        Self::later(slow::run(target.clone(), call, stage, body))
                     }
                     Err(error) => Self::decided(call.failed(error)),
                 };
@@ -141,18 +115,7 @@ impl ResponseFuture {
             Ok(stage) => stage,
             Err(decided) => return Self::decided(call.ended(decided)),
         };
-        Self(State::Slow(Box::pin(slow::run(target.clone(), call, stage, body))))
-    }
-
-    pub(super) fn decided(result: Result<Response<ResponseBody>, Error>) -> Self {
-        Self(State::Decided(Box::new(result)))
-    }
-
-    /// A call that is made only when something else has come.
-    pub(super) fn later(
-        future: impl Future<Output = Result<Response<ResponseBody>, Error>> + Send + 'static,
-    ) -> Self {
-        Self(State::Slow(Box::pin(future)))
+        Self::later(slow::run(target.clone(), call, stage, body))
     }
 }
 
@@ -320,7 +283,7 @@ impl Call {
                     let race = race::run(guard, exchange, call, Spur::Start(attempts));
                     return ResponseFuture::later(race);
                 }
-                ResponseFuture(State::Sent { exchange, guard, authority, wait_for_ready })
+                ResponseFuture::sent(exchange, guard, authority, wait_for_ready)
             }
             Err(error) => {
                 guard.stream = Some(stream);
@@ -348,68 +311,6 @@ impl Call {
             report.finish(End::Failed);
         }
         Err(error)
-    }
-}
-
-impl Future for ResponseFuture {
-    type Output = Result<Response<ResponseBody>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<Self::Output> {
-        loop {
-            match &mut self.0 {
-                State::Sent { exchange, guard, authority, wait_for_ready } => {
-                    let ended = ready!(attempt::poll(exchange, guard, cx));
-                    let next = match attempt::next(exchange, guard, ended) {
-                        Next::GoOn => continue,
-                        Next::Race(spur) => {
-                            self.race(spur);
-                            continue;
-                        }
-                        next @ (Next::Answer(_) | Next::Fail(_) | Next::Again(_)) => next,
-                    };
-                    let (guard, patient) = (std::mem::take(guard), *wait_for_ready);
-                    let authority = authority.take();
-                    // The exchange goes first: what is left of it is on the guard's stream.
-                    self.0 = State::Ended;
-                    match next {
-                        Next::Answer(response) => {
-                            return Poll::Ready(Ok(answered(guard, response)));
-                        }
-                        Next::Fail(error) => return Poll::Ready(fail(guard, error)),
-                        Next::Again(again) => {
-                            let retried = again::run(guard, authority, patient, again);
-                            self.0 = State::Slow(Box::pin(retried));
-                        }
-                        Next::Race(_) | Next::GoOn => {}
-                    }
-                }
-                State::Slow(future) => {
-                    let done = ready!(future.as_mut().poll(cx));
-                    self.0 = State::Ended;
-                    return Poll::Ready(done);
-                }
-                State::Decided(_) => {
-                    if let State::Decided(done) = std::mem::replace(&mut self.0, State::Ended) {
-                        return Poll::Ready(*done);
-                    }
-                }
-                State::Ended => return Poll::Pending,
-            }
-        }
-    }
-}
-
-impl ResponseFuture {
-    /// Other attempts start beside the one under way.
-    #[cold]
-    fn race(&mut self, spur: Spur) {
-        self.0 = match std::mem::replace(&mut self.0, State::Ended) {
-            State::Sent { exchange, guard, authority, wait_for_ready } => {
-                let race = race::run(guard, exchange, (authority, wait_for_ready), spur);
-                State::Slow(Box::pin(race))
-            }
-            other @ (State::Slow(_) | State::Decided(_) | State::Ended) => other,
-        };
     }
 }
 
@@ -459,16 +360,4 @@ pub(super) fn own_authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority>
 
 fn host(headers: &HeaderMap) -> Option<Authority> {
     headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok())
-}
-
-impl fmt::Debug for ResponseFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.0 {
-            State::Sent { .. } => "sent",
-            State::Slow(_) => "waiting",
-            State::Decided(_) => "decided",
-            State::Ended => "ended",
-        };
-        f.debug_tuple("ResponseFuture").field(&state).finish()
-    }
 }

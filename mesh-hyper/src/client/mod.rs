@@ -10,6 +10,7 @@ mod again;
 mod answer;
 mod attempt;
 mod call;
+mod future;
 mod http;
 mod race;
 mod side;
@@ -23,7 +24,7 @@ mod timeout;
 pub(crate) use answer::grpc_head;
 #[cfg(feature = "testing")]
 pub(crate) use answer::percent_encoded;
-pub use call::ResponseFuture;
+pub use future::ResponseFuture;
 pub(crate) use http::Open;
 pub use http::{Client, OutboundPolicy, Response};
 pub(crate) use target::{DemandCluster, Source};

@@ -15,7 +15,8 @@ use mesh_core::route::Explanation;
 use mesh_core::snapshot::{Presence, Root};
 use tokio::sync::Notify;
 
-use super::call::{ResponseFuture, own_authority};
+use super::call::own_authority;
+use super::future::ResponseFuture;
 use super::slow;
 use crate::body::Owner;
 use crate::context::Context;

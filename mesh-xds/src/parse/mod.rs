@@ -38,4 +38,6 @@ pub use filter::Registry;
 #[cfg(feature = "file")]
 pub(crate) use local::authorizer;
 pub use reject::{Path, Reject};
+#[cfg(feature = "file")]
+pub(crate) use retry::MESH_RETRY;
 pub use workload::Workload;

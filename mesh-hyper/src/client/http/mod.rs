@@ -22,7 +22,7 @@ pub use self::policy::OutboundPolicy;
 pub use self::response::Response;
 pub(crate) use self::targets::Open;
 use self::targets::{Entry, Targets};
-use super::call::ResponseFuture;
+use super::future::ResponseFuture;
 use super::target::Options;
 use crate::body::{ResponseBody, empty, full};
 use crate::error::BoxError;

@@ -311,16 +311,26 @@ async fn a_retry_that_would_come_too_late_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_made_for_a_retry_is_a_retry_of_its_own_as_xds_has_it() {
-    let mesh = retrying("retry_on: 5xx");
-    mesh.backend("shop").fail_always(503);
+async fn a_call_made_for_a_retry_is_sent_once_where_the_route_says_so() {
+    let mesh = |of_retries: &str| {
+        let yaml = format!(
+            "{{ version: mesh/v1, services: {{ shop: {{ retry: {{ on: 5xx, of_retries: {of_retries} }}, versions: {{ v1: 127.0.0.1:1 }} }} }} }}"
+        );
+        let mesh = Mesh::from_yaml(&yaml).unwrap();
+        mesh.backend("shop/v1").fail_always(503);
+        mesh
+    };
     let fields = HeaderMap::from_iter([(
         http::HeaderName::from_static("x-envoy-attempt-count"),
         http::HeaderValue::from_static("2"),
     )]);
     let retried = Arc::new(Inherited::of(&fields, Caller::Trusted, None));
-    let call = inherit::within(Some(&retried), || get(&mesh));
-    assert_eq!(call.await.unwrap().body().attempts(), 2);
+    for (of_retries, attempts) in [("retry", 2), ("once", 1)] {
+        let mesh = mesh(of_retries);
+        assert_eq!(get(&mesh).await.unwrap().body().attempts(), 2);
+        let call = inherit::within(Some(&retried), || get(&mesh));
+        assert_eq!(call.await.unwrap().body().attempts(), attempts, "{of_retries}");
+    }
 }
 
 /// A mesh is needed for its types only.

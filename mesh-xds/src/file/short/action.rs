@@ -17,6 +17,7 @@ use envoy_types::pb::google::protobuf::UInt32Value;
 
 use super::cursor::Cursor;
 use super::matching;
+use super::retry::Retry;
 use super::service::{Scope, proto_duration};
 use crate::file::diagnose::similar;
 use crate::file::error::{FileError, Why};
@@ -56,11 +57,22 @@ pub(super) fn compile(
 /// The route of a service that has one version and no routes.
 pub(super) fn everything_to(scope: &Scope<'_>, version: &str) -> pb::Route {
     let cluster = ClusterSpecifier::Cluster(scope.cluster(version));
-    pb::Route {
-        r#match: Some(matching::everything()),
-        action: Some(forward(cluster, scope.settings.timeout)),
-        ..Default::default()
+    let action = forward(cluster, scope.settings.timeout);
+    route(matching::everything(), action, scope.settings.retry.as_ref())
+}
+
+/// The route of the requests that match, which are sent again as `retry` says.
+pub(super) fn route(
+    matcher: pb::RouteMatch,
+    mut action: Action,
+    retry: Option<&Retry>,
+) -> pb::Route {
+    let mut metadata = None;
+    if let (Action::Route(forward), Some(retry)) = (&mut action, retry) {
+        forward.retry_policy = Some(retry.policy());
+        metadata = retry.metadata();
     }
+    pb::Route { r#match: Some(matcher), action: Some(action), metadata, ..Default::default() }
 }
 
 /// The cluster of the version called `name`.

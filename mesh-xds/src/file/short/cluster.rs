@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use envoy_types::pb::envoy::config::cluster::v3 as cds;
+use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
+use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::thresholds::RetryBudget;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, DiscoveryType, LbPolicy,
 };
@@ -77,6 +79,13 @@ pub(super) fn compile(
         ..Default::default()
     };
     set_balance(&mut message, balance);
+    if scope.is_retried {
+        // A fifth of the requests, where Envoy would let three through at a time.
+        let budget = RetryBudget::default();
+        let thresholds = Thresholds { retry_budget: Some(budget), ..Default::default() };
+        let thresholds = vec![thresholds];
+        message.circuit_breakers = Some(cds::CircuitBreakers { thresholds, ..Default::default() });
+    }
     if let Some(identity) = &scope.settings.identity {
         message.transport_socket = Some(tls::towards(identity, &scope.settings.peers));
     }

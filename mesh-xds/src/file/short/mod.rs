@@ -15,6 +15,7 @@ mod action;
 mod address;
 mod cluster;
 mod matching;
+mod retry;
 mod roles;
 mod server;
 mod service;

@@ -12,6 +12,7 @@ use envoy_types::pb::google::protobuf::{self, Any};
 use prost::{Message, Name};
 
 use super::cursor::Cursor;
+use super::retry::Retry;
 use super::settings::Settings;
 use super::{action, cluster, matching, one};
 use crate::file::error::{FileError, Origin, Why};
@@ -22,6 +23,8 @@ pub(super) struct Scope<'a> {
     pub(super) name: &'a str,
     pub(super) versions: Vec<&'a str>,
     pub(super) settings: Settings,
+    /// Whether requests on any of its routes are sent again.
+    pub(super) is_retried: bool,
 }
 
 impl Scope<'_> {
@@ -32,7 +35,7 @@ impl Scope<'_> {
 }
 
 const KEYS: &[&str] =
-    &["protocol", "timeout", "balance", "identity", "peers", "routes", "versions"];
+    &["protocol", "timeout", "balance", "retry", "identity", "peers", "routes", "versions"];
 
 /// The resources of the service called `name`, or all that is wrong with it.
 pub(super) fn compile(
@@ -49,7 +52,13 @@ pub(super) fn compile(
     let versions = fields.get("versions").map(|it| it.entries()).transpose().map_err(one)?;
     let versions = versions.unwrap_or_default();
     let names = versions.iter().map(|(name, _)| *name).collect();
-    let scope = Scope { name, versions: names, settings };
+    let retries = |route: &Cursor<'_>| {
+        route.entries().is_ok_and(|keys| keys.iter().any(|(key, _)| *key == "retry"))
+    };
+    let routes = fields.get("routes");
+    let items = routes.as_ref().and_then(|routes| routes.items().ok()).unwrap_or_default();
+    let is_retried = settings.retry.is_some() || items.iter().any(retries);
+    let scope = Scope { name, versions: names, settings, is_retried };
 
     let mut errors = Vec::new();
     let mut clusters = Vec::new();
@@ -61,7 +70,7 @@ pub(super) fn compile(
             Err(error) => errors.push(error),
         }
     }
-    let routes = match fields.get("routes") {
+    let routes = match routes {
         Some(routes) => compile_routes(&routes, &scope, &mut errors),
         None => match &*scope.versions {
             [version] => vec![action::everything_to(&scope, version)],
@@ -107,12 +116,14 @@ fn compile_routes(
 }
 
 fn route(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Result<pb::Route, FileError> {
-    let fields = cursor.fields(&["match", "to", "timeout"])?;
+    let fields = cursor.fields(&["match", "to", "timeout", "retry"])?;
     let matcher = matching::compile(fields.get("match").as_ref())?;
     let timeout = fields.get("timeout").map(|timeout| timeout.duration()).transpose()?;
     let timeout = timeout.or(scope.settings.timeout);
+    let retry = fields.get("retry").map(|retry| Retry::read(&retry)).transpose()?;
+    let retry = retry.as_ref().or(scope.settings.retry.as_ref());
     let action = action::compile(&fields.required("to")?, scope, timeout)?;
-    Ok(pb::Route { r#match: Some(matcher), action: Some(action), ..Default::default() })
+    Ok(action::route(matcher, action, retry))
 }
 
 fn listener(name: &str) -> Listener {

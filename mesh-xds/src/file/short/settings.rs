@@ -6,6 +6,7 @@ use std::time::Duration;
 use mesh_core::identity::SpiffeId;
 
 use super::cursor::{Cursor, Fields};
+use super::retry::Retry;
 use crate::file::error::FileError;
 
 /// What the endpoints of a service speak.
@@ -34,6 +35,7 @@ pub(super) struct Settings {
     pub(super) protocol: Protocol,
     pub(super) timeout: Option<Duration>,
     pub(super) balance: Balance,
+    pub(super) retry: Option<Retry>,
     /// The certificate provider that TLS towards endpoints uses; without one there is no TLS.
     pub(super) identity: Option<Arc<str>>,
     /// The SPIFFE IDs that endpoints may have; none stands for all.
@@ -43,7 +45,7 @@ pub(super) struct Settings {
 impl Settings {
     /// Those of `defaults`.
     pub(super) fn read_all(cursor: &Cursor<'_>) -> Result<Self, FileError> {
-        Self::default().with(&cursor.fields(&["timeout", "balance", "identity", "peers"])?)
+        Self::default().with(&cursor.fields(&["timeout", "balance", "retry", "identity", "peers"])?)
     }
 
     /// These, but for what `fields` says.
@@ -56,6 +58,9 @@ impl Settings {
         }
         if let Some(balance) = fields.get("balance") {
             self.balance = balance.choice(BALANCES)?;
+        }
+        if let Some(retry) = fields.get("retry") {
+            self.retry = Some(Retry::read(&retry)?);
         }
         if let Some(identity) = fields.get("identity") {
             self.identity = Some(identity.text()?.into());

@@ -3,11 +3,15 @@
 mod hedge;
 mod hosts;
 mod limit;
+mod ours;
 #[cfg(test)]
 mod tests;
 
 pub(super) use self::hedge::hedge;
 pub(super) use self::limit::limit;
+#[cfg(feature = "file")]
+pub(crate) use self::ours::MESH_RETRY;
+pub(super) use self::ours::extend;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -17,7 +17,7 @@ use super::fields::{Level, level};
 use crate::parse::filter::overrides;
 use crate::parse::metadata::metadata;
 use crate::parse::value::optional_duration;
-use crate::parse::{Path, Reject, matcher};
+use crate::parse::{Path, Reject, matcher, retry};
 
 /// Envoy's default for `RouteAction.timeout`.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -43,10 +43,12 @@ pub(super) fn route(
     let matcher = route_match(matcher, &path.field("match"))?;
     let mut own = within.base.clone();
     overrides(&message.typed_per_filter_config, scope.registry, &mut own, path)?;
-    let Some(action) = action::action(message.action.as_ref(), scope, within.defaults, path)?
-    else {
-        return Ok(None);
-    };
+    let action = action::action(message.action.as_ref(), scope, within.defaults, path)?;
+    let Some(mut action) = action else { return Ok(None) };
+    if let Action::Forward(forward) = &mut action {
+        let policy = forward.retry.as_mut().map(Arc::make_mut);
+        retry::extend(policy, message.metadata.as_ref(), &path.field("metadata"))?;
+    }
     let mut route = Route::new(matcher, action);
     route.name = message.name.as_str().into();
     route.overrides = own;

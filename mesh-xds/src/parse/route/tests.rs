@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
 use envoy_types::pb::google::protobuf;
 use http::HeaderName;
-use mesh_core::retry::Counted;
+use mesh_core::retry::{Counted, Methods, OfRetries};
 use mesh_core::route::{Action, ClusterChoice, FieldChanges, NewField, Placing, Table};
 use proptest::prelude::{prop, proptest};
 use prost::Message;
@@ -321,6 +321,44 @@ fn retry_policies_are_checked() {
     let policy = rds::RetryPolicy { num_retries: u32v(0), ..Default::default() };
     message.virtual_hosts[0].retry_policy = Some(policy);
     assert_eq!(&*parse(&message).unwrap_err().path, "virtual_hosts[0].retry_policy.num_retries");
+}
+
+#[test]
+fn metadata_of_a_route_says_what_xds_has_no_field_for() {
+    let text = |text: &str| protobuf::value::Kind::StringValue(text.into());
+    let with = |name: &str, kind, has_policy: bool| {
+        let value = protobuf::Value { kind: Some(kind) };
+        let fields = protobuf::Struct { fields: [(name.to_owned(), value)].into() };
+        one(|route| {
+            let filter_metadata = [("mesh.retry".to_owned(), fields)].into();
+            route.metadata = Some(core::Metadata { filter_metadata, ..Default::default() });
+            let policy = has_policy.then(rds::RetryPolicy::default);
+            action(|a| a.retry_policy = policy)(route);
+        })
+    };
+    let policy = |name, word| {
+        let table = with(name, text(word), true).unwrap();
+        let Action::Forward(forward) = first(&table) else { panic!("{table:?}") };
+        let policy = forward.retry.clone().unwrap();
+        (policy.of_retries, policy.methods)
+    };
+    assert_eq!(policy("of_retries", "once"), (OfRetries::Once, Methods::All));
+    assert_eq!(policy("of_retries", "retry"), (OfRetries::Retry, Methods::All));
+    assert_eq!(policy("methods", "idempotent"), (OfRetries::Retry, Methods::Idempotent));
+    let refused = |name, kind, has_policy| {
+        let path = with(name, kind, has_policy).unwrap_err().path;
+        path.split_once("metadata").unwrap().1.to_owned()
+    };
+    let at = "[\"mesh.retry\"]";
+    assert!(refused("of_retries", text("once"), false).ends_with(at));
+    for (name, kind) in [
+        ("of_retries", text("twice")),
+        ("of_retries", protobuf::value::Kind::BoolValue(true)),
+        ("of_retry", text("once")),
+    ] {
+        let path = refused(name, kind, true);
+        assert!(path.ends_with(&format!("fields[\"{name}\"]")), "{path}");
+    }
 }
 
 #[test]

@@ -280,3 +280,40 @@ fn a_server_is_a_listener_that_serves_everything() {
     assert_eq!(bounds.idle_timeout, Some(std::time::Duration::from_secs(5)));
     assert_eq!(bounds.max_concurrent_streams, Some(7));
 }
+
+#[test]
+fn retries_are_a_policy_of_routes_and_a_budget_of_clusters() {
+    let resources = compile(
+        "retry: { on: [5xx, reset], times: 2, attempt_timeout: 1.5s, of_retries: once }
+routes:
+  - { match: { path: /a }, to: v1, retry: { on: unavailable, methods: all } }
+  - { to: v1 }
+versions: { v1: 1.2.3.4:80 }",
+    );
+    let routes = text(&resources, "RouteConfiguration");
+    let (first, second) = routes.split_once("prefix").unwrap();
+    for (part, lines) in [
+        (first, &["retry_on: unavailable", "num_retries: 1"][..]),
+        (
+            second,
+            &[
+                "retry_on: 5xx,reset",
+                "num_retries: 2",
+                "per_try_timeout: 1.500s",
+                "mesh.retry",
+                "of_retries: once",
+                "methods: idempotent",
+            ],
+        ),
+    ] {
+        for line in lines {
+            assert!(part.contains(line), "{line}: {routes}");
+        }
+    }
+    assert!(!first.contains("mesh.retry"), "{routes}");
+    assert!(text(&resources, "Cluster").contains("retry_budget: {}"));
+    for resource in compile("versions: { v1: 1.2.3.4:80 }") {
+        let text = yaml(&resource.type_url, &resource.value, Secrets::Show).unwrap();
+        assert!(!text.contains("retry"), "{text}");
+    }
+}
