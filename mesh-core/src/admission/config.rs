@@ -46,8 +46,8 @@ pub struct Criteria {
 impl Criteria {
     /// The same, but HTTP statuses in one of `ranges` are good and no others.
     #[must_use]
-    pub fn http(mut self, ranges: Vec<Range<u16>>) -> Self {
-        self.http = ranges;
+    pub fn http(mut self, ranges: impl IntoIterator<Item = Range<u16>>) -> Self {
+        self.http = ranges.into_iter().collect();
         self
     }
 
@@ -79,9 +79,9 @@ fn of(is_good: bool) -> Class {
 /// Statuses below 500, and gRPC codes that less traffic would not change: all but
 /// DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE and DATA_LOSS.
 impl Default for Criteria {
-    #[expect(clippy::single_range_in_vec_init, reason = "there may be more")]
     fn default() -> Self {
-        Self { http: vec![0..500], grpc: 0 }
+        Self { http: Vec::new(), grpc: 0 }
+            .http(std::iter::once(0..500))
             .grpc((0..=16).filter(|code| !matches!(code, 4 | 8 | 10 | 13 | 14 | 15)))
     }
 }

@@ -95,7 +95,7 @@ fn good_answers_are_those_that_less_traffic_would_not_change() {
     let bad: Vec<_> = (0..20).filter(|code| criteria.of_code(Some(*code)) == Bad).collect();
     assert_eq!(bad, [4, 8, 10, 13, 14, 15, 17, 18, 19]);
     assert_eq!(criteria.of_code(None), Bad);
-    let criteria = criteria.http(vec![200..300, 503..504]).grpc([14, 40]);
+    let criteria = criteria.http([200..300, 503..504]).grpc([14, 40]);
     let status = |status: u16| criteria.of_status(StatusCode::from_u16(status).unwrap());
     assert_eq!([200, 300, 404, 503].map(status), [Good, Bad, Bad, Good]);
     assert_eq!([0, 14, 40].map(|code| criteria.of_code(Some(code))), [Bad, Good, Bad]);

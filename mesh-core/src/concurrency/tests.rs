@@ -92,8 +92,7 @@ fn requests_that_nobody_waits_for_are_slow_if_they_were_until_then() {
 
 #[test]
 fn vegas_follows_the_queue() {
-    let mut config = Vegas::default();
-    config.probe = Duration::from_secs(3_600);
+    let config = Vegas { probe: Duration::from_secs(3_600), ..Vegas::default() };
     let limiter = Limiter::new(config);
     // The first window is what requests take; the limit is halved to see whether that is so.
     let mut now = run(&limiter, (100, 10), 10, 0);

@@ -71,16 +71,14 @@ pub(crate) fn overload(algorithm: Algorithm, load: f64, work: Work, seed: u64) -
                 }
             }
         }
-        for worker in 0..WORKERS {
-            if workers[worker].is_none()
-                && let Some(next) = waiting.pop_front()
-            {
-                workers[worker] = Some(next);
+        for (at, worker) in workers.iter_mut().enumerate().filter(|(_, it)| it.is_none()) {
+            if let Some(next) = waiting.pop_front() {
+                *worker = Some(next);
                 let takes = match work {
                     Work::Even => Duration::from_millis(10),
                     Work::Uneven => exponential(0.01, &mut rng),
                 };
-                events.push(Reverse((now + takes, Event::Ends(worker))));
+                events.push(Reverse((now + takes, Event::Ends(at))));
             }
         }
     }

@@ -202,7 +202,7 @@ impl State {
     fn next(&self, limit: u32, rtt: u64) -> u32 {
         let idle = self.min_rtt.load(Ordering::Relaxed) as f64;
         let buffered = idle + idle * self.config.buffer.clamp(0.0, 1.0);
-        let gradient = (buffered / rtt as f64).min(2.0).max(0.5);
+        let gradient = (buffered / rtt as f64).clamp(0.5, 2.0);
         let limit = f64::from(limit) * gradient;
         floor(limit + limit.sqrt()).min(self.config.max).max(self.min)
     }

@@ -50,12 +50,13 @@ impl Filter for Admit {
             Outcome::Answer(answer) if answer.grpc.is_some() => {
                 bits_of(self.criteria.of_code(answer.grpc))
             }
-            _ if status == StatusCode::OK
-                && content_type.is_some_and(|value| is_grpc(value.as_bytes())) =>
+            Outcome::Answer(_)
+                if status == StatusCode::OK
+                    && content_type.is_some_and(|value| is_grpc(value.as_bytes())) =>
             {
                 TRAILERS
             }
-            _ => bits_of(self.criteria.of_status(status)),
+            Outcome::Answer(_) | Outcome::Failed(_) => bits_of(self.criteria.of_status(status)),
         };
     }
 

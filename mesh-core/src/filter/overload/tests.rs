@@ -14,7 +14,7 @@ use crate::request::RequestHead;
 use crate::testing::{SequenceRng, at, at_millis};
 
 /// A request at the filter; its passage, or the answer.
-fn ask(filter: &Arc<impl Filter + 'static>, now: Instant) -> Result<Passage, LocalResponse> {
+fn ask(filter: &Arc<impl Filter + 'static>, now: Instant) -> Result<Passage, Box<LocalResponse>> {
     let entry = Entry { name: "f".into(), filter: filter.clone() };
     let mut passage = Passage::new(Chain::new(vec![entry]));
     let (method, uri, headers) = (Method::GET, Uri::from_static("/"), HeaderMap::new());
@@ -34,7 +34,7 @@ fn ask(filter: &Arc<impl Filter + 'static>, now: Instant) -> Result<Passage, Loc
     };
     match passage.poll(&head, &mut context) {
         Some(Step::Continue) => Ok(passage),
-        Some(Step::Respond(local)) => Err(local),
+        Some(Step::Respond(local)) => Err(Box::new(local)),
         step => panic!("{step:?}"),
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn success(message: &SuccessCriteria, path: &Path<'_>) -> Result<Crit
         }
         let each = all.iter().enumerate();
         let ranges = each.map(|(at, one)| range(one, &path.element("http_success_status", at)));
-        criteria = criteria.http(ranges.collect::<Result<_, _>>()?);
+        criteria = criteria.http(ranges.collect::<Result<Vec<_>, _>>()?);
     }
     if let Some(GrpcCriteria { grpc_success_status: all }) = &message.grpc_criteria {
         let path = path.field("grpc_criteria");

@@ -92,7 +92,9 @@ fn ask(filter: &dyn Filter, slot: &mut Slot) -> Option<LocalResponse> {
     match filter.poll_request(slot, &head, &mut context) {
         Step::Continue => None,
         Step::Respond(local) => Some(local),
-        step => panic!("{step:?}"),
+        step @ (Step::WaitUntil(_) | Step::WaitFor(..) | Step::Ask(_) | Step::Body { .. } | _) => {
+            panic!("{step:?}")
+        }
     }
 }
 
@@ -147,7 +149,7 @@ fn every_field_of_admission_control_is_read() {
         }),
         grpc_criteria: Some(GrpcCriteria { grpc_success_status: vec![0, 5] }),
     };
-    let expect = Criteria::default().http(vec![200..300]).grpc([0, 5]);
+    let expect = Criteria::default().http(std::iter::once(200..300)).grpc([0, 5]);
     assert_eq!(success(&message, &Path::root()), Ok(expect));
 }
 
@@ -333,7 +335,7 @@ fn routes_share_what_their_listener_has_learned() {
     let mut controller = controller();
     controller.min_rtt_calc_params.as_mut().unwrap().min_concurrency = number(1);
     for (code, status) in [(None, 503), (Some(429), 429), (Some(200), 503)] {
-        let mut message = adaptive(controller.clone());
+        let mut message = adaptive(controller);
         message.concurrency_limit_exceeded_status = code.map(|code| HttpStatus { code });
         let factory = AdaptiveConcurrencyFactory;
         let settings = factory.parse(&message.encode_to_vec()).unwrap();
