@@ -6,7 +6,7 @@ use std::time::Duration;
 use mesh_core::matcher::Fraction;
 use mesh_core::retry::{Conditions, Dialect, Limit, Policy, Throttle};
 
-use super::bottom::{Config, Fault};
+use super::bottom::{Config, Fault, How};
 use super::chain::{Chain, Hop, Load};
 use super::figure::{Figure, Promise, Table};
 use super::plot::{Axis, Curve, Plot, Scale};
@@ -104,8 +104,7 @@ fn run(hop: fn(Policy) -> Hop, failures: f64) -> (f64, f64) {
         slow: Duration::ZERO..Duration::ZERO,
         fault: Fault {
             when: Duration::ZERO..Duration::MAX,
-            share: share(failures),
-            after: Some(latency),
+            how: How::Fails(share(failures), latency),
         },
     };
     let seen = Chain::new(hops, load, bottom).run();

@@ -84,7 +84,7 @@ pub(super) fn figure() -> Figure {
 }
 
 const TEXT: &str = "\
-500 calls a second to 20 servers, each in turn (`lb::Picker`), one in a hundred of which fails. After ten
+500 calls a second to 20 servers, each in turn (`lb::Picker`), one in a hundred of which fails. After five
 minutes one server fails everything, for two minutes. Sweeps come every 10 s (`outlier::Outlier`), and an
 ejection lasts 30 s, times how often it was ejected before; success rates are judged by four standard
 deviations, as by the 1.9 of the default healthy servers are ejected now and then. The breaker
@@ -130,9 +130,9 @@ impl Way {
 const SERVERS: u32 = 20;
 const BAD: u32 = 7;
 const BETWEEN: Duration = Duration::from_millis(2);
-const FAILS: Duration = Duration::from_secs(601);
-const WELL: Duration = Duration::from_secs(721);
-const END: Duration = Duration::from_secs(841);
+const FAILS: Duration = Duration::from_secs(301);
+const WELL: Duration = Duration::from_secs(421);
+const END: Duration = Duration::from_secs(541);
 
 #[derive(Debug, Default)]
 struct Found {
