@@ -52,21 +52,25 @@ pub(super) fn figure() -> Figure {
         title: "Retry amplification",
         text: TEXT,
         table,
-        plot: Plot {
-            title: "Attempts at the last of three layers, each of which tries four times",
-            across: Axis {
-                label: "share of attempts that fail",
-                ticks: vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
-                scale: Scale::Even,
-            },
-            up: Axis {
-                label: "attempts per request",
-                ticks: vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0],
-                scale: Scale::ByTick,
-            },
-            curves,
-        },
+        plot: plot(curves),
         promises,
+    }
+}
+
+fn plot(curves: Vec<Curve>) -> Plot {
+    Plot {
+        title: "Attempts at the last of three layers, each of which tries four times",
+        across: Axis {
+            label: "share of attempts that fail",
+            ticks: vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
+            scale: Scale::Even,
+        },
+        up: Axis {
+            label: "attempts per request",
+            ticks: vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0],
+            scale: Scale::ByTick,
+        },
+        curves,
     }
 }
 

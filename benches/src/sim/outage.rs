@@ -60,21 +60,25 @@ pub(super) fn figure() -> Figure {
         title: "A chain whose last service fails",
         text: TEXT,
         table,
-        plot: Plot {
-            title: "Attempts at D, of which a zone is slow from 5 s on and all fail from 15 s to 45 s",
-            across: Axis {
-                label: "s",
-                ticks: (0..=6u8).map(|tens| f64::from(tens) * 10.0).collect(),
-                scale: Scale::Even,
-            },
-            up: Axis {
-                label: "attempts per request",
-                ticks: vec![0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0],
-                scale: Scale::ByTick,
-            },
-            curves,
-        },
+        plot: plot(curves),
         promises,
+    }
+}
+
+fn plot(curves: Vec<Curve>) -> Plot {
+    Plot {
+        title: "Attempts at D, of which a zone is slow from 5 s on and all fail from 15 s to 45 s",
+        across: Axis {
+            label: "s",
+            ticks: (0..=6u8).map(|tens| f64::from(tens) * 10.0).collect(),
+            scale: Scale::Even,
+        },
+        up: Axis {
+            label: "attempts per request",
+            ticks: vec![0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0],
+            scale: Scale::ByTick,
+        },
+        curves,
     }
 }
 
