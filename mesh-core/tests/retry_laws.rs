@@ -11,7 +11,8 @@ use mesh_core::hedge::{self, Allowance, Delay, Hedges, Latencies};
 use mesh_core::matcher::Fraction;
 use mesh_core::request::RequestHead;
 use mesh_core::retry::{
-    Budget, Conditions, Context, Dialect, Limit, Next, Policy, Retries, Spacing, Start, Throttle,
+    Budget, Conditions, Context, Dialect, Limit, Next, OfRetries, Policy, Retries, Spacing, Start,
+    Throttle,
 };
 use mesh_core::rng::{Rng, XorShift};
 use mesh_core::testing::at;
@@ -175,6 +176,36 @@ proptest! {
         }
         drop((calls, permits));
         prop_assert_eq!((budget.calls(), budget.retries()), (0, 0));
+    }
+
+    /// Calls come, some of them because others have sent a request again, and all fail.
+    #[test]
+    fn a_budget_of_a_chain_is_a_share_of_all_first_calls(
+        calls in prop::collection::vec(0u8..10, 1..300),
+        percent in 0u32..100,
+        min in 0u32..4,
+    ) {
+        let budget = Arc::new(Budget::default());
+        let limit = Limit::Share { ratio: Fraction::per_million(percent * 10_000), min };
+        let mut policy = Policy::new(Conditions::RESET).num_retries(1_000);
+        policy.of_retries = OfRetries::Once;
+        let mut rng = XorShift::new(1);
+        let (mut firsts, mut agains, mut own) = (0, 0, 0);
+        for call in calls {
+            // Ten of others are remembered.
+            let is_again = call == 0 && agains < 10;
+            let inherited = u32::from(is_again);
+            let mut retries = start(&policy, Start { inherited, ..Start::default() });
+            let _under_way = retries.enter(&budget, limit);
+            if is_again { agains += 1 } else { firsts += 1 }
+            let context = Context::new(&policy).budget(&budget, limit);
+            let reset = Outcome::Failed(Failure::Reset);
+            while let Next::Again { .. } = retries.after(&context, &reset, at(0), &mut rng) {
+                prop_assert!(!is_again);
+                own += 1;
+                prop_assert!((own + agains) * 100 <= firsts * percent + min * 100);
+            }
+        }
     }
 
     /// A throttle is a bucket that cannot be overdrawn or overfilled.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mesh_core::matcher::Fraction;
 use mesh_core::retry::{Conditions, Dialect, Limit, Policy, Throttle};
 
-use super::bottom::{Config, Fault};
+use super::bottom::{Config, Fault, How};
 use super::chain::{Chain, Hop, Load};
 use super::figure::{Figure, Promise, Table};
 use super::plot::{Axis, Curve, Plot, Scale};
@@ -52,21 +52,25 @@ pub(super) fn figure() -> Figure {
         title: "Retry amplification",
         text: TEXT,
         table,
-        plot: Plot {
-            title: "Attempts at the last of three layers, each of which tries four times",
-            across: Axis {
-                label: "share of attempts that fail",
-                ticks: vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
-                scale: Scale::Even,
-            },
-            up: Axis {
-                label: "attempts per request",
-                ticks: vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0],
-                scale: Scale::ByTick,
-            },
-            curves,
-        },
+        plot: plot(curves),
         promises,
+    }
+}
+
+fn plot(curves: Vec<Curve>) -> Plot {
+    Plot {
+        title: "Attempts at the last of three layers, each of which tries four times",
+        across: Axis {
+            label: "share of attempts that fail",
+            ticks: vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
+            scale: Scale::Even,
+        },
+        up: Axis {
+            label: "attempts per request",
+            ticks: vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0],
+            scale: Scale::ByTick,
+        },
+        curves,
     }
 }
 
@@ -104,8 +108,7 @@ fn run(hop: fn(Policy) -> Hop, failures: f64) -> (f64, f64) {
         slow: Duration::ZERO..Duration::ZERO,
         fault: Fault {
             when: Duration::ZERO..Duration::MAX,
-            share: share(failures),
-            after: Some(latency),
+            how: How::Fails(share(failures), latency),
         },
     };
     let seen = Chain::new(hops, load, bottom).run();

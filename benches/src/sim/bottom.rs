@@ -33,10 +33,16 @@ pub(super) struct Config {
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) when: Range<Duration>,
-    /// What share of its requests.
-    pub(super) share: Fraction,
-    /// How long a failure takes; `None` is for ever, until nobody waits for it any more.
-    pub(super) after: Option<Duration>,
+    pub(super) how: How,
+}
+
+/// What a fault is like.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum How {
+    /// A share of the requests fails after a while, without a worker.
+    Fails(Fraction, Duration),
+    /// Workers do not get anything done until nobody waits for it any more.
+    Hangs,
 }
 
 /// The service, at work.
@@ -59,7 +65,7 @@ struct Job {
 enum Place {
     Waiting,
     Working,
-    /// It takes no worker.
+    /// Without a worker.
     Failing,
 }
 
@@ -100,11 +106,10 @@ impl Bottom {
     ) -> Option<Ends> {
         let endpoint = self.picker.pick(rng)?;
         self.picker.endpoints().get(endpoint)?.state.start();
-        let fault = &self.config.fault;
-        let (place, after) = if fault.when.contains(&elapsed) && fault.share.decide(rng) {
-            (Place::Failing, fault.after)
+        let (place, after) = if let Some(after) = self.failure(elapsed, rng) {
+            (Place::Failing, Some(after))
         } else if self.stations.get_mut(endpoint)?.enter(job) {
-            (Place::Working, Some(self.work(endpoint, elapsed, rng)))
+            (Place::Working, self.work(endpoint, elapsed, rng))
         } else {
             (Place::Waiting, None)
         };
@@ -128,16 +133,31 @@ impl Bottom {
             let station = self.stations.get_mut(endpoint)?;
             if let Some(job) = station.leave(|job| jobs.contains_key(&job)) {
                 jobs.entry(job).and_modify(|job| job.place = Place::Working);
-                next = Some(Ends { job, after: self.work(endpoint, elapsed, rng) });
+                next = self.work(endpoint, elapsed, rng).map(|after| Ends { job, after });
             }
         }
         Some((caller, place == Place::Working, next))
     }
 
-    /// How long a job takes that an endpoint starts to work on.
-    fn work(&self, endpoint: usize, elapsed: Duration, rng: &mut XorShift) -> Duration {
-        let zone_of_slow = usize::try_from(self.config.endpoints).unwrap_or(usize::MAX);
-        let is_slow = endpoint < zone_of_slow && self.config.slow.contains(&elapsed);
-        exponential(self.config.service, rng) * if is_slow { 10 } else { 1 }
+    /// After how long a request fails that comes now, if it does.
+    fn failure(&self, elapsed: Duration, rng: &mut XorShift) -> Option<Duration> {
+        let Fault { when, how } = &self.config.fault;
+        match how {
+            How::Fails(share, after) if when.contains(&elapsed) => {
+                share.decide(rng).then_some(*after)
+            }
+            How::Fails(..) | How::Hangs => None,
+        }
+    }
+
+    /// How long a job takes that an endpoint starts to work on; `None` is for ever.
+    fn work(&self, endpoint: usize, elapsed: Duration, rng: &mut XorShift) -> Option<Duration> {
+        let Fault { when, how } = &self.config.fault;
+        if matches!(how, How::Hangs) && when.contains(&elapsed) {
+            return None;
+        }
+        let in_first_zone = usize::try_from(self.config.endpoints).is_ok_and(|n| endpoint < n);
+        let is_slow = in_first_zone && self.config.slow.contains(&elapsed);
+        Some(exponential(self.config.service, rng) * if is_slow { 10 } else { 1 })
     }
 }

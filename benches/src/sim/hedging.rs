@@ -67,26 +67,23 @@ pub(super) fn figure() -> Figure {
             of("p95, throttle closed").1,
         ),
     ];
-    Figure {
-        name: "hedging",
-        title: "Hedging",
-        text: TEXT,
-        table,
-        plot: Plot {
-            title: "The slowest calls, by when a second attempt starts",
-            across: Axis {
-                label: "ms",
-                ticks: vec![0.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 300.0],
-                scale: Scale::ByTick,
-            },
-            up: Axis {
-                label: "calls that are slower, %",
-                ticks: vec![0.01, 0.1, 1.0, 10.0, 100.0],
-                scale: Scale::ByTick,
-            },
-            curves,
+    Figure { name: "hedging", title: "Hedging", text: TEXT, table, plot: plot(curves), promises }
+}
+
+fn plot(curves: Vec<Curve>) -> Plot {
+    Plot {
+        title: "The slowest calls, by when a second attempt starts",
+        across: Axis {
+            label: "ms",
+            ticks: vec![0.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 300.0],
+            scale: Scale::ByTick,
         },
-        promises,
+        up: Axis {
+            label: "calls that are slower, %",
+            ticks: vec![0.01, 0.1, 1.0, 10.0, 100.0],
+            scale: Scale::ByTick,
+        },
+        curves,
     }
 }
 

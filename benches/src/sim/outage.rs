@@ -5,7 +5,7 @@ use std::time::Duration;
 use mesh_core::matcher::Fraction;
 use mesh_core::retry::{Conditions, Limit, OfRetries, Policy};
 
-use super::bottom::{Config, Fault};
+use super::bottom::{Config, Fault, How};
 use super::chain::{Chain, Hop, Load, Seen};
 use super::figure::{Figure, Promise, Table};
 use super::plot::{Axis, Curve, Plot, Scale};
@@ -60,21 +60,25 @@ pub(super) fn figure() -> Figure {
         title: "A chain whose last service fails",
         text: TEXT,
         table,
-        plot: Plot {
-            title: "Attempts at D, of which a zone is slow from 5 s on and all fail from 15 s to 45 s",
-            across: Axis {
-                label: "s",
-                ticks: (0..=6u8).map(|tens| f64::from(tens) * 10.0).collect(),
-                scale: Scale::Even,
-            },
-            up: Axis {
-                label: "attempts per request",
-                ticks: vec![0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0],
-                scale: Scale::ByTick,
-            },
-            curves,
-        },
+        plot: plot(curves),
         promises,
+    }
+}
+
+fn plot(curves: Vec<Curve>) -> Plot {
+    Plot {
+        title: "Attempts at D, of which a zone is slow from 5 s on and all fail from 15 s to 45 s",
+        across: Axis {
+            label: "s",
+            ticks: (0..=6u8).map(|tens| f64::from(tens) * 10.0).collect(),
+            scale: Scale::Even,
+        },
+        up: Axis {
+            label: "attempts per request",
+            ticks: vec![0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0],
+            scale: Scale::ByTick,
+        },
+        curves,
     }
 }
 
@@ -100,7 +104,7 @@ const WAYS: [Way; 4] = [
 const FAULTS: [(&str, Option<Duration>); 3] = [
     ("after 5 ms", Some(Duration::from_millis(5))),
     ("after 25 ms", Some(Duration::from_millis(25))),
-    ("by not answering", None),
+    ("by hanging", None),
 ];
 
 /// By all budgets together.
@@ -119,13 +123,14 @@ fn run(limit: Option<Limit>, of_retries: OfRetries, after: Option<Duration>) -> 
     let timeout = Some(Duration::from_secs(1));
     let between = Duration::from_millis(if limit.is_some() { 1 } else { 10 });
     let load = Load { between, until: END, timeout };
+    let how = after.map_or(How::Hangs, |after| How::Fails(Fraction::ALL, after));
     let bottom = Config {
         zones: 3,
         endpoints: 2,
         workers: 7,
         service: Duration::from_millis(25),
         slow: SLOW..WELL,
-        fault: Fault { when: FAILS..WELL, share: Fraction::ALL, after },
+        fault: Fault { when: FAILS..WELL, how },
     };
     Chain::new(hops, load, bottom).run()
 }

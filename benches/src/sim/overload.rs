@@ -62,21 +62,21 @@ pub(super) fn figure() -> Figure {
         title: "An overloaded server",
         text: TEXT,
         table,
-        plot: Plot {
-            title: "Answers in time of a server that is offered five times what it can do",
-            across: Axis {
-                label: "s",
-                ticks: vec![0.0, 5.0, 10.0, 15.0, 20.0],
-                scale: Scale::Even,
-            },
-            up: Axis {
-                label: "goodput, of capacity",
-                ticks: vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2],
-                scale: Scale::Even,
-            },
-            curves,
-        },
+        plot: plot(curves),
         promises,
+    }
+}
+
+fn plot(curves: Vec<Curve>) -> Plot {
+    Plot {
+        title: "Answers in time of a server that is offered five times what it can do",
+        across: Axis { label: "s", ticks: vec![0.0, 5.0, 10.0, 15.0, 20.0], scale: Scale::Even },
+        up: Axis {
+            label: "goodput, of capacity",
+            ticks: vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2],
+            scale: Scale::Even,
+        },
+        curves,
     }
 }
 
