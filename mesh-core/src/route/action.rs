@@ -5,7 +5,7 @@ use http::{HeaderName, StatusCode};
 
 use super::{Overrides, Redirect, Weighted};
 use crate::hedge;
-use crate::request::RequestHead;
+use crate::request::{RequestHead, RoutingPriority};
 use crate::retry;
 use crate::rng::Rng;
 
@@ -46,13 +46,22 @@ pub struct Forward {
     pub hedge: Option<hedge::Policy>,
     /// Whether attempts are numbered (`VirtualHost.include_request_attempt_count`).
     pub counted: retry::Counted,
+    /// Which of the cluster's limits HTTP requests count against (`RouteAction.priority`). gRPC
+    /// calls always count as `Default` (gRFC A32).
+    pub priority: RoutingPriority,
 }
 
 impl Forward {
     /// Sends requests to `cluster`, once.
     #[must_use]
     pub fn new(cluster: ClusterChoice) -> Self {
-        Self { cluster, retry: None, hedge: None, counted: retry::Counted::default() }
+        Self {
+            cluster,
+            retry: None,
+            hedge: None,
+            counted: retry::Counted::default(),
+            priority: RoutingPriority::default(),
+        }
     }
 }
 

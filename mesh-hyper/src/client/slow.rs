@@ -66,7 +66,8 @@ where
         let why = format!("cluster {} belongs to another data plane", plan.cluster.name());
         return call.failed(Error::new(Kind::NoCluster, why));
     };
-    let want = Want { deadline: call.deadline, patient: call.wait_for_ready, draw };
+    let (deadline, patient) = (call.deadline, call.wait_for_ready);
+    let want = Want { deadline, patient, draw, pending: call.pending(&target, &plan) };
     match pool.wait(want).await {
         Ok(stream) => {
             // Some of the time is gone.
@@ -251,10 +252,11 @@ pub(super) async fn again(
             None => return late(guard),
         };
         guard.give_back_stream();
-        let stream = match pool.wait(Want { deadline, patient, draw: Draw::Done }).await {
-            Ok(stream) => stream,
-            Err(error) => return fail(guard, error),
-        };
+        let stream =
+            match pool.wait(Want { deadline, patient, draw: Draw::Done, pending: None }).await {
+                Ok(stream) => stream,
+                Err(error) => return fail(guard, error),
+            };
         let Started { mut exchange, pump } = match exchange::restart(&stream, to, request) {
             Ok(started) => started,
             Err(error) => return fail(guard, error),

@@ -24,6 +24,7 @@
 //! | [`TimeoutLayer`] | clients, servers | gives up after a while, or when the caller does |
 //! | [`RetryLayer`] | clients | sends requests again that have failed, within a budget |
 //! | [`HedgeLayer`] | clients | sends slow requests a second time, within an allowance |
+//! | [`OutlierLayer`] | clients | refuses one of several endpoints that does worse than the others |
 //!
 //! Time is tokio's, so tests can stop it.
 //!
@@ -33,6 +34,7 @@
 mod contract;
 mod failure;
 mod hedge;
+mod outlier;
 mod refusal;
 mod replay;
 mod retry;
@@ -40,6 +42,7 @@ mod timeout;
 
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
 pub use mesh_core::hedge::Safe;
+pub use outlier::{Errors, Judge, Outlier, OutlierFuture, OutlierLayer, Outliers, Statuses};
 pub use refusal::{Fail, Look, Refusal, Refuse, Respond};
 pub use replay::Replay;
 pub use retry::{Retry, RetryFuture, RetryLayer};

@@ -1,6 +1,6 @@
 //! How a layer says no.
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use mesh_core::request::{Protocol, is_grpc};
 
 use crate::client::grpc_head;
@@ -31,6 +31,10 @@ impl Refusal {
     /// The time is over.
     pub(crate) const LATE: Self = Self { kind: Kind::Deadline, grpc: 4, why: "the time is over" };
 
+    /// The endpoint is left alone for a while.
+    pub(crate) const EJECTED: Self =
+        Self { kind: Kind::NoEndpoint, grpc: 14, why: "the endpoint is ejected as an outlier" };
+
     fn error(&self) -> Error {
         Error::new(self.kind, self.why)
     }
@@ -41,6 +45,11 @@ impl Refusal {
             Protocol::Http | _ => {
                 let mut response = Response::new(());
                 *response.status_mut() = self.error().status();
+                if self.kind == Kind::Overloaded {
+                    // What Envoy says, so that callers do not send the request again at once.
+                    let told = HeaderValue::from_static("true");
+                    response.headers_mut().insert("x-envoy-overloaded", told);
+                }
                 response
             }
         }

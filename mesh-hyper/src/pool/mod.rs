@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mesh_core::balance::Condition;
-use mesh_core::cluster::{Cluster, Permit};
+use mesh_core::cluster::{Cluster, Pending, Permit, Usage};
+use mesh_core::request::RoutingPriority;
 use mesh_core::rng::Rng;
 
 pub(crate) use picks::{Miss, Picks};
@@ -49,6 +50,8 @@ pub(crate) struct Want {
     pub(crate) patient: bool,
     /// Whether it has been decided that the call is not among those to drop.
     pub(crate) draw: Draw,
+    /// Whose limit on waiting requests holds; `None` for gRPC calls, which have none (gRFC A32).
+    pub(crate) pending: Option<RoutingPriority>,
 }
 
 /// Whether a call has still to be drawn for being dropped; each is once, however often it looks.
@@ -64,6 +67,7 @@ pub(crate) enum Draw {
 pub(crate) struct Pool {
     picks: ArcSwap<Picks>,
     signals: Arc<Signals>,
+    usage: Arc<Usage>,
 }
 
 impl Pool {
@@ -82,9 +86,10 @@ impl Pool {
     fn start(cluster: &Arc<Cluster>, context: &Arc<Context>) -> Arc<Self> {
         let (signals, events) =
             Signals::new(cluster.name().clone(), context.timers.clone(), context.recorder.clone());
-        let limits = cluster.version().load().as_ref().map(|version| version.config.limits);
+        let limits =
+            cluster.version().load().as_ref().map(|version| picks::limits(&version.config));
         let picks = ArcSwap::from_pointee(Picks::none(limits.unwrap_or_default()));
-        let pool = Arc::new(Self { picks, signals });
+        let pool = Arc::new(Self { picks, signals, usage: cluster.usage().clone() });
         pool.signals.belong_to(&pool);
         keeper::spawn(cluster, &pool, events, context);
         pool
@@ -113,15 +118,19 @@ impl Pool {
         picked
     }
 
-    /// Counts a request to `cluster`.
+    /// Counts a request to `cluster` of `priority`.
     ///
     /// # Errors
     /// When as many are under way as there may be.
     #[inline]
-    pub(crate) fn admit(&self, cluster: &Arc<Cluster>) -> Result<Permit, Error> {
+    pub(crate) fn admit(
+        &self,
+        cluster: &Arc<Cluster>,
+        priority: RoutingPriority,
+    ) -> Result<Permit, Error> {
         let picks = self.picks.load();
-        picks.admit(cluster).ok_or_else(|| {
-            let max = picks.limits.max_requests;
+        picks.admit(cluster, priority).ok_or_else(|| {
+            let max = picks.limits(priority).max_requests;
             self.error(Kind::Overloaded, &format!("{max} requests are under way"))
         })
     }
@@ -135,12 +144,12 @@ impl Pool {
     /// # Cancel safety
     /// Dropping the future gives the place in the queue to the next call.
     pub(crate) async fn wait(&self, want: Want) -> Result<Stream, Error> {
-        let Want { deadline, patient, mut draw } = want;
+        let Want { deadline, patient, mut draw, pending } = want;
+        let _pending = match pending.map(|priority| self.enter(priority)) {
+            Some(entered) => Some(entered?),
+            None => None,
+        };
         let waiting = Waiting::enter(&self.signals);
-        let max = self.picks.load().limits.max_pending;
-        if waiting.ahead >= max {
-            return Err(self.error(Kind::Overloaded, &format!("{max} calls wait already")));
-        }
         let until = match (deadline, patient) {
             (Some(deadline), _) => deadline,
             (None, true) => runtime::after(FOREVER),
@@ -175,6 +184,13 @@ impl Pool {
                 () = &mut expired => return Err(self.expired(deadline.is_some())),
             }
         }
+    }
+
+    /// Counts a request that waits.
+    fn enter(&self, priority: RoutingPriority) -> Result<Pending, Error> {
+        let max = self.picks.load().limits(priority).max_pending;
+        let full = || self.error(Kind::Overloaded, &format!("{max} calls wait already"));
+        self.usage.wait(priority, max).ok_or_else(full)
     }
 
     fn refuse(&self, condition: &Condition, patient: bool) -> Result<(), Error> {

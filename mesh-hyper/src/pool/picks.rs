@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mesh_core::balance::{Condition, ConnectionId, View};
-use mesh_core::cluster::{Cluster, Endpoint, Limits, Permit, Version};
+use mesh_core::cluster::{Cluster, Config, Endpoint, Limits, Permit, Version};
 use mesh_core::lb::{Group, Picker};
+use mesh_core::request::RoutingPriority;
 use mesh_core::rng::Rng;
 
 use super::Draw;
@@ -25,7 +26,7 @@ pub(crate) struct Picks {
     /// The leaf of an aggregate, which calls count against.
     leaf: Option<Arc<Cluster>>,
     pub(crate) condition: Condition,
-    pub(crate) limits: Limits,
+    limits: [Limits; 2],
 }
 
 /// Why there is no stream at once.
@@ -43,7 +44,7 @@ pub(crate) enum Miss {
 
 impl Picks {
     /// Nothing is connected yet.
-    pub(crate) fn none(limits: Limits) -> Self {
+    pub(crate) fn none(limits: [Limits; 2]) -> Self {
         Self {
             picker: Picker::empty(),
             connections: Box::default(),
@@ -83,7 +84,7 @@ impl Picks {
             version: Some(version.clone()),
             leaf: leaf.map(|leaf| leaf.cluster.clone()),
             condition,
-            limits: version.config.limits,
+            limits: limits(&version.config),
         }
     }
 
@@ -104,8 +105,22 @@ impl Picks {
 
     /// Counts a request to `cluster`, or to its leaf whose endpoints these are.
     #[inline]
-    pub(crate) fn admit(&self, cluster: &Arc<Cluster>) -> Option<Permit> {
-        self.leaf.as_ref().unwrap_or(cluster).admit(self.limits.max_requests)
+    pub(crate) fn admit(
+        &self,
+        cluster: &Arc<Cluster>,
+        priority: RoutingPriority,
+    ) -> Option<Permit> {
+        let max = self.limits(priority).max_requests;
+        self.leaf.as_ref().unwrap_or(cluster).admit(priority, max)
+    }
+
+    /// How much of requests of `priority` may be under way at once.
+    #[inline]
+    pub(crate) fn limits(&self, priority: RoutingPriority) -> &Limits {
+        match priority {
+            RoutingPriority::Default => &self.limits[0],
+            RoutingPriority::High => &self.limits[1],
+        }
     }
 
     #[inline]
@@ -126,6 +141,11 @@ impl Picks {
             },
         }
     }
+}
+
+/// The limits of each priority.
+pub(super) fn limits(config: &Config) -> [Limits; 2] {
+    RoutingPriority::ALL.map(|priority| *config.limits_of(priority))
 }
 
 #[cfg(test)]

@@ -323,6 +323,18 @@ fn retry_policies_are_checked() {
 }
 
 #[test]
+fn priorities_of_routes_are_read() {
+    use mesh_core::request::RoutingPriority;
+    let found = |priority| {
+        let table = one(action(|a| a.priority = priority)).unwrap();
+        let Action::Forward(forward) = first(&table) else { panic!("{table:?}") };
+        forward.priority
+    };
+    assert_eq!((found(0), found(1)), (RoutingPriority::Default, RoutingPriority::High));
+    assert_eq!(path(action(|a| a.priority = 2)), "route.priority");
+}
+
+#[test]
 fn policies_of_routes_come_before_those_of_virtual_hosts() {
     let policy =
         |retry_on: &str| Some(rds::RetryPolicy { retry_on: retry_on.into(), ..Default::default() });
