@@ -9,6 +9,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Limited};
 use mesh_core::cluster::Cluster;
+use mesh_core::request::RoutingPriority;
 use mesh_core::side::{Answer, Call, Encoding, Failure, Reply};
 
 use crate::body::{Body, Guard, ResponseBody, full};
@@ -61,7 +62,9 @@ async fn exchanged(
     let pool = Pool::of(cluster, context);
     let pool = pool.ok_or_else(|| Failure::NoCluster(call.cluster.clone()))?;
     let deadline = Some(runtime::after(call.timeout));
-    let stream = pool.wait(Want { deadline, patient: false, draw: Draw::Due, avoid: None }).await;
+    let pending = Some(RoutingPriority::Default);
+    let want = Want { deadline, patient: false, draw: Draw::Due, avoid: None, pending };
+    let stream = pool.wait(want).await;
     let stream = stream.map_err(|e| broken(&e))?;
     let way = Way { stream: &stream, authority: &authority, keep: Keep::Unprocessed };
     let mut started = exchange::start(way, parts, body).map_err(|e| broken(&e))?;

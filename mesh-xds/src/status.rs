@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use mesh_core::snapshot::{Root, ServerRoot};
+use mesh_core::request::RoutingPriority;
+use mesh_core::snapshot::{ClusterSlot, Root, ServerRoot};
 
 use crate::ads;
 use crate::graph;
@@ -75,7 +76,10 @@ impl fmt::Display for Status {
             write!(f, "target {} (listener {}): ", root.target, root.listener)?;
             match &*root.state {
                 Root::Ready(snapshot) => {
-                    write!(f, "ready, configuration {}", snapshot.stamp().number)?
+                    write!(f, "ready, configuration {}", snapshot.stamp().number)?;
+                    for slot in snapshot.clusters() {
+                        left(slot, f)?;
+                    }
                 }
                 Root::Waiting { why, since, .. } => write!(f, "waiting {} for {why}", age(*since))?,
                 Root::Failed { why, since, .. } => write!(f, "failed {} ago: {why}", age(*since))?,
@@ -119,6 +123,22 @@ impl fmt::Display for Status {
         }
         Ok(())
     }
+}
+
+/// What is left of the limits of a cluster that wants it told (`track_remaining`).
+fn left(slot: &ClusterSlot, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let ClusterSlot::Ready(cluster) = slot else { return Ok(()) };
+    for priority in RoutingPriority::ALL {
+        let Some(left) = cluster.remaining(priority) else { continue };
+        let name = cluster.name();
+        let (requests, pending, connections) = (left.requests, left.pending, left.connections);
+        write!(
+            f,
+            ", cluster {name} can take {requests} requests of {priority:?} priority, {pending} \
+             that wait and {connections} connections"
+        )?;
+    }
+    Ok(())
 }
 
 fn age(since: SystemTime) -> String {

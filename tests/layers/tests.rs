@@ -94,9 +94,9 @@ fn a_reexport_counts_as_its_module() {
 fn siblings_are_strangers_but_for_the_named_pairs() {
     check(
         &[
-            ("mesh-core/src/cluster.rs", ""),
             ("mesh-core/src/lb.rs", "use crate::cluster::Endpoint;"),
-            ("mesh-core/src/outlier.rs", "use crate::cluster::Endpoint;"),
+            ("mesh-core/src/outlier.rs", ""),
+            ("mesh-core/src/cluster/mod.rs", "use crate::outlier::Config;"),
             ("mesh-core/src/retry.rs", "use crate::cluster::Endpoint;"),
         ],
         &["mesh-core/src/retry.rs:1: `retry` imports its sibling `cluster`"],

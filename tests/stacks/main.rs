@@ -14,8 +14,8 @@ use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use mesh_core::classify::Class;
 use mesh_hyper::layer::{
-    AdaptiveConcurrencyLayer, AdmissionLayer, BreakerLayer, BulkheadLayer, HedgeLayer, Replay,
-    RetryLayer, TimeoutLayer,
+    AdaptiveConcurrencyLayer, AdmissionLayer, BreakerLayer, BulkheadLayer, HedgeLayer, Outliers,
+    Replay, RetryLayer, TimeoutLayer,
 };
 use tonic::body::Body;
 use tonic::client::GrpcService;
@@ -108,6 +108,20 @@ async fn retries_go_on_everything() {
         },
     ));
     assert_eq!(stack.oneshot(Request::new("four".to_owned())).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn outlier_detection_goes_on_everything() {
+    let layer = Outliers::consecutive(5).endpoint("a");
+    assert_eq!(asks(router().layer(layer.clone())).await, StatusCode::OK);
+    grpc_client(layer.layer(channel()));
+    grpc_client(layer.layer(mesh_channel()));
+    tonic_server!(layer.clone());
+    let stack = ServiceBuilder::new().layer(layer.clone()).service(plain());
+    assert_eq!(stack.oneshot(Request::new(String::new())).await.unwrap().status(), 200);
+    let text = service_fn(async |text: &'static str| Ok::<_, Infallible>(text.len()));
+    let stack = ServiceBuilder::new().layer(layer.or_error().errors()).service(text);
+    assert_eq!(stack.oneshot("four").await.unwrap(), 4);
 }
 
 #[tokio::test]

@@ -100,12 +100,15 @@ impl Balance {
     }
 
     /// All connections of an endpoint are at their stream limit (gRFC A105): opens another, if
-    /// fewer than `per_endpoint` are open and none is being opened.
+    /// fewer than `per_endpoint` are open and none is being opened. Nor is one where the cluster has
+    /// `max_connections`, which no endpoint's first connection is bound by (Envoy).
     pub fn handle_saturated(&mut self, endpoint: &Arc<Endpoint>, now: Instant) {
         let Some(&slot) = self.table.index.get(&Identity::from(endpoint.clone())) else { return };
         let entry = &self.table.entries[slot];
         let most = usize::try_from(self.version.config.connections.per_endpoint);
-        let is_room = entry.open.len() < most.unwrap_or(usize::MAX);
+        let all = usize::try_from(self.version.config.limits.max_connections);
+        let is_room = entry.open.len() < most.unwrap_or(usize::MAX)
+            && self.table.open + self.table.attempts < all.unwrap_or(usize::MAX);
         if entry.phase == Phase::Rest && !entry.open.is_empty() && is_room {
             // What is full has served.
             self.table.edit(slot, |entry| (entry.failures, entry.unused) = (0, 0));

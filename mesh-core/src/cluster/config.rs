@@ -8,6 +8,7 @@ use super::balancing::LoadBalancing;
 use super::labels::Labels;
 use super::security::Security;
 use crate::outlier;
+use crate::request::RoutingPriority;
 use crate::retry;
 
 /// How to find and use a cluster's endpoints.
@@ -25,10 +26,15 @@ pub struct Config {
     pub security: Security,
     /// How many connections, and for how long.
     pub connections: Connections,
-    /// How much may be under way at once.
+    /// How much may be under way at once, of requests of `Default` priority.
     pub limits: Limits,
-    /// What bounds the retries under way (`retry_budget` or `max_retries` of `circuit_breakers`).
+    /// The same of HTTP requests of `High` priority, which are counted apart.
+    pub high: Limits,
+    /// What bounds the retries under way (`retry_budget` or `max_retries` of `circuit_breakers`),
+    /// of requests of `Default` priority.
     pub retries: Option<retry::Limit>,
+    /// The same of `High` priority.
+    pub high_retries: Option<retry::Limit>,
     /// When endpoints get no calls for a while. Default: never (`outlier_detection`).
     pub outlier: Option<outlier::Config>,
 }
@@ -45,8 +51,28 @@ impl Config {
             security: Security::default(),
             connections: Connections::default(),
             limits: Limits::default(),
+            high: Limits::default(),
             retries: None,
+            high_retries: None,
             outlier: None,
+        }
+    }
+
+    /// How much of requests of `priority` may be under way at once.
+    #[must_use]
+    pub fn limits_of(&self, priority: RoutingPriority) -> &Limits {
+        match priority {
+            RoutingPriority::Default => &self.limits,
+            RoutingPriority::High => &self.high,
+        }
+    }
+
+    /// What bounds the retries under way of requests of `priority`.
+    #[must_use]
+    pub fn retries_of(&self, priority: RoutingPriority) -> Option<retry::Limit> {
+        match priority {
+            RoutingPriority::Default => self.retries,
+            RoutingPriority::High => self.high_retries,
         }
     }
 }
@@ -170,12 +196,24 @@ pub struct Keepalive {
 pub struct Limits {
     /// Requests sent and not ended; a further one is refused. Default 1024.
     pub max_requests: u32,
-    /// Calls waiting for a connection; a further one is refused. Default 1024.
+    /// HTTP requests waiting for a connection; a further one is refused. Default 1024. gRPC calls
+    /// are not bound by it (gRFC A32).
     pub max_pending: u32,
+    /// Connections to all endpoints together; more than one to an endpoint are opened only below
+    /// it. Default 1024. Connections carry requests of both priorities: the limit of `Default` is
+    /// theirs.
+    pub max_connections: u32,
+    /// Whether [`Cluster::remaining`](super::Cluster::remaining) says what is left. Default: no.
+    pub track_remaining: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_requests: 1024, max_pending: 1024 }
+        Self {
+            max_requests: 1024,
+            max_pending: 1024,
+            max_connections: 1024,
+            track_remaining: false,
+        }
     }
 }

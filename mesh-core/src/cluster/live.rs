@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::assignment::Assignment;
 use super::config::Config;
+use super::usage::{Remaining, Usage};
 use crate::cell::Cell;
+use crate::request::RoutingPriority;
 
 /// One complete description of a cluster.
 #[derive(Clone, Debug)]
@@ -26,7 +28,8 @@ pub struct Version {
 pub struct Cluster {
     name: Arc<str>,
     version: Cell<Version>,
-    requests: AtomicU32,
+    requests: [AtomicU32; 2],
+    usage: Arc<Usage>,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -37,7 +40,8 @@ impl Cluster {
         Arc::new(Self {
             name: version.config.name.clone(),
             version: Cell::new(Arc::new(version)),
-            requests: AtomicU32::new(0),
+            requests: Default::default(),
+            usage: Arc::default(),
             attachment: OnceLock::new(),
         })
     }
@@ -54,22 +58,43 @@ impl Cluster {
         &self.version
     }
 
-    /// Requests under way.
+    /// Requests under way, of both priorities.
     #[must_use]
     pub fn requests(&self) -> u32 {
-        self.requests.load(Ordering::Relaxed)
+        self.requests.iter().map(|requests| requests.load(Ordering::Relaxed)).sum()
     }
 
-    /// Counts a request, unless `max` are under way (gRFC A32).
+    /// Counts a request, unless `max` of its priority are under way (gRFC A32).
     #[inline]
-    pub fn admit(self: &Arc<Self>, max: u32) -> Option<Permit> {
+    pub fn admit(self: &Arc<Self>, priority: RoutingPriority, max: u32) -> Option<Permit> {
+        let requests = &self.requests[priority.index()];
         // One addition and a compare, as gRPC and Envoy do: exact up to callers that race to be
         // refused at the limit, which only ever refuses one more, never admits one more.
-        if self.requests.fetch_add(1, Ordering::Relaxed) >= max {
-            self.requests.fetch_sub(1, Ordering::Relaxed);
+        if requests.fetch_add(1, Ordering::Relaxed) >= max {
+            requests.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        Some(Permit(self.clone()))
+        Some(Permit { cluster: self.clone(), priority })
+    }
+
+    /// What waits for the cluster, and what is open to it.
+    #[must_use]
+    pub fn usage(&self) -> &Arc<Usage> {
+        &self.usage
+    }
+
+    /// What is left of the limits on requests of `priority`, if that is to be told
+    /// (`track_remaining`).
+    #[must_use]
+    pub fn remaining(&self, priority: RoutingPriority) -> Option<Remaining> {
+        let version = self.version.load();
+        let limits = *version.as_ref()?.config.limits_of(priority);
+        let requests = self.requests[priority.index()].load(Ordering::Relaxed);
+        limits.track_remaining.then(|| Remaining {
+            requests: limits.max_requests.saturating_sub(requests),
+            pending: limits.max_pending.saturating_sub(self.usage.pending(priority)),
+            connections: limits.max_connections.saturating_sub(self.usage.connections()),
+        })
     }
 
     /// What the data plane keeps with the cluster, made at first use.
@@ -98,18 +123,21 @@ impl fmt::Debug for Cluster {
 
 /// A counted request. Dropping it ends the count.
 #[derive(Debug)]
-pub struct Permit(Arc<Cluster>);
+pub struct Permit {
+    cluster: Arc<Cluster>,
+    priority: RoutingPriority,
+}
 
 impl Permit {
     /// The cluster that counts the request.
     #[must_use]
     pub fn cluster(&self) -> &Arc<Cluster> {
-        &self.0
+        &self.cluster
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        self.cluster.requests[self.priority.index()].fetch_sub(1, Ordering::Relaxed);
     }
 }

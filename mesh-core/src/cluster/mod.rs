@@ -16,6 +16,7 @@ mod endpoint;
 mod labels;
 mod live;
 mod security;
+mod usage;
 
 pub use assignment::{Assignment, DropOverload, Leaf, Locality, LocalityName};
 pub use balancing::{LoadBalancing, Policy};
@@ -24,3 +25,4 @@ pub use endpoint::{Address, Endpoint, EndpointState, Health, Identity};
 pub use labels::Labels;
 pub use live::{Cluster, Permit, Version};
 pub use security::{Security, Transport, TransportMatch};
+pub use usage::{Pending, Remaining, Usage};

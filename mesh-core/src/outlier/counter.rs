@@ -9,7 +9,7 @@ use super::event::Detector;
 /// Counts the attempts at one endpoint. Shared by all its connections; atomics only.
 ///
 /// Nothing is counted while detection is off, which is one load.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Counter {
     rules: Arc<Rules>,
     answers: Bucket,

@@ -21,6 +21,29 @@ pub enum Protocol {
     Http,
 }
 
+/// Which of a cluster's limits a request counts against (`RoutingPriority`).
+///
+/// Not to be mistaken for the priority of endpoints, nor for [`Criticality`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RoutingPriority {
+    /// `DEFAULT`.
+    #[default]
+    Default,
+    /// `HIGH`.
+    High,
+}
+
+impl RoutingPriority {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Default, Self::High];
+
+    /// Its position among [`ALL`](Self::ALL).
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        usize::from(self == Self::High)
+    }
+}
+
 /// Everything a decision may look at before the request is sent.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {

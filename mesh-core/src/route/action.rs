@@ -5,7 +5,7 @@ use http::{HeaderName, StatusCode};
 
 use super::{Overrides, Redirect, Weighted};
 use crate::hedge;
-use crate::request::RequestHead;
+use crate::request::{RequestHead, RoutingPriority};
 use crate::retry;
 use crate::rng::Rng;
 
@@ -49,6 +49,9 @@ pub struct Forward {
     /// Whether responses say in `x-envoy-attempt-count` how often the request was sent
     /// (`VirtualHost.include_attempt_count_in_response`).
     pub counted_in_response: retry::Counted,
+    /// Which of the cluster's limits HTTP requests count against (`RouteAction.priority`). gRPC
+    /// calls always count as `Default` (gRFC A32).
+    pub priority: RoutingPriority,
 }
 
 impl Forward {
@@ -56,7 +59,8 @@ impl Forward {
     #[must_use]
     pub fn new(cluster: ClusterChoice) -> Self {
         let (counted, counted_in_response) = Default::default();
-        Self { cluster, retry: None, hedge: None, counted, counted_in_response }
+        let priority = RoutingPriority::default();
+        Self { cluster, retry: None, hedge: None, counted, counted_in_response, priority }
     }
 }
 

@@ -9,7 +9,7 @@ use http::{HeaderName, StatusCode};
 use super::{ClusterSlot, Snapshot};
 use crate::cluster::Cluster;
 use crate::filter::Chain;
-use crate::request::{Protocol, RequestHead};
+use crate::request::{Protocol, RequestHead, RoutingPriority};
 use crate::retry::Asked;
 use crate::rng::Rng;
 use crate::route::{Action, NoRoute, Route, Target};
@@ -30,6 +30,25 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Which of the cluster's limits the call counts against. `protocol` is asked only where it
+    /// matters.
+    #[inline]
+    #[must_use]
+    pub fn priority(&self, protocol: impl FnOnce() -> Protocol) -> RoutingPriority {
+        match &self.route.action {
+            Action::Forward(forward)
+                if forward.priority == RoutingPriority::High && protocol() == Protocol::Http =>
+            {
+                RoutingPriority::High
+            }
+            Action::Forward(_)
+            | Action::DirectResponse { .. }
+            | Action::Redirect(_)
+            | Action::NonForwarding
+            | Action::Unsupported(_) => RoutingPriority::Default,
+        }
+    }
+
     /// How long the call may take, given the caller's own bound (gRFC A31); `None` is forever.
     ///
     /// What the caller has `asked` for is in the place of an HTTP route's timeout, and only ever

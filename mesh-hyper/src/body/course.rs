@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use mesh_core::cluster::Endpoint;
 use mesh_core::hedge::Safe;
-use mesh_core::request::RequestHead;
+use mesh_core::request::{Protocol, RequestHead, RoutingPriority};
 use mesh_core::retry::{Counted, Hosts, Limit, Start};
 use mesh_core::route::Route;
 
@@ -106,6 +106,12 @@ impl Course {
         }
     }
 
+    /// Whose limit on waiting requests holds for another attempt; gRPC calls have none (gRFC A32).
+    pub(crate) fn pending(&self) -> Option<RoutingPriority> {
+        let tries = self.get()?;
+        (tries.protocol == Protocol::Http).then(|| tries.priority())
+    }
+
     /// Counts the call among those to `pool`, if it may be sent again.
     #[inline]
     pub(crate) fn enter(&mut self, pool: &Pool) {
@@ -113,9 +119,10 @@ impl Course {
             && tries.under_way.is_none()
             && tries.retries.is_counted()
         {
-            let limit = pool.retry_limit(tries.protocol.into());
+            let priority = tries.priority();
+            let limit = pool.retry_limit(priority, tries.protocol.into());
             let limit = limit.unwrap_or(Limit::AtMost(u32::MAX));
-            tries.under_way = Some(tries.retries.enter(pool.budget(), limit));
+            tries.under_way = Some(tries.retries.enter(pool.budget(priority), limit));
         }
     }
 

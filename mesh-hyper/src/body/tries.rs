@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mesh_core::classify::{Class, Classifier, Outcome};
 use mesh_core::cluster::Endpoint;
 use mesh_core::hedge::{self, Delay, Hedges, Safe, Safety, is_safe};
-use mesh_core::request::{Protocol, RequestHead};
+use mesh_core::request::{Protocol, RequestHead, RoutingPriority};
 use mesh_core::retry::{Context, Dialect, Next, Permit, Policy, Retries, Start, UnderWay};
 use mesh_core::route::Route;
 
@@ -70,6 +70,14 @@ impl Tries {
         }
     }
 
+    /// Which limits the call counts against; gRPC calls have no other (gRFC A32).
+    pub(super) fn priority(&self) -> RoutingPriority {
+        match (self.protocol, self.route.forward()) {
+            (Protocol::Http, Some(forward)) => forward.priority,
+            (Protocol::Http | Protocol::Grpc | _, _) => RoutingPriority::Default,
+        }
+    }
+
     pub(super) fn policy(&self) -> &Policy {
         policy_of(&self.route)
     }
@@ -116,7 +124,7 @@ impl Tries {
     /// Whether another attempt starts now beside one that has used up its time, as a retry.
     pub(crate) fn beside(&mut self, pool: &Pool, report: Option<&Report>) -> bool {
         let mut context = Context::new(policy_of(&self.route));
-        let limit = pool.retry_limit(self.protocol.into());
+        let limit = pool.retry_limit(self.priority(), self.protocol.into());
         context.budget = self.under_way.as_ref().map(UnderWay::budget).zip(limit);
         let next = self.retries.beside(&context, runtime::now());
         self.follow(next, report).is_some()
@@ -166,7 +174,7 @@ impl Tries {
         }
         let policy = policy_of(&self.route);
         let mut context = Context::new(policy);
-        let limit = pool.retry_limit(self.protocol.into());
+        let limit = pool.retry_limit(self.priority(), self.protocol.into());
         context.budget = self.under_way.as_ref().map(UnderWay::budget).zip(limit);
         if policy.rate_limited.is_some() {
             context.wall = runtime::unix();

@@ -88,7 +88,8 @@ pub(super) async fn run(
         }
         let stream = loop {
             let avoid = guard.course.avoid();
-            let want = Want { deadline, patient, draw: Draw::Done, avoid };
+            let pending = guard.course.pending();
+            let want = Want { deadline, patient, draw: Draw::Done, avoid, pending };
             let error = match pool.wait(want).await {
                 Ok(stream) => break stream,
                 Err(error) => error,

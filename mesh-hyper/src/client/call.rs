@@ -13,7 +13,7 @@ use mesh_core::filter::{self, End, HeaderChanges, Step};
 use mesh_core::hedge::Safe;
 use mesh_core::inherited::Inherited;
 use mesh_core::metadata::Metadata;
-use mesh_core::request::{Protocol, RequestHead};
+use mesh_core::request::{Protocol, RequestHead, RoutingPriority};
 use mesh_core::retry::{Asked, Start};
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 use mesh_core::tenant::Tenant;
@@ -245,6 +245,14 @@ impl Call {
         }
     }
 
+    /// Whose limit on waiting requests the call is bound by.
+    pub(super) fn pending(&self, target: &Inner, plan: &Plan) -> Option<RoutingPriority> {
+        match self.head(target).protocol {
+            Protocol::Grpc => None,
+            protocol => Some(plan.priority(|| protocol)),
+        }
+    }
+
     /// Sends the call on `stream`, unless the cluster is at its limit.
     pub(super) fn send<B>(
         mut self,
@@ -261,7 +269,8 @@ impl Call {
         let Some(pool) = Pool::of(&plan.cluster, &target.context) else {
             return ResponseFuture::decided(self.failed(foreign(plan)));
         };
-        let permit = match pool.admit(&plan.cluster) {
+        let priority = plan.priority(|| self.head(target).protocol);
+        let permit = match pool.admit(&plan.cluster, priority) {
             Ok(permit) => permit,
             Err(error) => return ResponseFuture::decided(self.failed(error)),
         };

@@ -212,10 +212,11 @@ impl Race {
         let deadline = bound(&mut self.guard).0;
         let (patient, keep) = (self.patient, self.guard.course.keep());
         let elsewhere = self.guard.course.elsewhere();
+        let pending = self.guard.course.pending();
         let coming = async move {
             runtime::sleep_until(at).await;
             let avoid = elsewhere.as_ref().map(|(hosts, tried)| Avoid { hosts, tried });
-            let want = Want { deadline, patient, draw: Draw::Done, avoid };
+            let want = Want { deadline, patient, draw: Draw::Done, avoid, pending };
             let stream = pool.wait(want).await?;
             let (parts, body) = request.into_parts();
             let way = Way { stream: &stream, authority: &authority, keep };

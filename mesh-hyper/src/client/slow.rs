@@ -59,8 +59,9 @@ where
     let (deadline, patient) = (call.deadline, call.wait_for_ready);
     let mut draw = draw;
     loop {
+        let pending = call.pending(&target, &plan);
         let avoid = call.course.avoid();
-        let error = match pool.wait(Want { deadline, patient, draw, avoid }).await {
+        let error = match pool.wait(Want { deadline, patient, draw, avoid, pending }).await {
             Ok(stream) => {
                 // Some of the time is gone.
                 call.tell_timeout(call.head(&target).protocol);

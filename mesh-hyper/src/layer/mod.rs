@@ -28,6 +28,7 @@
 //! | [`HedgeLayer`] | clients | sends slow requests a second time, within an allowance |
 //! | [`RateLimitLayer`] | clients, servers | lets only so many requests pass in a second |
 //! | [`FaultLayer`] | tests of clients, servers | delays requests, or answers them with errors |
+//! | [`OutlierLayer`] | clients | refuses one of several endpoints that does worse than the others |
 //!
 //! Time is tokio's, so tests can stop it.
 //!
@@ -46,6 +47,7 @@ mod hedge;
 mod judged;
 mod keyed;
 mod matter;
+mod outlier;
 mod rate_limit;
 mod refusal;
 mod replay;
@@ -62,6 +64,7 @@ pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
 pub use judged::{By, Errors, Grpc, Http, Judge, JudgedFuture, Told, Watched};
 pub use keyed::{All, ByHeader, ByPeer, ByTenant, KeyOf};
 pub use mesh_core::hedge::Safe;
+pub use outlier::{OnlyErrors, Outcomes, Outlier, OutlierFuture, OutlierLayer, Outliers, Statuses};
 pub use rate_limit::{RateLimit, RateLimitLayer};
 pub use refusal::{Fail, Look, Refusal, Refuse, Respond};
 pub use replay::Replay;

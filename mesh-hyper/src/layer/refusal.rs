@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use mesh_core::request::{Protocol, is_grpc};
 
 use crate::client::grpc_head;
@@ -66,6 +66,10 @@ impl Refusal {
         Self { status: Some(status), ..Self::new(Kind::Dropped, grpc, "a fault was injected") }
     }
 
+    /// The endpoint is left alone for a while.
+    pub(crate) const EJECTED: Self =
+        Self::new(Kind::NoEndpoint, 14, "the endpoint is ejected as an outlier");
+
     const fn new(kind: Kind, grpc: u8, why: &'static str) -> Self {
         Self { kind, grpc, why, status: None, wait: None }
     }
@@ -80,6 +84,11 @@ impl Refusal {
             Protocol::Http | _ => {
                 let mut response = Response::new(());
                 *response.status_mut() = self.status.unwrap_or_else(|| self.error().status());
+                if self.kind == Kind::Overloaded && self.wait.is_none() {
+                    // What Envoy says, so that callers do not send the request again at once.
+                    let told = HeaderValue::from_static("true");
+                    response.headers_mut().insert("x-envoy-overloaded", told);
+                }
                 if let Some(wait) = self.wait {
                     let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
                     response.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());

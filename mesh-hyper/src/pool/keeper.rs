@@ -269,6 +269,10 @@ impl Keeper {
 
     fn publish(&self) {
         let Some(pool) = self.pool.upgrade() else { return };
+        if let Some(cluster) = self.cluster.upgrade() {
+            let open = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
+            cluster.usage().set_connections(open);
+        }
         let (view, condition) = (self.balance.view(), self.balance.condition());
         let picks =
             runtime::with_rng(|rng| Picks::new(&self.version, view, condition, &self.open, rng));

@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mesh_core::balance::Condition;
-use mesh_core::cluster::{Cluster, Endpoint, Permit};
+use mesh_core::cluster::{Cluster, Endpoint, Pending, Permit, Usage};
 use mesh_core::hedge::{Allowance, Latencies};
+use mesh_core::request::RoutingPriority;
 use mesh_core::retry::{Budget, Dialect, Hosts, Limit};
 use mesh_core::rng::Rng;
 
@@ -53,6 +54,8 @@ pub(crate) struct Want<'a> {
     pub(crate) draw: Draw,
     /// Where it had better not go.
     pub(crate) avoid: Option<Avoid<'a>>,
+    /// Whose limit on waiting requests holds; `None` for gRPC calls, which have none (gRFC A32).
+    pub(crate) pending: Option<RoutingPriority>,
 }
 
 /// Endpoints that a retry had better not go to.
@@ -76,8 +79,9 @@ pub(crate) enum Draw {
 pub(crate) struct Pool {
     picks: ArcSwap<Picks>,
     signals: Arc<Signals>,
-    /// Bounds retries. Kept when the configuration changes.
-    budget: Arc<Budget>,
+    usage: Arc<Usage>,
+    /// Bound retries, those of each priority. Kept when the configuration changes.
+    budgets: [Arc<Budget>; 2],
     /// Bounds hedging, and what that goes by; made for the first call that may be.
     hedging: OnceLock<Hedging>,
 }
@@ -105,10 +109,11 @@ impl Pool {
     fn start(cluster: &Arc<Cluster>, context: &Arc<Context>) -> Arc<Self> {
         let (signals, events) =
             Signals::new(cluster.name().clone(), context.timers.clone(), context.recorder.clone());
-        let limits = cluster.version().load().as_ref().map(|version| version.config.limits);
+        let limits =
+            cluster.version().load().as_ref().map(|version| picks::limits(&version.config));
         let picks = ArcSwap::from_pointee(Picks::none(limits.unwrap_or_default()));
-        let pool =
-            Arc::new(Self { picks, signals, budget: Arc::default(), hedging: OnceLock::new() });
+        let (usage, budgets) = (cluster.usage().clone(), Default::default());
+        let pool = Arc::new(Self { picks, signals, usage, budgets, hedging: OnceLock::new() });
         pool.signals.belong_to(&pool);
         keeper::spawn(cluster, &pool, events, context);
         pool
@@ -119,9 +124,13 @@ impl Pool {
         self.signals.changed();
     }
 
-    /// Counts the calls that may be sent again, and those that are.
-    pub(crate) fn budget(&self) -> &Arc<Budget> {
-        &self.budget
+    /// Counts the calls of `priority` that may be sent again, and those that are.
+    pub(crate) fn budget(&self, priority: RoutingPriority) -> &Arc<Budget> {
+        let [default, high] = &self.budgets;
+        match priority {
+            RoutingPriority::Default => default,
+            RoutingPriority::High => high,
+        }
     }
 
     pub(crate) fn hedging(&self) -> &Hedging {
@@ -135,8 +144,8 @@ impl Pool {
 
     /// How many may be sent again at once. Where nothing is said, three as in Envoy; gRPC bounds
     /// attempts only (gRFC A44).
-    pub(crate) fn retry_limit(&self, dialect: Dialect) -> Option<Limit> {
-        self.picks.load().retries.or(match dialect {
+    pub(crate) fn retry_limit(&self, priority: RoutingPriority, dialect: Dialect) -> Option<Limit> {
+        self.picks.load().retries(priority).or(match dialect {
             Dialect::Envoy => Some(Limit::AtMost(3)),
             Dialect::Grpc => None,
         })
@@ -165,15 +174,19 @@ impl Pool {
         picked
     }
 
-    /// Counts a request to `cluster`.
+    /// Counts a request to `cluster` of `priority`.
     ///
     /// # Errors
     /// When as many are under way as there may be.
     #[inline]
-    pub(crate) fn admit(&self, cluster: &Arc<Cluster>) -> Result<Permit, Error> {
+    pub(crate) fn admit(
+        &self,
+        cluster: &Arc<Cluster>,
+        priority: RoutingPriority,
+    ) -> Result<Permit, Error> {
         let picks = self.picks.load();
-        picks.admit(cluster).ok_or_else(|| {
-            let max = picks.limits.max_requests;
+        picks.admit(cluster, priority).ok_or_else(|| {
+            let max = picks.limits(priority).max_requests;
             self.error(Kind::Overloaded, &format!("{max} requests are under way"))
         })
     }
@@ -187,12 +200,12 @@ impl Pool {
     /// # Cancel safety
     /// Dropping the future gives the place in the queue to the next call.
     pub(crate) async fn wait(&self, want: Want<'_>) -> Result<Stream, Error> {
-        let Want { deadline, patient, mut draw, avoid } = want;
+        let Want { deadline, patient, mut draw, avoid, pending } = want;
+        let _pending = match pending.map(|priority| self.enter(priority)) {
+            Some(entered) => Some(entered?),
+            None => None,
+        };
         let waiting = Waiting::enter(&self.signals);
-        let max = self.picks.load().limits.max_pending;
-        if waiting.ahead >= max {
-            return Err(self.error(Kind::Overloaded, &format!("{max} calls wait already")));
-        }
         let until = match (deadline, patient) {
             (Some(deadline), _) => deadline,
             (None, true) => runtime::after(FOREVER),
@@ -227,6 +240,13 @@ impl Pool {
                 () = &mut expired => return Err(self.expired(deadline.is_some())),
             }
         }
+    }
+
+    /// Counts a request that waits.
+    fn enter(&self, priority: RoutingPriority) -> Result<Pending, Error> {
+        let max = self.picks.load().limits(priority).max_pending;
+        let full = || self.error(Kind::Overloaded, &format!("{max} calls wait already"));
+        self.usage.wait(priority, max).ok_or_else(full)
     }
 
     fn refuse(&self, condition: &Condition, patient: bool) -> Result<(), Error> {

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mesh_core::balance::{Condition, ConnectionId, View};
-use mesh_core::cluster::{Cluster, Endpoint, Limits, Permit, Version};
+use mesh_core::cluster::{Cluster, Config, Endpoint, Limits, Permit, Version};
 use mesh_core::lb::{Group, Picker};
+use mesh_core::request::RoutingPriority;
 use mesh_core::retry::Limit;
 use mesh_core::rng::Rng;
 
@@ -26,8 +27,8 @@ pub(crate) struct Picks {
     /// The leaf of an aggregate, which calls count against.
     leaf: Option<Arc<Cluster>>,
     pub(crate) condition: Condition,
-    pub(crate) limits: Limits,
-    pub(crate) retries: Option<Limit>,
+    limits: [Limits; 2],
+    retries: [Option<Limit>; 2],
 }
 
 /// Why there is no stream at once.
@@ -45,7 +46,7 @@ pub(crate) enum Miss {
 
 impl Picks {
     /// Nothing is connected yet.
-    pub(crate) fn none(limits: Limits) -> Self {
+    pub(crate) fn none(limits: [Limits; 2]) -> Self {
         Self {
             picker: Picker::empty(),
             connections: Box::default(),
@@ -53,7 +54,7 @@ impl Picks {
             leaf: None,
             condition: Condition::Idle,
             limits,
-            retries: None,
+            retries: [None; 2],
         }
     }
 
@@ -86,8 +87,8 @@ impl Picks {
             version: Some(version.clone()),
             leaf: leaf.map(|leaf| leaf.cluster.clone()),
             condition,
-            limits: version.config.limits,
-            retries: version.config.retries,
+            limits: limits(&version.config),
+            retries: RoutingPriority::ALL.map(|priority| version.config.retries_of(priority)),
         }
     }
 
@@ -117,8 +118,31 @@ impl Picks {
 
     /// Counts a request to `cluster`, or to its leaf whose endpoints these are.
     #[inline]
-    pub(crate) fn admit(&self, cluster: &Arc<Cluster>) -> Option<Permit> {
-        self.leaf.as_ref().unwrap_or(cluster).admit(self.limits.max_requests)
+    pub(crate) fn admit(
+        &self,
+        cluster: &Arc<Cluster>,
+        priority: RoutingPriority,
+    ) -> Option<Permit> {
+        let max = self.limits(priority).max_requests;
+        self.leaf.as_ref().unwrap_or(cluster).admit(priority, max)
+    }
+
+    /// How much of requests of `priority` may be under way at once.
+    #[inline]
+    pub(crate) fn limits(&self, priority: RoutingPriority) -> &Limits {
+        match priority {
+            RoutingPriority::Default => &self.limits[0],
+            RoutingPriority::High => &self.limits[1],
+        }
+    }
+
+    /// How many retries of requests of `priority` may be under way at once.
+    pub(crate) fn retries(&self, priority: RoutingPriority) -> Option<Limit> {
+        let [default, high] = self.retries;
+        match priority {
+            RoutingPriority::Default => default,
+            RoutingPriority::High => high,
+        }
     }
 
     /// The index of an endpoint for a retry.
@@ -149,6 +173,11 @@ impl Picks {
             },
         }
     }
+}
+
+/// The limits of each priority.
+pub(super) fn limits(config: &Config) -> [Limits; 2] {
+    RoutingPriority::ALL.map(|priority| *config.limits_of(priority))
 }
 
 #[cfg(test)]

@@ -158,7 +158,6 @@ const INERT: &[(&str, &str)] = &[
     ("", "hash_policy"),
     ("", "health_checks"),
     ("", "hedge_policy"),
-    ("", "outlier_detection"),
     ("", "rate_limits"),
     ("", "request_mirror_policies"),
     ("", "retry_policy"),

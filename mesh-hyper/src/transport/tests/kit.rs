@@ -21,6 +21,7 @@ use mesh_core::cluster::{
 };
 use mesh_core::matcher::PathMatcher;
 use mesh_core::record::Recorder;
+use mesh_core::request::RoutingPriority;
 use mesh_core::route::{Action, ClusterChoice, Forward, Route, RouteMatch, Table, VirtualHost};
 use mesh_core::snapshot::{ClusterSlot, Root, Snapshot};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -189,7 +190,10 @@ impl Lab {
     pub(super) fn is_at_rest(&self) -> bool {
         let active: u32 = self.endpoints.iter().map(|e| e.state.active()).sum();
         let (waiting, streams) = self.pool().load();
-        active + self.cluster.requests() + waiting + streams == 0
+        let usage = self.cluster.usage();
+        let pending: u32 =
+            RoutingPriority::ALL.map(|priority| usage.pending(priority)).iter().sum();
+        active + self.cluster.requests() + waiting + pending + streams == 0
     }
 
     pub(super) fn dials(&self) -> u32 {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use h2::server::Builder;
-use mesh_core::cluster::{Assignment, DropOverload, Version};
+use mesh_core::cluster::{Assignment, Config, DropOverload, Version};
+use mesh_core::request::RoutingPriority;
+use mesh_core::route::{Action, Route};
 
 use super::kit::{Lab, SECOND, echo, eventually, post, serve};
 use crate::body::{ResponseBody, empty};
 use crate::client::{Options, ResponseFuture};
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 
 #[test]
 fn futures_and_bodies_are_small_and_can_be_shared() {
@@ -58,6 +60,88 @@ async fn as_many_calls_as_allowed_wait_and_not_one_more() {
         assert!(call.await.unwrap().is_ok());
     }
     assert!(lab.is_at_rest());
+}
+
+fn grpc() -> http::Request<crate::body::Body> {
+    let mut request = post(empty());
+    let grpc = http::HeaderValue::from_static("application/grpc");
+    request.headers_mut().insert("content-type", grpc);
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_high_priority_have_limits_of_their_own_and_grpc_has_not() {
+    let high = |route: &mut Route| {
+        let Action::Forward(forward) = &mut route.action else { panic!("it forwards") };
+        forward.priority = RoutingPriority::High;
+    };
+    let limits = |config: &mut Config| {
+        (config.limits.max_requests, config.high.max_requests) = (1, 2);
+        (config.limits.max_pending, config.high.max_pending) = (0, 2);
+    };
+    let lab = Lab::with(1, limits, high);
+    let mut acceptor = lab.listen(0);
+    let call = |request| tokio::spawn(lab.target.call(request, Options::default()));
+    let calls = [call(post(empty())), call(post(empty()))];
+    let kind = |answer: Result<_, Error>| answer.map(drop).map_err(|error| error.kind());
+    // Two wait for the first connection, which is as many as may.
+    let io = acceptor.recv().await.unwrap();
+    assert_eq!(lab.cluster.usage().pending(RoutingPriority::High), 2);
+    assert_eq!(kind(call(post(empty())).await.unwrap()), Err(Kind::Overloaded));
+    let (sender, offers) = tokio::sync::mpsc::unbounded_channel();
+    sender.send(io).unwrap();
+    serve(offers, Builder::new(), |request, respond| async move {
+        tokio::time::sleep(SECOND).await;
+        echo(request, respond).await;
+    });
+    eventually!(lab.cluster.requests() == 2);
+    assert_eq!(kind(call(post(empty())).await.unwrap()), Err(Kind::Overloaded));
+    let first = call(grpc());
+    eventually!(lab.cluster.requests() == 3);
+    let error = call(grpc()).await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "cluster backend: 1 requests are under way");
+    for call in calls.into_iter().chain([first]) {
+        assert_eq!(kind(call.await.unwrap()), Ok(()));
+    }
+    eventually!(lab.is_at_rest());
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_calls_wait_however_many_do() {
+    let (lab, acceptor) = Lab::new(|config| config.limits.max_pending = 0);
+    serve(acceptor, Builder::new(), echo);
+    let call = |request| tokio::spawn(lab.target.call(request, Options::default()));
+    let error = call(post(empty())).await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "cluster backend: 0 calls wait already");
+    let calls = [call(grpc()), call(grpc())];
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
+    }
+    eventually!(lab.is_at_rest());
+}
+
+#[tokio::test(start_paused = true)]
+async fn further_connections_are_opened_below_the_clusters_limit_only() {
+    for (most, dials) in [(1, 1), (2, 2)] {
+        let (lab, acceptor) = Lab::new(|config| {
+            config.connections.max_concurrent_streams = Some(1);
+            config.connections.per_endpoint = 3;
+            config.limits.max_connections = most;
+            config.limits.track_remaining = true;
+        });
+        serve(acceptor, Builder::new(), |request, respond| async move {
+            tokio::time::sleep(SECOND).await;
+            echo(request, respond).await;
+        });
+        let call = || tokio::spawn(lab.target.call(post(empty()), Options::default()));
+        let calls: Vec<_> = (0..4).map(|_| call()).collect();
+        for call in calls {
+            assert!(call.await.unwrap().is_ok());
+        }
+        assert_eq!(lab.dials(), dials);
+        let left = lab.cluster.remaining(RoutingPriority::Default).unwrap();
+        assert_eq!((left.connections, left.requests), (most - dials, 1024));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,8 +41,14 @@ pub fn parse(raw: &[u8], registry: &Registry) -> Result<Config, Reject> {
     }
     let outlier = message.outlier_detection.as_ref();
     config.outlier = outlier::config(outlier, &path.field("outlier_detection"))?;
-    config.limits = limits(&message);
-    config.retries = retry::limit(&message, &path)?;
+    check_priorities(&message, &path)?;
+    for (priority, limits, retries) in [
+        (RoutingPriority::Default, &mut config.limits, &mut config.retries),
+        (RoutingPriority::High, &mut config.high, &mut config.high_retries),
+    ] {
+        *limits = limits_of(&message, priority);
+        *retries = retry::limit(&message, priority, &path)?;
+    }
     if let Some(connections) = connections_per_endpoint(&message, &path)? {
         config.connections.per_endpoint = connections;
     }
@@ -58,15 +64,33 @@ fn refuse_foreign_reports(message: &Cluster, path: &Path<'_>) -> Result<(), Reje
     }
 }
 
-/// The first thresholds of default priority (gRFC A32).
-fn limits(message: &Cluster) -> Limits {
-    let all = message.circuit_breakers.iter().flat_map(|c| &c.thresholds);
+/// The first thresholds of `priority` (gRFC A32).
+fn limits_of(message: &Cluster, priority: RoutingPriority) -> Limits {
+    let mut all = message.circuit_breakers.iter().flat_map(|breakers| &breakers.thresholds);
     let mut limits = Limits::default();
-    if let Some(found) = all.into_iter().find(|t| t.priority == RoutingPriority::Default as i32) {
+    if let Some(found) = all.find(|one| one.priority == priority as i32) {
         limits.max_requests = found.max_requests.map_or(limits.max_requests, |v| v.value);
         limits.max_pending = found.max_pending_requests.map_or(limits.max_pending, |v| v.value);
+        limits.max_connections = found.max_connections.map_or(limits.max_connections, |v| v.value);
+        limits.track_remaining = found.track_remaining;
     }
     limits
+}
+
+/// Refuses thresholds of a priority that there is not.
+fn check_priorities(message: &Cluster, path: &Path<'_>) -> Result<(), Reject> {
+    let path = path.field("circuit_breakers");
+    let breakers = message.circuit_breakers.iter();
+    let all = breakers.flat_map(|b| {
+        [("thresholds", &b.thresholds), ("per_host_thresholds", &b.per_host_thresholds)]
+    });
+    for (name, list) in all {
+        let unknown = |at: &usize| RoutingPriority::try_from(list[*at].priority).is_err();
+        if let Some(at) = (0..list.len()).find(unknown) {
+            return Err(path.element(name, at).field("priority").reject("is not known"));
+        }
+    }
+    Ok(())
 }
 
 /// `per_host_thresholds.max_connections`, which gRFC A105 caps.

@@ -7,12 +7,16 @@ use mesh_core::retry::Limit;
 use crate::parse::{Path, Reject};
 
 /// What bounds the retries to a cluster: `retry_budget`, or else `max_retries`, in the first
-/// thresholds of default priority.
-pub(in crate::parse) fn limit(message: &Cluster, path: &Path<'_>) -> Result<Option<Limit>, Reject> {
+/// thresholds of `priority`.
+pub(in crate::parse) fn limit(
+    message: &Cluster,
+    priority: RoutingPriority,
+    path: &Path<'_>,
+) -> Result<Option<Limit>, Reject> {
     let path = path.field("circuit_breakers");
     let all = message.circuit_breakers.iter().flat_map(|breakers| &breakers.thresholds);
     let mut all = all.enumerate();
-    let found = all.find(|(_, one)| one.priority == RoutingPriority::Default as i32);
+    let found = all.find(|(_, one)| one.priority == priority as i32);
     let Some((at, thresholds)) = found else { return Ok(None) };
     let path = path.element("thresholds", at);
     match &thresholds.retry_budget {

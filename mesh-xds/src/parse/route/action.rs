@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use envoy_types::pb::envoy::config::core::v3::RoutingPriority as PbPriority;
 use envoy_types::pb::envoy::config::core::v3::data_source::Specifier as DataSpecifier;
 use envoy_types::pb::envoy::config::route::v3 as pb;
 use envoy_types::pb::envoy::config::route::v3::redirect_action::{
@@ -12,6 +13,7 @@ use envoy_types::pb::envoy::config::route::v3::route::Action as Specifier;
 use envoy_types::pb::envoy::config::route::v3::route_action::ClusterSpecifier;
 use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::PolicySpecifier;
 use http::{HeaderName, StatusCode};
+use mesh_core::request::RoutingPriority;
 use mesh_core::retry::Counted;
 use mesh_core::route::{
     Action, ClusterChoice, ClusterIndex, Forward, PathRedirect, Redirect, RedirectCode, Weighted,
@@ -93,6 +95,11 @@ fn forward(
     forward.hedge = hedge.or(defaults.hedge);
     forward.counted = defaults.counted;
     forward.counted_in_response = defaults.counted_in_response;
+    forward.priority = match PbPriority::try_from(message.priority) {
+        Ok(PbPriority::Default) => RoutingPriority::Default,
+        Ok(PbPriority::High) => RoutingPriority::High,
+        Err(_) => return Err(path.field("priority").reject("is not known")),
+    };
     Ok(Some(forward))
 }
 

@@ -587,3 +587,15 @@ fn changes_of_header_fields_that_cannot_be_made_are_refused_of_servers_only() {
         assert_eq!(parse(&message).unwrap().routes()[0].fields, None, "{expect}");
     }
 }
+
+#[test]
+fn priorities_of_routes_are_read() {
+    use mesh_core::request::RoutingPriority;
+    let found = |priority| {
+        let table = one(action(|a| a.priority = priority)).unwrap();
+        let Action::Forward(forward) = first(&table) else { panic!("{table:?}") };
+        forward.priority
+    };
+    assert_eq!((found(0), found(1)), (RoutingPriority::Default, RoutingPriority::High));
+    assert_eq!(path(action(|a| a.priority = 2)), "route.priority");
+}

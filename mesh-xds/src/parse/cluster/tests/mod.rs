@@ -13,7 +13,7 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_optio
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
 use envoy_types::pb::envoy::r#type::v3::Percent;
 use envoy_types::pb::google::protobuf;
-use mesh_core::cluster::{Config, Discovery, Keepalive, Upstream};
+use mesh_core::cluster::{Config, Discovery, Keepalive, Limits, Upstream};
 use mesh_core::cluster::{LoadBalancing, Policy};
 use mesh_core::matcher::Fraction;
 use mesh_core::retry::Limit;
@@ -278,12 +278,14 @@ fn retries_are_bounded_by_a_budget_or_a_number() {
 }
 
 #[test]
-fn limits_are_those_of_default_priority() {
+fn limits_are_those_of_each_priority() {
     let threshold = |priority: core::RoutingPriority, max| cds::circuit_breakers::Thresholds {
         priority: priority.into(),
         max_requests: u32v(max),
         max_pending_requests: u32v(max + 1),
         max_connections: u32v(max),
+        max_retries: u32v(max + 2),
+        track_remaining: max == 1,
         ..Default::default()
     };
     let (high, default) = (core::RoutingPriority::High, core::RoutingPriority::Default);
@@ -292,12 +294,30 @@ fn limits_are_those_of_default_priority() {
         per_host_thresholds: vec![threshold(high, 0), threshold(default, per_host)],
     };
     let config = parsed(|c| c.circuit_breakers = Some(breakers(99)));
-    assert_eq!((config.limits.max_requests, config.limits.max_pending), (2, 3));
+    let limits = |max| Limits {
+        max_requests: max,
+        max_pending: max + 1,
+        max_connections: max,
+        track_remaining: max == 1,
+    };
+    assert_eq!((config.limits, config.high), (limits(2), limits(1)));
+    let retries = (config.retries, config.high_retries);
+    assert_eq!(retries, (Some(Limit::AtMost(4)), Some(Limit::AtMost(3))));
+    assert_eq!(parsed(|_| ()).high, Limits::default());
     assert_eq!(config.connections.per_endpoint, 10);
     assert_eq!(
         path(|c| c.circuit_breakers = Some(breakers(0))),
         "circuit_breakers.per_host_thresholds[1].max_connections"
     );
+    let unknown = || cds::circuit_breakers::Thresholds { priority: 7, ..Default::default() };
+    let mut odd = breakers(1);
+    odd.thresholds.push(unknown());
+    let why = path(|c| c.circuit_breakers = Some(odd));
+    assert_eq!(why, "circuit_breakers.thresholds[3].priority");
+    let mut odd = breakers(1);
+    odd.per_host_thresholds.push(unknown());
+    let why = path(|c| c.circuit_breakers = Some(odd));
+    assert_eq!(why, "circuit_breakers.per_host_thresholds[2].priority");
 }
 
 /// The protocol options `message` in a cluster.

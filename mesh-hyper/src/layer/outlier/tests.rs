@@ -1,0 +1,126 @@
+use std::time::Duration;
+
+use http::Request;
+use mesh_core::outlier::{Config, FailurePercentage, Percent};
+use tower::ServiceExt;
+use tower_layer::Layer;
+
+use super::*;
+use crate::error::{BoxError, Error, Kind};
+use crate::layer::contract::{self, Play, Strict};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn request(content_type: &str) -> Request<String> {
+    let mut request = Request::new(String::new());
+    request.headers_mut().insert("content-type", content_type.parse().unwrap());
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_fails_is_refused_for_a_while() {
+    let outliers = Outliers::consecutive(3);
+    let (a, b) = (outliers.endpoint("a"), outliers.endpoint("b"));
+    let strict = Strict::new([Play::status(500), Play::broken(), Play::status(503)]);
+    let service = a.layer(strict.clone());
+    for _ in 0..3 {
+        let _ = service.clone().oneshot(request("text/plain")).await;
+    }
+    assert!(a.is_ejected() && outliers.endpoint("a").is_ejected() && !b.is_ejected());
+    let refused = service.clone().oneshot(request("text/plain")).await.unwrap();
+    assert_eq!((refused.status().as_u16(), &**refused.body()), (503, ""));
+    let refused = service.clone().oneshot(request("application/grpc")).await.unwrap();
+    assert_eq!(refused.headers()["grpc-status"], "14");
+    assert_eq!(strict.seen().len(), 3);
+    tokio::time::sleep(SECOND * 29).await;
+    assert!(a.is_ejected());
+    tokio::time::sleep(SECOND * 11).await;
+    assert!(!a.is_ejected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_endpoint_of_few_is_refused_and_no_more_than_half() {
+    let outliers = Outliers::consecutive(1);
+    let layers: Vec<_> = ["a", "b", "c"].map(|name| outliers.endpoint(name)).into();
+    for layer in &layers {
+        let broken = layer.layer(Strict::new([Play::status(500)]));
+        broken.oneshot(Request::new(String::new())).await.unwrap();
+    }
+    let ejected: Vec<_> = layers.iter().map(OutlierLayer::is_ejected).collect();
+    assert_eq!(ejected, [true, false, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_is_judged_by_its_status_at_the_sweep() {
+    let shares = FailurePercentage {
+        enforcing: Percent::ALL,
+        minimum_hosts: 2,
+        request_volume: 10,
+        ..FailurePercentage::default()
+    };
+    let config = Config {
+        failure_percentage: shares,
+        max_ejection_percent: Percent::ALL,
+        ..Config::default()
+    };
+    let outliers = Outliers::new(config);
+    let (a, b) = (outliers.endpoint("a"), outliers.endpoint("b"));
+    let answer = |code: &'static str| {
+        tower::service_fn(move |_: Request<String>| async move {
+            let response = http::Response::builder()
+                .header("content-type", "application/grpc")
+                .header("grpc-status", code);
+            Ok::<_, BoxError>(response.body(String::new()).unwrap())
+        })
+    };
+    for _ in 0..10 {
+        a.layer(answer("14")).oneshot(request("application/grpc")).await.unwrap();
+        b.layer(answer("0")).oneshot(request("application/grpc")).await.unwrap();
+    }
+    assert!(!a.is_ejected());
+    tokio::time::sleep(SECOND * 10).await;
+    assert!(a.is_ejected() && !b.is_ejected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_can_be_errors_and_responses_anything() {
+    let outliers = Outliers::consecutive(2);
+    let statuses = outliers.endpoint("a").or_error();
+    for _ in 0..2 {
+        let broken = statuses.layer(Strict::new([Play::status(500)]));
+        broken.oneshot(Request::new(String::new())).await.unwrap();
+    }
+    let service = statuses.layer(Strict::new([Play::status(500)]));
+    let error: BoxError = service.oneshot(Request::new(String::new())).await.unwrap_err();
+    assert_eq!(error.downcast_ref::<Error>().map(Error::kind), Some(Kind::NoEndpoint));
+
+    let errors = Outliers::consecutive(2).endpoint("a").or_error().errors();
+    let halves = tower::service_fn(|n: u32| async move {
+        if n.is_multiple_of(2) { Ok(n / 2) } else { Err(BoxError::from("odd")) }
+    });
+    let service = errors.layer(halves);
+    for n in [1, 2, 1] {
+        let _ = service.clone().oneshot(n).await;
+        assert!(!errors.is_ejected());
+    }
+    assert!(service.clone().oneshot(3).await.is_err() && errors.is_ejected());
+    assert!(service.oneshot(2).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_leave_with_their_layers_and_services() {
+    let outliers = Outliers::consecutive(1);
+    let service = outliers.endpoint("a").layer(Strict::new([Play::status(500)]));
+    drop(outliers.endpoint("b"));
+    assert_eq!(format!("{outliers:?}"), r#"["a"]"#);
+    service.oneshot(Request::new(String::new())).await.unwrap();
+    assert_eq!(format!("{outliers:?}"), "[]");
+    assert!(!outliers.endpoint("a").is_ejected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_are_called_ready_and_dropped_requests_are_gone() {
+    let outliers = Outliers::consecutive(1);
+    contract::check(|strict| outliers.endpoint("a").layer(strict)).await;
+    assert!(!outliers.endpoint("a").is_ejected());
+}
