@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Frame;
 use mesh_core::hedge::{self, Delay, Safe};
 use mesh_core::inherited::{ATTEMPT_COUNT, Caller, Inherited};
+use mesh_core::request::RoutingPriority;
 use mesh_core::retry::{self, Conditions, OfRetries, Spacing};
 use mesh_core::rng::{Rng, XorShift};
 use mesh_core::route::{Action, Forward, Route};
@@ -176,7 +177,7 @@ async fn calls_that_are_given_up_at_any_moment_give_everything_back() {
         given_up(call, rng.below(12), rng.below(3)).await;
     }
     eventually!(lab.is_at_rest());
-    let budget = lab.pool().budget();
+    let budget = lab.pool().budget(RoutingPriority::Default);
     assert_eq!((budget.calls(), budget.retries()), (0, 0));
 }
 
