@@ -12,6 +12,7 @@ use crate::matcher::{
 };
 use crate::metadata::{Fields, Metadata, Value};
 use crate::request::RequestHead;
+use crate::tenant::{self, Tenant};
 
 /// What `rule` counts `PUT /a?q=a%20b&%71=c&flag` as, sent by `remote`.
 fn counted(rule: &Rule, remote: Option<&str>) -> Option<Descriptor> {
@@ -28,6 +29,7 @@ fn counted(rule: &Rule, remote: Option<&str>) -> Option<Descriptor> {
     let note = |text: &str| Fields::from_iter([("tier", text.into()), ("none", "".into())]);
     let (mut metadata, mut route) = (Metadata::default(), Metadata::default());
     metadata.add("auth", note("gold")).unwrap();
+    metadata.set_tenant(Tenant::new("acme").unwrap()).unwrap();
     route.add("auth", note("silver")).unwrap();
     let limit = |requests, unit: &str| {
         Value::Struct(Fields::from_iter([
@@ -76,6 +78,19 @@ fn note(source: Source, name: &str, default: Option<&str>, skip_if_absent: bool)
         default: default.map(Arc::from),
         skip_if_absent,
     }
+}
+
+#[test]
+fn requests_can_be_counted_by_tenant() {
+    let action = Action::Metadata {
+        source: Source::Request,
+        namespace: tenant::NAMESPACE.into(),
+        path: [tenant::NAME.into()].into(),
+        key: "tenant".into(),
+        default: None,
+        skip_if_absent: false,
+    };
+    check(&action, &[("tenant", "acme")]);
 }
 
 fn entry() -> Entry {

@@ -190,11 +190,14 @@ where
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, Request, Response};
+    use mesh_core::inherited::Inherited;
     use tower::ServiceExt;
 
     use super::*;
     use crate::error::{BoxError, Error, Kind};
+    use crate::inherit::{self, InRequest};
     use crate::layer::contract::{self, Play, Strict};
+    use crate::server::Tenant;
 
     fn request(fields: &[(&'static str, &str)]) -> Request<String> {
         let mut request = Request::new(String::new());
@@ -253,6 +256,29 @@ mod tests {
         assert_eq!([ask(&layer, &[]).await.status(), ask(&layer, &[]).await.status()], [200, 429]);
         let layer = RateLimitLayer::per_second(1).by_peer();
         assert_eq!([ask(&layer, &[]).await.status(), ask(&layer, &[]).await.status()], [200, 429]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_tenant_has_a_limit_of_its_own_also_in_the_calls_that_serving_it_takes() {
+        let name = |name: &str| mesh_core::tenant::Tenant::new(name).unwrap();
+        let layer = RateLimitLayer::per_second(1).by_tenant();
+        let of_request = async |tenant: &str| {
+            let mut request = request(&[]);
+            request.extensions_mut().insert(Tenant(name(tenant)));
+            let service = layer.layer(Strict::new([Play::status(200)]));
+            service.oneshot(request).await.unwrap().status().as_u16()
+        };
+        let of_call = async |tenant: &str| {
+            let mut served = Inherited::default();
+            served.tenant = Some(name(tenant));
+            let call = inherit::within(Some(&Arc::new(served)), || ask(&layer, &[]).in_request());
+            call.await.status().as_u16()
+        };
+        assert_eq!([of_request("red").await, of_request("red").await], [200, 429]);
+        assert_eq!([of_call("blue").await, of_call("blue").await], [200, 429]);
+        assert_eq!([of_call("red").await, of_request("blue").await], [429, 429]);
+        let nobodys = [ask(&layer, &[]).await.status(), ask(&layer, &[]).await.status()];
+        assert_eq!(nobodys, [200, 429]);
     }
 
     #[tokio::test(start_paused = true)]

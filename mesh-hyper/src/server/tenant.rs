@@ -7,7 +7,7 @@ use mesh_core::tenant;
 /// Whose a request is, as the mesh has found out ([`Tenancy`](mesh_core::filter::Tenancy)): in the
 /// extensions of each request that is somebody's, and with the feature `axum` an extractor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Tenant(pub(super) tenant::Tenant);
+pub struct Tenant(pub(crate) tenant::Tenant);
 
 impl Deref for Tenant {
     type Target = tenant::Tenant;
