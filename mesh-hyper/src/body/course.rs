@@ -3,11 +3,12 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 use mesh_core::cluster::Endpoint;
 use mesh_core::hedge::Safe;
-use mesh_core::request::RequestHead;
+use mesh_core::request::{Protocol, RequestHead};
 use mesh_core::retry::{Counted, Hosts, Start};
 use mesh_core::route::Route;
 
@@ -115,6 +116,14 @@ impl Course {
         {
             tries.under_way = Some(pool.budget().enter());
         }
+    }
+
+    /// When an attempt that starts now is given up, if an upstream that speaks HTTP is to know; it
+    /// is not later than the end of the call.
+    #[inline]
+    pub(crate) fn told_until(&self, now: Instant) -> Option<Instant> {
+        let tries = self.get().filter(|tries| tries.protocol == Protocol::Http)?;
+        tries.retries.attempt_deadline(now).filter(|_| !tries.is_soft())
     }
 
     /// An attempt starts.
