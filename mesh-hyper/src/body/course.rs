@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 use mesh_core::cluster::Endpoint;
@@ -124,6 +125,14 @@ impl Course {
             let limit = limit.unwrap_or(Limit::AtMost(u32::MAX));
             tries.under_way = Some(tries.retries.enter(pool.budget(priority), limit));
         }
+    }
+
+    /// When an attempt that starts now is given up, if an upstream that speaks HTTP is to know; it
+    /// is not later than the end of the call.
+    #[inline]
+    pub(crate) fn told_until(&self, now: Instant) -> Option<Instant> {
+        let tries = self.get().filter(|tries| tries.protocol == Protocol::Http)?;
+        tries.retries.attempt_deadline(now).filter(|_| !tries.is_soft())
     }
 
     /// An attempt starts.

@@ -61,6 +61,12 @@ impl Pace {
         (self.attempt, self.beside, self.armed) = (None, None, None);
     }
 
+    /// The attempt goes on without any bound of its own.
+    pub(crate) fn let_go_on(&mut self) {
+        self.answered();
+        self.attempt_idle = None;
+    }
+
     /// Another attempt starts `at` this time beside the one under way.
     pub(crate) fn set_beside(&mut self, at: Option<Instant>) {
         self.beside = at;

@@ -150,12 +150,13 @@ pub(super) fn bound(guard: &mut Guard) -> (Option<Instant>, Late) {
 /// The request with what it says of earlier attempts, and of the time that is left.
 pub(super) fn told<B>(mut request: Request<B>, guard: &Guard) -> Request<B> {
     guard.course.stamp(request.headers_mut());
-    if let Some(deadline) = guard.timer.deadline() {
+    let now = runtime::now();
+    if let Some(until) = guard.course.told_until(now).or(guard.timer.deadline()) {
         let protocol = match request.headers().contains_key(timeout::GRPC) {
             true => Protocol::Grpc,
             false => Protocol::Http,
         };
-        let left = deadline.saturating_duration_since(runtime::now());
+        let left = until.saturating_duration_since(now);
         timeout::say(left, protocol, request.headers_mut());
     }
     request

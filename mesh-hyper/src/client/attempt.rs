@@ -85,7 +85,7 @@ pub(super) fn next(exchange: &mut Exchange, guard: &mut Guard, ended: Ended) -> 
         && let Some(tries) = guard.course.tries()
         && (late == Late::Alone || tries.is_soft())
     {
-        tries.pace.answered();
+        tries.pace.let_go_on();
         return match (exchange.copy(), late) {
             // It cannot be sent a second time while it is being sent.
             (None, _) => Next::GoOn,

@@ -163,13 +163,20 @@ impl Call {
         start.inherited = self.inherited;
         let mark = self.parts.extensions.get::<Safe>();
         self.course = Course::new(&plan.route, &self.head(target), start, mark);
-        self.course.stamp(&mut self.parts.headers);
+        if self.course.is_some() {
+            self.course.stamp(&mut self.parts.headers);
+            let until = self.course.told_until(runtime::now());
+            if until.is_some() && until != self.deadline {
+                self.tell_timeout(protocol);
+            }
+        }
     }
 
     /// Tells the upstream how much time is left, as far as there is a deadline.
     pub(super) fn tell_timeout(&mut self, protocol: Protocol) {
-        if let Some(deadline) = self.deadline {
-            let left = deadline.saturating_duration_since(runtime::now());
+        let now = runtime::now();
+        if let Some(until) = self.course.told_until(now).or(self.deadline) {
+            let left = until.saturating_duration_since(now);
             timeout::say(left, protocol, &mut self.parts.headers);
             self.has_timeout = true;
         }

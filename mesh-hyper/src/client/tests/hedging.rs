@@ -119,11 +119,13 @@ async fn more_attempts_are_a_small_share_of_the_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_still_coming_is_made_once_at_a_time() {
-    let mesh = hedging(SOFT, "retry_on: 5xx, per_try_timeout: 0.2s");
-    let log = script(&mesh.backend("shop"), []);
-    let request = Request::post(URI).body(Slow::new(10, 300)).unwrap();
-    let response = mesh.client().send(request, Options::default()).await.unwrap();
-    assert_eq!((response.status().as_u16(), log.see(<[_]>::len)), (200, 1));
+    for retry in ["per_try_timeout: 0.2s", "per_try_idle_timeout: 0.2s"] {
+        let mesh = hedging(SOFT, &format!("retry_on: 5xx, {retry}"));
+        let log = script(&mesh.backend("shop"), [after(MS * 500, 200)]);
+        let request = Request::post(URI).body(Slow::new(10, 300)).unwrap();
+        let response = mesh.client().send(request, Options::default()).await.unwrap();
+        assert_eq!((response.status().as_u16(), log.see(<[_]>::len)), (200, 1), "{retry}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

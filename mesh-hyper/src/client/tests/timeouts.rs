@@ -23,6 +23,9 @@ async fn an_attempt_that_takes_too_long_is_a_reason() {
     let seen = mesh.get(URI).seed(7).await;
     assert_eq!((seen.statuses()[&200], seen.answers()[0].attempts()), (1, 3));
     assert_eq!(log.times(), [0, 411, 875]);
+    // Upstreams know, as far as they speak HTTP.
+    let said = log.fields("x-envoy-expected-rq-timeout-ms");
+    assert_eq!(said, ["400", "400", "400"].map(|millis| Some(millis.to_owned())));
 
     let log = script(&mesh.backend("shop"), [never(), never(), never()]);
     assert_eq!(failed(&mesh.get(URI).seed(7).await), (Kind::Deadline, 3, 1_275));
