@@ -55,7 +55,7 @@ pub struct Measured {
     pub jitter: f64,
     /// How many requests are measured (`request_count`): 50.
     pub requests: u32,
-    /// The limit meanwhile (`min_concurrency`): 3. Where [`Gradient::min`] is set, the limit stays.
+    /// The limit meanwhile (`min_concurrency`): 3. Where `Gradient::min` is set, the limit stays.
     pub limit: u32,
 }
 
