@@ -26,7 +26,7 @@ pub(super) fn answer(content: Result<Bytes, String>, reply: impl FnOnce(&[u8]) -
 }
 
 /// A response whose status is in the header fields.
-fn refusal(code: u16, why: &str) -> Answer {
+pub(super) fn refusal(code: u16, why: &str) -> Answer {
     let mut response = Response::new(Empty::new().boxed());
     let fields = response.headers_mut();
     fields.insert("grpc-status", HeaderValue::from(code));

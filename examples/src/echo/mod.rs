@@ -4,8 +4,9 @@
 //! The answer to any request is JSON with the backend's `name` and the request's `method`, `path`
 //! (with the query), `authority`, `headers` and `body`; to a gRPC call it is the bytes of the one
 //! response message. The field `x-backend` has the name, too. Where the peer has proved a SPIFFE ID,
-//! that is `peer_spiffe` and `x-peer-spiffe`.
+//! that is `peer_spiffe` and `x-peer-spiffe`. `x-echo-fail: b1=503` makes the backend `b1` fail.
 
+mod failing;
 pub mod grpc;
 mod service;
 
@@ -80,6 +81,9 @@ where
         (Err(why), false) => http(Err(why)),
         (content, true) => grpc::answer(content, |message| echo(&parts, message, &backend)),
     };
+    if let Some(code) = failing::code(&parts.headers, &backend) {
+        answer = failing::fail(answer, code, is_grpc);
+    }
     answer.headers_mut().insert(BACKEND, backend);
     if let Some(id) = spiffe(&parts).and_then(|id| HeaderValue::from_str(&id).ok()) {
         answer.headers_mut().insert(PEER, id);

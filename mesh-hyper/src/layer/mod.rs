@@ -42,7 +42,7 @@ mod timeout;
 
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
 pub use mesh_core::hedge::Safe;
-pub use outlier::{Errors, Judge, Outlier, OutlierFuture, OutlierLayer, Outliers, Statuses};
+pub use outlier::{AnyResponse, ByStatus, HeadOf, Outlier, OutlierFuture, OutlierLayer, Outliers};
 pub use refusal::{Fail, Look, Refusal, Refuse, Respond};
 pub use replay::Replay;
 pub use retry::{Retry, RetryFuture, RetryLayer};

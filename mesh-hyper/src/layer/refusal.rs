@@ -1,6 +1,6 @@
 //! How a layer says no.
 
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use mesh_core::request::{Protocol, is_grpc};
 
 use crate::client::grpc_head;
@@ -45,7 +45,9 @@ impl Refusal {
             Protocol::Http | _ => {
                 let mut response = Response::new(());
                 *response.status_mut() = self.error().status();
-                if self.kind == Kind::Overloaded {
+                if self.kind == Kind::Overloaded
+                    && response.status() == StatusCode::SERVICE_UNAVAILABLE
+                {
                     // What Envoy says, so that callers do not send the request again at once.
                     let told = HeaderValue::from_static("true");
                     response.headers_mut().insert("x-envoy-overloaded", told);
@@ -134,8 +136,6 @@ mod sealed {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
-
     use super::*;
 
     #[test]
@@ -147,6 +147,9 @@ mod tests {
             (grpc.status(), &grpc.headers()["grpc-status"]),
             (StatusCode::OK, &"4".parse().unwrap())
         );
+        assert!(!http.headers().contains_key("x-envoy-overloaded"));
+        let full = Refusal { kind: Kind::Overloaded, ..Refusal::LATE }.response(Protocol::Http);
+        assert_eq!(full.headers()["x-envoy-overloaded"], "true");
         let error = <Fail as Refuse<(), BoxError>>::refuse(&Refusal::LATE, Protocol::Http);
         let error = error.unwrap_err();
         assert!(error.downcast_ref::<Error>().is_some_and(Error::is_deadline));
