@@ -132,7 +132,7 @@ def main() -> int:
         for case in loaded:
             start = time.monotonic()
             if arguments.self_test:
-                verdicts = rig.run(case.flipped(), SETTLE_SELF_TEST)
+                verdicts = rig.run(case.flipped(), case.settle or SETTLE_SELF_TEST)
                 wrong = {n: v for n, v in verdicts.items() if is_blind(case, n, v)}
             else:
                 verdicts = rig.run(case, SETTLE)

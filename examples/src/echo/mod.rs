@@ -9,8 +9,9 @@
 //! A request may want another answer: `x-echo-status: 503,503` fails the first two attempts by the
 //! number that they say they have (`x-envoy-attempt-count`, `grpc-previous-rpc-attempts`), with HTTP
 //! statuses or gRPC codes, and `x-echo-field: retry-after: 1` adds a field to such answers;
-//! `x-echo-delay-ms: 400` lets the first one wait.
+//! `x-echo-delay-ms: 400` lets the first one wait. `x-echo-fail: b1=503` makes the backend `b1` fail.
 
+mod failing;
 pub mod grpc;
 mod orders;
 mod service;
@@ -96,6 +97,9 @@ where
         *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     }
     answer.headers_mut().extend(orders.field);
+    if let Some(code) = failing::code(&parts.headers, &backend) {
+        answer = failing::fail(answer, code, is_grpc);
+    }
     answer.headers_mut().insert(BACKEND, backend);
     if let Some(id) = spiffe(&parts).and_then(|id| HeaderValue::from_str(&id).ok()) {
         answer.headers_mut().insert(PEER, id);

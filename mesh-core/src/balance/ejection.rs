@@ -11,8 +11,9 @@ use crate::cluster::Identity;
 pub enum Ejection {
     /// Whoever is left: it counts as failed, and so does a priority without others (gRFC A50).
     Always,
-    /// Unless too few are left (Envoy's panic): where less than half of the endpoints of a priority
-    /// are, and all priorities together cannot take the load, as if it were not ejected.
+    /// Unless too few are left (Envoy's panic): where less than `panic_threshold` of the endpoints of
+    /// a priority are, and all priorities together cannot take the load, it is as if it were not
+    /// ejected.
     UnlessPanic,
 }
 
@@ -68,7 +69,7 @@ impl Table {
         let load: usize = priorities().map(|(p, left)| can_take(p.slots.len(), *left)).sum();
         let mut outs = Vec::new();
         for (priority, left) in priorities() {
-            let panics = load < 100 && left * 100 < priority.slots.len() * PANIC;
+            let panics = load < 100 && left * 100 < priority.slots.len() * priority.panics_below;
             for slot in priority.slots.clone() {
                 let entry = &self.entries[slot];
                 let out = priority.first.is_none()
@@ -89,6 +90,3 @@ impl Table {
 /// What a priority can take of its load in percent, if all of its endpoints are left (Envoy's
 /// default for `overprovisioning_factor`).
 const OVERPROVISIONING: usize = 140;
-
-/// A priority panics below so many percent (Envoy's default for `healthy_panic_threshold`).
-const PANIC: usize = 50;

@@ -20,6 +20,8 @@ pub(super) struct Priority {
     /// Its endpoints in the table.
     pub(super) slots: Range<usize>,
     pub(super) counts: Counts,
+    /// Below so many percent of endpoints that are left, it panics.
+    pub(super) panics_below: usize,
     /// The one list of `pick_first`; otherwise each endpoint stands for itself.
     pub(super) first: Option<First>,
     /// Endpoints that wait for an attempt.

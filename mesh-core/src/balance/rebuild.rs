@@ -37,6 +37,8 @@ impl Table {
                 priority.number = locality.priority;
                 let leaf = version.assignment.leaf(locality.priority);
                 let config = leaf.map_or(&version.config, |leaf| &leaf.version.config);
+                priority.panics_below =
+                    usize::try_from(config.panic_threshold.value()).unwrap_or(usize::MAX);
                 let first = self.entries.len();
                 for endpoint in locality.endpoints.iter().filter(|e| e.health.is_usable()) {
                     let transport = config.security.transport(endpoint);

@@ -7,7 +7,7 @@ use super::assignment::Assignment;
 use super::balancing::LoadBalancing;
 use super::labels::Labels;
 use super::security::Security;
-use crate::outlier;
+use crate::outlier::{self, Percent};
 use crate::request::RoutingPriority;
 use crate::retry;
 
@@ -35,6 +35,10 @@ pub struct Config {
     pub retries: Option<retry::Limit>,
     /// The same of `High` priority.
     pub high_retries: Option<retry::Limit>,
+    /// Where less than this share of a priority's endpoints is left by outlier detection, HTTP
+    /// requests go to all of them. Default 50 %
+    /// (`common_lb_config.healthy_panic_threshold`).
+    pub panic_threshold: Percent,
     /// When endpoints get no calls for a while. Default: never (`outlier_detection`).
     pub outlier: Option<outlier::Config>,
 }
@@ -54,6 +58,7 @@ impl Config {
             high: Limits::default(),
             retries: None,
             high_retries: None,
+            panic_threshold: Percent::HALF,
             outlier: None,
         }
     }

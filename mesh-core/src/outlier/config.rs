@@ -146,6 +146,9 @@ impl Percent {
     /// Nothing.
     pub const NONE: Self = Self(0);
 
+    /// Half of it.
+    pub const HALF: Self = Self(50);
+
     /// All of it.
     pub const ALL: Self = Self(100);
 

@@ -64,7 +64,7 @@ pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
 pub use judged::{By, Errors, Grpc, Http, Judge, JudgedFuture, Told, Watched};
 pub use keyed::{All, ByHeader, ByPeer, ByTenant, KeyOf};
 pub use mesh_core::hedge::Safe;
-pub use outlier::{OnlyErrors, Outcomes, Outlier, OutlierFuture, OutlierLayer, Outliers, Statuses};
+pub use outlier::{AnyResponse, ByStatus, HeadOf, Outlier, OutlierFuture, OutlierLayer, Outliers};
 pub use rate_limit::{RateLimit, RateLimitLayer};
 pub use refusal::{Fail, Look, Refusal, Refuse, Respond};
 pub use replay::Replay;

@@ -84,7 +84,9 @@ impl Refusal {
             Protocol::Http | _ => {
                 let mut response = Response::new(());
                 *response.status_mut() = self.status.unwrap_or_else(|| self.error().status());
-                if self.kind == Kind::Overloaded && self.wait.is_none() {
+                if self.kind == Kind::Overloaded
+                    && response.status() == StatusCode::SERVICE_UNAVAILABLE
+                {
                     // What Envoy says, so that callers do not send the request again at once.
                     let told = HeaderValue::from_static("true");
                     response.headers_mut().insert("x-envoy-overloaded", told);
@@ -188,6 +190,9 @@ mod tests {
             (grpc.status(), &grpc.headers()["grpc-status"]),
             (StatusCode::OK, &"4".parse().unwrap())
         );
+        assert!(!http.headers().contains_key("x-envoy-overloaded"));
+        let full = Refusal { kind: Kind::Overloaded, ..Refusal::LATE }.response(Protocol::Http);
+        assert_eq!(full.headers()["x-envoy-overloaded"], "true");
         let error = <Fail as Refuse<(), BoxError>>::refuse(&Refusal::LATE, Protocol::Http);
         let error = error.unwrap_err();
         assert!(error.downcast_ref::<Error>().is_some_and(Error::is_deadline));

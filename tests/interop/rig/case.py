@@ -49,6 +49,8 @@ class Case:
     skip: dict[str, str]
     # What the bootstrap of gRPC clients says beyond the usual.
     server_features: list[str]
+    # For how many seconds checks are tried again in the self-test, where that matters.
+    settle: float | None
     steps: list[Step]
 
     def flipped(self) -> "Case":
@@ -65,7 +67,7 @@ def load(path: Path) -> Case:
     """Reads a case; what is not understood is an error."""
     with path.open() as file:
         text = yaml.safe_load(file)
-    known(text, {"about", "kind", "skip", "server_features", "steps"}, path.name)
+    known(text, {"about", "kind", "skip", "server_features", "settle", "steps"}, path.name)
     grpc = {"grpc": True, "http": False}[text.get("kind", "grpc")]
     skip = dict(text.get("skip", {}))
     known(skip, set(PEERS), path.name)
@@ -85,7 +87,8 @@ def load(path: Path) -> Case:
         outage = step.get("outage", False)
         steps.append(Step(push, "push" in step, parts, names, during, outage, checks))
     features = text.get("server_features", [])
-    return Case(path.stem, text["about"], grpc, skip, features, steps)
+    settle = text.get("settle")
+    return Case(path.stem, text["about"], grpc, skip, features, settle, steps)
 
 
 def check(text: Message, grpc: bool, skip: dict[str, str]) -> Check:

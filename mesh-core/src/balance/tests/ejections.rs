@@ -3,6 +3,7 @@
 use super::*;
 use crate::balance::Ejection::{self, Always, UnlessPanic};
 use crate::cluster::Identity;
+use crate::outlier::Percent;
 
 impl World {
     fn eject(&mut self, name: char, how: Option<Ejection>) {
@@ -63,6 +64,24 @@ fn where_few_are_left_envoys_ejections_do_not_hold() {
     world.eject('b', Some(Always));
     world.eject('a', Some(UnlessPanic));
     assert_eq!(world.view(), "p0 a=0 c=2 d=3");
+}
+
+#[test]
+fn when_to_panic_is_a_setting() {
+    let mut world = World::new(Policy::RoundRobin, &["ab"]);
+    world.config.panic_threshold = Percent::NONE;
+    world.update(&["ab"]);
+    world.demand();
+    world.connected(0);
+    world.connected(1);
+    world.eject('a', Some(UnlessPanic));
+    world.eject('b', Some(UnlessPanic));
+    assert_eq!(world.view(), "p0");
+    world.config.panic_threshold = Percent::ALL;
+    world.eject('b', None);
+    assert_eq!(world.view(), "p0 b=1");
+    world.update(&["ab"]);
+    assert_eq!(world.view(), "p0 a=0 b=1");
 }
 
 #[test]

@@ -4,4 +4,4 @@ mod service;
 mod tests;
 
 pub use group::Outliers;
-pub use service::{OnlyErrors, Outcomes, Outlier, OutlierFuture, OutlierLayer, Statuses};
+pub use service::{AnyResponse, ByStatus, HeadOf, Outlier, OutlierFuture, OutlierLayer};

@@ -21,7 +21,7 @@ use crate::layer::refusal::{Fail, Look, Refusal, Refuse, Respond};
 ///
 /// HTTP answers of 500 and above and errors are failures, by Envoy's rules; gRPC answers are judged
 /// by their status as far as it is in the header fields, by those of gRFC A50.
-pub struct OutlierLayer<M = Respond, J = Statuses> {
+pub struct OutlierLayer<M = Respond, J = ByStatus> {
     member: Arc<Member>,
     mode: PhantomData<(M, J)>,
 }
@@ -41,7 +41,7 @@ impl OutlierLayer {
 impl OutlierLayer<Fail> {
     /// Takes every response for a good one, whatever it is, so that errors alone are failures.
     #[must_use]
-    pub fn errors(self) -> OutlierLayer<Fail, OnlyErrors> {
+    pub fn errors(self) -> OutlierLayer<Fail, AnyResponse> {
         OutlierLayer { member: self.member, mode: PhantomData }
     }
 }
@@ -64,7 +64,7 @@ impl<S, M, J> Layer<S> for OutlierLayer<M, J> {
 
 /// The service of an endpoint that is refused while it does worse than others. Made by
 /// [`OutlierLayer`].
-pub struct Outlier<S, M = Respond, J = Statuses> {
+pub struct Outlier<S, M = Respond, J = ByStatus> {
     inner: S,
     member: Arc<Member>,
     mode: PhantomData<(M, J)>,
@@ -74,7 +74,7 @@ impl<S, Q, M, J> Service<Q> for Outlier<S, M, J>
 where
     S: Service<Q>,
     M: Look<Q> + Refuse<S::Response, S::Error>,
-    J: Outcomes<S::Response>,
+    J: HeadOf<S::Response>,
 {
     type Response = S::Response;
     type Error = M::Error;
@@ -121,7 +121,7 @@ impl<F, M, J, R, E> Future for OutlierFuture<F, M, J>
 where
     F: Future<Output = Result<R, E>>,
     M: Refuse<R, E>,
-    J: Outcomes<R>,
+    J: HeadOf<R>,
 {
     type Output = Result<R, M::Error>;
 
@@ -155,25 +155,25 @@ where
 
 /// Judges responses by their status: HTTP's, or gRPC's where the response is gRPC's.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Statuses;
+pub struct ByStatus;
 
 /// Takes every response for a good one.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct OnlyErrors;
+pub struct AnyResponse;
 
-/// What a layer looks at of responses `R`: [`Statuses`] or [`OnlyErrors`]. Sealed.
-pub trait Outcomes<R>: sealed::Sealed {
+/// What a layer looks at of responses `R`: [`ByStatus`] or [`AnyResponse`]. Sealed.
+pub trait HeadOf<R>: sealed::Sealed {
     /// The status and the header fields, if there are any.
     fn head(response: &R) -> (StatusCode, Option<&HeaderMap>);
 }
 
-impl<B> Outcomes<Response<B>> for Statuses {
+impl<B> HeadOf<Response<B>> for ByStatus {
     fn head(response: &Response<B>) -> (StatusCode, Option<&HeaderMap>) {
         (response.status(), Some(response.headers()))
     }
 }
 
-impl<R> Outcomes<R> for OnlyErrors {
+impl<R> HeadOf<R> for AnyResponse {
     fn head(_: &R) -> (StatusCode, Option<&HeaderMap>) {
         (StatusCode::OK, None)
     }
@@ -183,8 +183,8 @@ mod sealed {
     #[expect(unnameable_types, reason = "that is what seals the trait above")]
     pub trait Sealed {}
 
-    impl Sealed for super::Statuses {}
-    impl Sealed for super::OnlyErrors {}
+    impl Sealed for super::ByStatus {}
+    impl Sealed for super::AnyResponse {}
 }
 
 impl<M, J> Clone for OutlierLayer<M, J> {

@@ -13,6 +13,7 @@ use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::core::v3::RoutingPriority;
 use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
 use mesh_core::cluster::{Config, Limits};
+use mesh_core::outlier::Percent;
 use prost::Message;
 
 use super::value::positive_duration;
@@ -41,6 +42,9 @@ pub fn parse(raw: &[u8], registry: &Registry) -> Result<Config, Reject> {
     }
     let outlier = message.outlier_detection.as_ref();
     config.outlier = outlier::config(outlier, &path.field("outlier_detection"))?;
+    if let Some(threshold) = panic_threshold(&message, &path)? {
+        config.panic_threshold = threshold;
+    }
     check_priorities(&message, &path)?;
     for (priority, limits, retries) in [
         (RoutingPriority::Default, &mut config.limits, &mut config.retries),
@@ -53,6 +57,18 @@ pub fn parse(raw: &[u8], registry: &Registry) -> Result<Config, Reject> {
         config.connections.per_endpoint = connections;
     }
     Ok(config)
+}
+
+/// Rounded to whole percent, as Envoy does.
+fn panic_threshold(message: &Cluster, path: &Path<'_>) -> Result<Option<Percent>, Reject> {
+    let threshold = message.common_lb_config.as_ref().and_then(|c| c.healthy_panic_threshold);
+    let Some(threshold) = threshold else { return Ok(None) };
+    let path = path.field("common_lb_config.healthy_panic_threshold");
+    if !(0.0..=100.0).contains(&threshold.value) {
+        return Err(path.reject("is not in 0 to 100"));
+    }
+    let rounded = (0..=100).find(|percent| f64::from(*percent) + 0.5 > threshold.value);
+    Ok(rounded.and_then(Percent::new))
 }
 
 /// Load is reported to the server that the cluster came from, or to nobody (gRFC A27).

@@ -77,6 +77,23 @@ fn all_of_outlier_detection_is_read() {
 }
 
 #[test]
+fn when_to_panic_is_read_in_whole_percent() {
+    let message = |value| cds::cluster::CommonLbConfig {
+        healthy_panic_threshold: Some(Percent { value }),
+        ..Default::default()
+    };
+    let found = |value| parsed(|c| c.common_lb_config = Some(message(value))).panic_threshold;
+    for (value, percent) in [(0.0, 0), (0.4, 0), (0.5, 1), (33.3, 33), (99.5, 100), (100.0, 100)] {
+        assert_eq!(found(value), outlier::Percent::new(percent).unwrap(), "{value}");
+    }
+    assert_eq!(parsed(|_| ()).panic_threshold, outlier::Percent::HALF);
+    for value in [-0.1, 100.1, f64::NAN] {
+        let why = path(|c| c.common_lb_config = Some(message(value)));
+        assert_eq!(why, "common_lb_config.healthy_panic_threshold");
+    }
+}
+
+#[test]
 fn broken_outlier_detection_is_rejected() {
     type Change = fn(&mut cds::OutlierDetection);
     let cases: [(&str, Change); 16] = [
