@@ -75,7 +75,7 @@ fn algorithms() -> impl Strategy<Value = (Algorithm, u32, u32)> {
     });
     let gradient = bounds.prop_map(|(min, max)| {
         let mut gradient = gradient();
-        (gradient.min, gradient.max) = (Some(min), max);
+        (gradient.initial, gradient.max) = (min, max);
         (gradient.into(), min, max)
     });
     let fixed = (0u32..20).prop_map(|limit| (Fixed(limit).into(), limit, limit));

@@ -24,6 +24,8 @@
 //!
 //! - routes, load balancing, priorities: `mesh_core::{route, lb, balance}`
 //! - retries, hedging: `mesh_core::{retry, hedge}`; as layers of tower: `mesh_hyper::layer`
+//! - breakers, limits of concurrency, admission control: `mesh_core::{breaker, concurrency, admission}`;
+//!   as layers, too
 //! - connections, transparent retries, deadlines, waiting: `mesh-hyper`
 //! - bootstrap, ADS, files, the embedded control plane: `mesh-xds`
 //! - which failure is which status code: `src/status.rs` here

@@ -125,6 +125,7 @@ async fn the_codes_of_grpc_calls_count_wherever_they_are() {
         (ADMISSION.to_owned(), Reply::message(b""), false),
         (ADMISSION.to_owned(), Reply::reset(2), true),
         (only("14"), Reply::grpc(14, "away"), false),
+        (only("14"), Reply::reset(2), false),
         // Its code is in the trailers.
         (only("14"), Reply::message(b""), true),
         (only("0"), Reply::message(b""), false),

@@ -17,6 +17,8 @@ for module in (
     "config.listener.v3.listener_pb2",
     "config.route.v3.route_pb2",
     "extensions.clusters.aggregate.v3.cluster_pb2",
+    "extensions.filters.http.adaptive_concurrency.v3.adaptive_concurrency_pb2",
+    "extensions.filters.http.admission_control.v3.admission_control_pb2",
     "extensions.filters.http.fault.v3.fault_pb2",
     "extensions.filters.http.local_ratelimit.v3.local_rate_limit_pb2",
     "extensions.filters.http.ratelimit.v3.rate_limit_pb2",

@@ -23,9 +23,11 @@ pub struct Gradient {
     pub percentile: f64,
     /// The limit is never above this (`max_concurrency_limit`): 1000.
     pub max: u32,
-    /// The limit is never below this, and begins there (`min_concurrency_limit`): `None` is what
-    /// [`Measured::limit`] says, or 3.
+    /// A limit that is found is never below this (`min_concurrency_limit`): `None` is the same as
+    /// `initial`.
     pub min: Option<u32>,
+    /// The limit to begin with, and while an idle server is measured (`min_concurrency`): 3.
+    pub initial: u32,
     /// How often the limit changes (`concurrency_update_interval`).
     pub interval: Duration,
     /// The latency of an idle server.
@@ -55,23 +57,14 @@ pub struct Measured {
     pub jitter: f64,
     /// How many requests are measured (`request_count`): 50.
     pub requests: u32,
-    /// The limit meanwhile (`min_concurrency`): 3. Where `Gradient::min` is set, the limit stays.
-    pub limit: u32,
 }
 
 impl Gradient {
     /// One that changes its limit every `interval`, and otherwise as Envoy does by default.
     #[must_use]
     pub fn new(interval: Duration, min_rtt: MinRtt) -> Self {
-        Self { percentile: 0.5, max: 1_000, min: None, interval, min_rtt, buffer: 0.25 }
-    }
-
-    fn min(&self) -> u32 {
-        let measured = match self.min_rtt {
-            MinRtt::Measured(measured) => measured.limit,
-            MinRtt::Fixed(_) => MIN,
-        };
-        self.min.unwrap_or(measured)
+        let (percentile, max, min, initial, buffer) = (0.5, 1_000, None, 3, 0.25);
+        Self { percentile, max, min, initial, interval, min_rtt, buffer }
     }
 }
 
@@ -79,12 +72,9 @@ impl Measured {
     /// A measurement every `interval`, and otherwise as Envoy does by default.
     #[must_use]
     pub fn every(interval: Duration) -> Self {
-        Self { interval, jitter: 0.15, requests: 50, limit: MIN }
+        Self { interval, jitter: 0.15, requests: 50 }
     }
 }
-
-/// `min_concurrency` if nothing is said.
-const MIN: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -109,13 +99,14 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(config: Gradient) -> (Self, u32) {
-        let min = config.min().max(1);
+        let initial = config.initial.max(1);
+        let min = config.min.unwrap_or(initial).max(1);
         let (min_rtt, next_measurement) = match config.min_rtt {
             MinRtt::Measured(_) => (0, 0),
             MinRtt::Fixed(fixed) => (nanos(fixed) / 1_000, NEVER),
         };
         let state = Self {
-            config: Gradient { max: config.max.max(min), ..config },
+            config: Gradient { max: config.max.max(min), initial, ..config },
             min,
             latencies: Histogram::new(),
             min_rtt: AtomicU64::new(min_rtt),
@@ -126,7 +117,7 @@ impl State {
             jitter: AtomicU64::new(0),
             lowest: AtomicU32::new(0),
         };
-        (state, min)
+        (state, initial)
     }
 
     /// Does what was due by `now`.
@@ -228,9 +219,7 @@ impl State {
         self.next_measurement.store(NEVER, Ordering::Relaxed);
         self.deferred.store(level.limit().max(1), Ordering::Relaxed);
         self.lowest.store(0, Ordering::Relaxed);
-        if let (MinRtt::Measured(measured), None) = (&self.config.min_rtt, self.config.min) {
-            level.set(measured.limit.max(1));
-        }
+        level.set(self.config.initial);
         self.latencies.clear();
         self.since.store(at, Ordering::Relaxed);
     }

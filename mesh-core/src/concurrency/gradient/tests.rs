@@ -38,8 +38,8 @@ fn fixed() -> Gradient {
 
 /// The latency of an idle server is measured by 5 requests every second, one at a time.
 fn measured() -> Gradient {
-    let measured = Measured { requests: 5, limit: 1, ..Measured::every(Duration::from_secs(1)) };
-    Gradient { min_rtt: MinRtt::Measured(measured), ..fixed() }
+    let measured = Measured { requests: 5, ..Measured::every(Duration::from_secs(1)) };
+    Gradient { min_rtt: MinRtt::Measured(measured), initial: 1, ..fixed() }
 }
 
 #[test]
@@ -117,15 +117,17 @@ fn a_limit_that_stays_at_its_lowest_makes_it_be_measured_again() {
     assert!(controller.0.is_measuring());
 }
 
+/// As Envoy 1.40 does.
 #[test]
-fn with_a_lowest_limit_of_its_own_measuring_changes_no_limit() {
-    let controller = Controller::new(Gradient { min: Some(7), ..measured() });
-    assert_eq!(controller.at(0), 7);
-    assert_eq!(controller.run(5, (0, 10)), 7);
+fn a_lowest_limit_of_its_own_holds_for_what_is_found() {
+    let controller = Controller::new(Gradient { min: Some(7), initial: 2, ..measured() });
+    assert_eq!(controller.at(0), 2);
+    assert_eq!(controller.run(5, (0, 10)), 2);
     controller.run(1, (10, 20));
-    assert_eq!(controller.at(110), 10);
-    assert_eq!(controller.at(1_019), 10);
+    assert_eq!(controller.at(110), 7);
+    assert_eq!(controller.at(1_019), 2);
     assert!(controller.0.is_measuring());
+    assert_eq!(controller.run(5, (1_019, 1_029)), 7);
 }
 
 #[test]

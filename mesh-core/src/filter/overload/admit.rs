@@ -7,12 +7,12 @@ use super::super::{Context, End, Filter, Slot, Step};
 use super::refuse;
 use crate::admission::{Admission, Criteria};
 use crate::classify::{Class, Outcome};
-use crate::request::{RequestHead, is_grpc};
+use crate::request::{Protocol, RequestHead, is_grpc};
 
 /// Refuses a part of the requests while too few succeed (Envoy's `admission_control`).
 ///
-/// An answer counts when it has ended. No answer at all is a bad one, unless it is the caller who
-/// has gone away; requests that were refused here are not counted.
+/// An answer counts when it has ended. No answer at all is as good as 503 or UNAVAILABLE, unless it is
+/// the caller who has gone away; requests that were refused here are not counted.
 #[derive(Debug)]
 pub struct Admit {
     admission: Admission,
@@ -31,12 +31,15 @@ impl Filter for Admit {
     fn poll_request(
         &self,
         slot: &mut Slot,
-        _: &RequestHead<'_>,
+        head: &RequestHead<'_>,
         context: &mut Context<'_>,
     ) -> Step {
         match self.admission.admit(context.now, context.rng) {
             Ok(()) => {
-                *slot = Slot::Bits(NOTHING);
+                *slot = Slot::Bits(match head.protocol {
+                    Protocol::Grpc => NOTHING_GRPC,
+                    Protocol::Http => NOTHING,
+                });
                 Step::Continue
             }
             Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "", "denied_by_admission_control"),
@@ -73,7 +76,10 @@ impl Filter for Admit {
         let Slot::Bits(bits) = *slot else { return };
         let class = match (bits, end) {
             (GOOD, _) => Class::Good,
-            (BAD, _) | (NOTHING | TRAILERS, End::Failed) => Class::Bad,
+            (BAD, _) | (TRAILERS, End::Failed) => Class::Bad,
+            // What a proxy would have answered with.
+            (NOTHING, End::Failed) => self.criteria.of_status(StatusCode::SERVICE_UNAVAILABLE),
+            (NOTHING_GRPC, End::Failed) => self.criteria.of_code(Some(UNAVAILABLE)),
             _ => return,
         };
         self.admission.record(class, now);
@@ -89,7 +95,11 @@ fn bits_of(class: Class) -> u64 {
 
 /// There is no answer yet.
 const NOTHING: u64 = 0;
+/// The same of a gRPC call.
+const NOTHING_GRPC: u64 = 4;
 /// The status of the answer is in its trailers.
 const TRAILERS: u64 = 1;
 const GOOD: u64 = 2;
 const BAD: u64 = 3;
+
+const UNAVAILABLE: u16 = 14;

@@ -73,15 +73,13 @@ pub(super) fn gradient(
     let interval_path = path_of_limit.field("concurrency_update_interval");
     let interval = positive_duration(limit.concurrency_update_interval, &interval_path)?
         .ok_or_else(|| interval_path.reject("is required"))?;
-    let pinned = positive(rtt.min_concurrency, &rtt_path.field("min_concurrency"))?;
-    let mut gradient = Gradient::new(interval, min_rtt(rtt, pinned, &rtt_path)?);
+    let mut gradient = Gradient::new(interval, min_rtt(rtt, &rtt_path)?);
+    let initial = positive(rtt.min_concurrency, &rtt_path.field("min_concurrency"))?;
+    gradient.initial = initial.unwrap_or(gradient.initial);
     let max = path_of_limit.field("max_concurrency_limit");
     gradient.max = positive(limit.max_concurrency_limit, &max)?.unwrap_or(gradient.max);
     let min = path_of_limit.field("min_concurrency_limit");
     gradient.min = positive(limit.min_concurrency_limit, &min)?;
-    if let (MinRtt::Fixed(_), None) = (&gradient.min_rtt, gradient.min) {
-        gradient.min = pinned;
-    }
     let percentile = message.sample_aggregate_percentile.as_ref();
     gradient.percentile = share(percentile, 50.0, &path.field("sample_aggregate_percentile"))?;
     gradient.buffer = share(rtt.buffer.as_ref(), 25.0, &rtt_path.field("buffer"))?;
@@ -89,11 +87,7 @@ pub(super) fn gradient(
 }
 
 /// A fixed value counts, as in Envoy, where there is an interval, too.
-fn min_rtt(
-    message: &MinimumRttCalculationParams,
-    pinned: Option<u32>,
-    path: &Path<'_>,
-) -> Result<MinRtt, Reject> {
+fn min_rtt(message: &MinimumRttCalculationParams, path: &Path<'_>) -> Result<MinRtt, Reject> {
     let interval = positive_duration(message.interval, &path.field("interval"))?;
     if interval.is_some_and(|interval| interval < Duration::from_millis(1)) {
         return Err(path.field("interval").reject("is below 1 ms"));
@@ -107,7 +101,6 @@ fn min_rtt(
             let mut measured = Measured::every(interval);
             measured.jitter = jitter;
             measured.requests = requests.unwrap_or(measured.requests);
-            measured.limit = pinned.unwrap_or(measured.limit);
             Ok(MinRtt::Measured(measured))
         }
         (None, None) => Err(path.reject("has neither interval nor fixed_value")),

@@ -118,15 +118,15 @@ fn every_field_of_the_controller_is_read() {
     (rtt.jitter, rtt.buffer) = (percent(5.0), percent(50.0));
     let found = gradient(&message, &Path::root()).unwrap();
     assert_eq!((found.percentile, found.buffer), (0.9, 0.5));
-    assert_eq!((found.max, found.min), (70, Some(7)));
+    assert_eq!((found.max, found.min, found.initial), (70, Some(7), 4));
     let MinRtt::Measured(measured) = found.min_rtt else { panic!("{found:?}") };
-    assert_eq!((measured.requests, measured.limit, measured.jitter), (9, 4, 0.05));
+    assert_eq!((measured.requests, measured.jitter), (9, 0.05));
     let rtt = message.min_rtt_calc_params.as_mut().unwrap();
     (rtt.fixed_value, rtt.interval) = (millis(30), None);
     message.concurrency_limit_params.as_mut().unwrap().min_concurrency_limit = None;
     let found = gradient(&message, &Path::root()).unwrap();
     assert_eq!(found.min_rtt, MinRtt::Fixed(Duration::from_millis(30)));
-    assert_eq!(found.min, Some(4));
+    assert_eq!((found.min, found.initial), (None, 4));
 }
 
 #[test]
