@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use mesh_core::cluster::Endpoint;
@@ -116,6 +116,13 @@ impl Course {
         {
             tries.under_way = Some(pool.budget().enter());
         }
+    }
+
+    /// How long an attempt may take, if an upstream that speaks HTTP is to know.
+    #[inline]
+    pub(crate) fn told_limit(&self) -> Option<Duration> {
+        let tries = self.get().filter(|tries| tries.protocol == Protocol::Http)?;
+        tries.retries.attempt_limit().filter(|_| !tries.is_soft())
     }
 
     /// When an attempt that starts now is given up, if an upstream that speaks HTTP is to know; it
