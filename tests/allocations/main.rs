@@ -11,7 +11,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// A mesh whose only route has these fields besides its cluster.
-fn mesh(route: &str) -> Mesh {
+fn mesh(route: &str) -> Result<Mesh, Box<dyn std::error::Error>> {
     let yaml = format!(
         r#"---
 "@type": type.googleapis.com/envoy.config.listener.v3.Listener
@@ -30,7 +30,7 @@ type: STATIC
 load_assignment: {{ cluster_name: shop, endpoints: [{{ locality: {{ zone: z }}, load_balancing_weight: 1, lb_endpoints: [{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: 1 }} }} }} }}] }}] }}
 "#
     );
-    Mesh::from_yaml(&yaml).unwrap()
+    Ok(Mesh::from_yaml(&yaml)?)
 }
 
 const CALLS: usize = 1_000;
@@ -47,7 +47,7 @@ async fn allocations(mesh: &Mesh) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn policies_that_are_not_acted_on_allocate_nothing() {
-    let plain = allocations(&mesh("")).await;
+    let plain = allocations(&mesh("").unwrap()).await;
     for policy in [
         "retry_policy: { retry_on: 5xx, num_retries: 3 }",
         "retry_policy: { retry_on: 5xx, per_try_timeout: 2s, per_try_idle_timeout: 1s }",
@@ -55,7 +55,7 @@ async fn policies_that_are_not_acted_on_allocate_nothing() {
         "hedge_policy: { hedge_on_per_try_timeout: true }, \
          retry_policy: { retry_on: 5xx, per_try_timeout: 2s }",
     ] {
-        let idle = allocations(&mesh(&format!(", {policy}"))).await;
+        let idle = allocations(&mesh(&format!(", {policy}")).unwrap()).await;
         // What grows by doubling may do so at another moment.
         assert!(idle < plain + CALLS / 20, "{policy}: {idle} instead of {plain}");
     }

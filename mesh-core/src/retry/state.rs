@@ -240,6 +240,12 @@ impl Retries {
         self.made
     }
 
+    /// How long one attempt may take; `None` is for as long as the call.
+    #[must_use]
+    pub fn attempt_limit(&self) -> Option<Duration> {
+        self.per_try
+    }
+
     /// When an attempt that starts now must have ended; `None` is never.
     #[must_use]
     pub fn attempt_deadline(&self, now: Instant) -> Option<Instant> {

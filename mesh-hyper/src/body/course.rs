@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use mesh_core::cluster::Endpoint;
@@ -125,6 +125,13 @@ impl Course {
             let limit = limit.unwrap_or(Limit::AtMost(u32::MAX));
             tries.under_way = Some(tries.retries.enter(pool.budget(priority), limit));
         }
+    }
+
+    /// How long an attempt may take, if an upstream that speaks HTTP is to know.
+    #[inline]
+    pub(crate) fn told_limit(&self) -> Option<Duration> {
+        let tries = self.get().filter(|tries| tries.protocol == Protocol::Http)?;
+        tries.retries.attempt_limit().filter(|_| !tries.is_soft())
     }
 
     /// When an attempt that starts now is given up, if an upstream that speaks HTTP is to know; it

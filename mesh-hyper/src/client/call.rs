@@ -145,31 +145,35 @@ impl Call {
             report.cluster(plan.cluster.name());
         }
         let asked = Asked::take(&mut self.parts.headers);
+        // What is said to the upstream, where that is not what is left of something.
+        let mut usual = None;
         if let Some(limit) = plan.limit(protocol, None, &asked) {
             let until = runtime::after(limit);
             if self.deadline.is_none_or(|deadline| until < deadline) {
                 self.deadline = Some(until);
                 self.has_timeout = false;
             }
-            if !self.has_timeout && self.deadline == Some(until) {
-                timeout::say_usual(limit, protocol, &mut self.parts.headers);
-                self.has_timeout = true;
-            }
-        }
-        if !self.has_timeout {
-            self.tell_timeout(protocol);
+            usual = (self.deadline == Some(until)).then_some(limit);
         }
         let mut start = Start { asked, deadline: self.deadline, ..Start::default() };
         start.inherited = self.inherited;
         let mark = self.parts.extensions.get::<Safe>();
         self.course = Course::new(&plan.route, &self.head(target), start, mark);
-        if self.course.is_some() {
-            self.course.stamp(&mut self.parts.headers);
-            let until = self.course.told_until(runtime::now());
-            if until.is_some() && until != self.deadline {
-                self.tell_timeout(protocol);
-            }
+        if let Some(limit) = self.course.told_limit()
+            && self.deadline.is_none_or(|deadline| runtime::after(limit) < deadline)
+        {
+            usual = Some(limit);
+            self.has_timeout = false;
         }
+        match usual {
+            _ if self.has_timeout => {}
+            Some(limit) => {
+                timeout::say_usual(limit, protocol, &mut self.parts.headers);
+                self.has_timeout = true;
+            }
+            None => self.tell_timeout(protocol),
+        }
+        self.course.stamp(&mut self.parts.headers);
     }
 
     /// Tells the upstream how much time is left, as far as there is a deadline.

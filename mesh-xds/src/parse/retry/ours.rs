@@ -39,8 +39,5 @@ pub(in crate::parse) fn extend(
 }
 
 fn text(value: &Value) -> Option<&str> {
-    match value.kind.as_ref()? {
-        Kind::StringValue(text) => Some(text),
-        _ => None,
-    }
+    if let Some(Kind::StringValue(text)) = &value.kind { Some(text) } else { None }
 }
