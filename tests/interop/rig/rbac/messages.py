@@ -131,6 +131,7 @@ def listener(scene: Scene, certificates: Message) -> Message:
                         {**common, **({} if ACTIONS & it.keys() else answers), **it}
                         for it in scene.routes
                     ],
+                    **scene.host,
                 }
             ],
         },

@@ -81,5 +81,7 @@ class Scene:
     address: str = "127.0.0.1"
     # Whether it speaks TLS, to those who show a certificate and to others.
     is_secure: bool = False
+    # More of the virtual host.
+    host: Message = field(default_factory=dict)
     # What either side says where it refuses the listener.
     refused: dict[str, str] = field(default_factory=dict)
