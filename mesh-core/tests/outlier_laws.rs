@@ -4,12 +4,17 @@
 
 use std::time::Duration;
 
+use mesh_core::classify::Class;
 use mesh_core::outlier::{
     Config, Consecutive, Event, FailurePercentage, Local, Outlier, Percent, SuccessRate,
 };
 use mesh_core::rng::{Rng, XorShift};
 use mesh_core::testing::{at, at_millis};
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
+
+fn class(is_bad: bool) -> Class {
+    if is_bad { Class::Bad } else { Class::Good }
+}
 
 fn percents() -> impl Strategy<Value = Percent> {
     (0u32..=100).prop_map(|percent| Percent::new(percent).unwrap())
@@ -68,7 +73,7 @@ fn traffic(outlier: &Outlier<u32>, endpoints: u32, requests: u32, rng: &mut dyn 
         let is_bad = rng.below(endpoints + 2) > endpoint + 1;
         let counter = outlier.counter(&endpoint).unwrap();
         match rng.below(4) {
-            0 => counter.ended(!is_bad),
+            0 => counter.ended(class(is_bad)),
             1 if is_bad => {
                 counter.failed(Local::Broke);
             }
@@ -143,7 +148,7 @@ fn in_an_hour(stdev_factor: u32) -> usize {
             let counter = outlier.counter(&rng.below(20)).unwrap();
             let is_bad = rng.below(100) == 0;
             if rng.below(2) == 0 {
-                counter.ended(!is_bad);
+                counter.ended(class(is_bad));
             } else {
                 counter.answered(if is_bad { 500 } else { 200 });
             }
@@ -170,7 +175,7 @@ fn at_four_deviations_one_that_fails_everything_is_found() {
     outlier.set_endpoints((0..20u32).map(|key| (key, 0)));
     for endpoint in 0..20 {
         let counter = outlier.counter(&endpoint).unwrap();
-        (0..200).for_each(|call| counter.ended(endpoint != 3 && call % 100 != endpoint));
+        (0..200).for_each(|call| counter.ended(class(endpoint == 3 || call % 100 == endpoint)));
     }
     outlier.handle_timeout(at(10), &mut XorShift::new(1));
     assert!(outlier.is_ejected(&3) && outlier.ejected() == 1);

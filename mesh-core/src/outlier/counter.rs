@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::config::Config;
 use super::event::Detector;
+use crate::classify::Class;
 
 /// Counts the attempts at one endpoint. Shared by all its connections; atomics only.
 ///
@@ -88,10 +89,10 @@ impl Counter {
         self.rules.http.load(Ordering::Relaxed) && self.failed(Local::Broke)
     }
 
-    /// A gRPC call has ended with `OK`, or with another status.
-    pub fn ended(&self, is_ok: bool) {
+    /// A gRPC call has ended: good is `OK`, and every other status is bad.
+    pub fn ended(&self, class: Class) {
         if self.is_on() {
-            self.calls.add(!is_ok);
+            self.calls.add(class == Class::Bad);
         }
     }
 

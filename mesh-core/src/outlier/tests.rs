@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::classify::Class;
 use crate::rng::XorShift;
 use crate::testing::{SequenceRng, at, at_millis};
 
@@ -26,8 +27,8 @@ fn answers(outlier: &Machine, endpoint: &'static str, all: &[(u16, usize)]) -> u
 
 fn calls(outlier: &Machine, endpoint: &'static str, good: usize, bad: usize) {
     let counter = outlier.counter(&endpoint).unwrap();
-    (0..good).for_each(|_| counter.ended(true));
-    (0..bad).for_each(|_| counter.ended(false));
+    (0..good).for_each(|_| counter.ended(Class::Good));
+    (0..bad).for_each(|_| counter.ended(Class::Bad));
 }
 
 /// What has happened, in words.
@@ -112,7 +113,7 @@ fn failures_of_our_own_are_gateway_failures_unless_they_are_split() {
 fn attempts_to_connect_count_for_http_only() {
     let outlier = machine(2, |_| {});
     let counter = outlier.counter(&"a").unwrap();
-    counter.ended(false);
+    counter.ended(Class::Bad);
     assert!(!(0..9).any(|_| counter.unreachable()));
     counter.sent();
     assert_eq!((0..9).filter(|_| counter.unreachable()).count(), 1);

@@ -260,7 +260,7 @@ impl Call {
     pub(super) fn pending(&self, target: &Inner, plan: &Plan) -> Option<RoutingPriority> {
         match self.head(target).protocol {
             Protocol::Grpc => None,
-            protocol => Some(plan.priority(|| protocol)),
+            protocol @ (Protocol::Http | _) => Some(plan.priority(|| protocol)),
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use mesh_core::classify::Class;
 use mesh_core::outlier::{Counter, Local};
 use mesh_core::request::is_grpc;
 
@@ -51,7 +52,8 @@ impl Stream {
             GRPC => {
                 let has_status = headers.contains_key(GRPC_STATUS);
                 if has_status || status != StatusCode::OK {
-                    self.called(has_status && status == StatusCode::OK && is_ok(headers));
+                    let is_plain = status == StatusCode::OK;
+                    self.called(if is_plain { class(headers) } else { Class::Bad });
                 }
             }
             _ => {}
@@ -61,7 +63,7 @@ impl Stream {
     /// The answer has come to its end, or to the trailers there.
     pub(crate) fn ended(&self, trailers: Option<&HeaderMap>) {
         match self.1.0.load(Ordering::Relaxed) {
-            GRPC => self.called(trailers.is_some_and(is_ok)),
+            GRPC => self.called(trailers.map_or(Class::Bad, class)),
             _ => self.settle(),
         }
     }
@@ -90,15 +92,15 @@ impl Stream {
                 self.settle();
                 self.count(|counter| counter.failed(failure));
             }
-            GRPC => self.called(false),
+            GRPC => self.called(Class::Bad),
             _ => {}
         }
     }
 
-    fn called(&self, is_ok: bool) {
+    fn called(&self, class: Class) {
         self.settle();
         if let Some(counter) = self.0.counter.get() {
-            counter.ended(is_ok);
+            counter.ended(class);
         }
     }
 
@@ -114,8 +116,12 @@ impl Stream {
     }
 }
 
-fn is_ok(fields: &HeaderMap) -> bool {
-    fields.get(GRPC_STATUS).is_some_and(|code| code.as_bytes() == b"0")
+/// What the `grpc-status` among `fields` says; without one the call has failed.
+fn class(fields: &HeaderMap) -> Class {
+    match fields.get(GRPC_STATUS) {
+        Some(code) if code.as_bytes() == b"0" => Class::Good,
+        _ => Class::Bad,
+    }
 }
 
 const GRPC_STATUS: &str = "grpc-status";

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
+use mesh_core::classify::Class;
 use mesh_core::outlier::Local;
 use mesh_core::request::{Protocol, is_grpc};
 use pin_project_lite::pin_project;
@@ -137,14 +138,15 @@ where
                 match headers.and_then(|headers| headers.get(CONTENT_TYPE)) {
                     Some(value) if is_grpc(value.as_bytes()) => {
                         let code = headers.and_then(|headers| headers.get("grpc-status"));
-                        counter.ended(code.is_none_or(|code| code.as_bytes() == b"0"));
+                        let is_ok = code.is_none_or(|code| code.as_bytes() == b"0");
+                        counter.ended(if is_ok { Class::Good } else { Class::Bad });
                         false
                     }
                     _ => counter.answered(status.as_u16()),
                 }
             }
             (Err(_), Protocol::Grpc) => {
-                counter.ended(false);
+                counter.ended(Class::Bad);
                 false
             }
             (Err(_), _) => counter.failed(Local::Broke),
