@@ -20,33 +20,37 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     #[derive(Debug)]
     pub struct JudgedFuture<F, C, M> {
-        // None is refused.
         #[pin]
-        inner: Option<F>,
-        told: Option<Told>,
+        state: State<F>,
         judge: C,
-        refusal: &'static Refusal,
-        protocol: Protocol,
         mode: PhantomData<M>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    #[derive(Debug)]
+    enum State<F> {
+        // It was not sent.
+        Refused { refusal: &'static Refusal, protocol: Protocol },
+        // It is under way; taken when it has ended.
+        Sent {
+            #[pin]
+            inner: F,
+            told: Option<Told>,
+        },
     }
 }
 
 impl<F, C, M> JudgedFuture<F, C, M> {
     /// A request under way.
     pub(crate) fn sent(inner: F, judge: C, told: Told) -> Self {
-        Self {
-            inner: Some(inner),
-            told: Some(told),
-            judge,
-            refusal: &Refusal::LATE,
-            protocol: Protocol::Http,
-            mode: PhantomData,
-        }
+        Self { state: State::Sent { inner, told: Some(told) }, judge, mode: PhantomData }
     }
 
     /// A request that is refused.
     pub(crate) fn refused(refusal: &'static Refusal, protocol: Protocol, judge: C) -> Self {
-        Self { inner: None, told: None, judge, refusal, protocol, mode: PhantomData }
+        Self { state: State::Refused { refusal, protocol }, judge, mode: PhantomData }
     }
 }
 
@@ -61,21 +65,24 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (Some(inner), true) = (this.inner.as_pin_mut(), this.told.is_some()) else {
-            return Poll::Ready(M::refuse(this.refusal, *this.protocol));
-        };
-        let done = ready!(inner.poll(cx));
-        let told = this.told.take();
-        Poll::Ready(match (done, told) {
-            (Ok(response), Some(told)) => Ok(this.judge.judge(response, told)),
-            (Ok(_), None) => M::refuse(this.refusal, *this.protocol),
-            (Err(error), told) => {
-                // What was refused on this side says nothing about the server.
-                if let (Some(told), true) = (told, failure::of(&error) != Failure::Overflow) {
-                    told.tell(Class::Bad, None);
-                }
-                Err(M::pass(error))
+        match this.state.project() {
+            StateProjection::Refused { refusal, protocol } => {
+                Poll::Ready(M::refuse(refusal, *protocol))
             }
-        })
+            StateProjection::Sent { inner, told } => {
+                let done = ready!(inner.poll(cx));
+                let Some(told) = told.take() else { return Poll::Pending };
+                Poll::Ready(match done {
+                    Ok(response) => Ok(this.judge.judge(response, told)),
+                    Err(error) => {
+                        // What was refused on this side says nothing about the server.
+                        if failure::of(&error) != Failure::Overflow {
+                            told.tell(Class::Bad, None);
+                        }
+                        Err(M::pass(error))
+                    }
+                })
+            }
+        }
     }
 }
