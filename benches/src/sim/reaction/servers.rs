@@ -110,13 +110,13 @@ impl Servers {
             }
         }
         let counter = self.outlier.as_ref().and_then(|outlier| outlier.counter(&server));
-        let is_good = ask(server) == Class::Good;
+        let class = ask(server);
         let is_due = match (counter, self.way) {
             (Some(counter), Way::Share) => {
-                counter.ended(is_good);
+                counter.ended(class);
                 false
             }
-            (Some(counter), _) => counter.answered(if is_good { 200 } else { 500 }),
+            (Some(counter), _) => counter.answered(if class == Class::Good { 200 } else { 500 }),
             (None, _) => false,
         };
         if let Some(outlier) = self.outlier.as_mut().filter(|_| is_due) {
