@@ -15,8 +15,7 @@ use mesh_core::classify::{Failure, Outcome as Attempted};
 use mesh_core::retry::Permit;
 
 use super::again::{Returns, bound, given_up, home, over, told};
-use super::attempt::Spur;
-use super::call::{answered, fail};
+use super::attempt::{Spur, answered, fail};
 use super::slow::Outcome;
 use super::target::Inner;
 use crate::body::{Guard, Late};
