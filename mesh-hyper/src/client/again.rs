@@ -13,8 +13,7 @@ use http::uri::Authority;
 use mesh_core::classify::Failure;
 use mesh_core::request::Protocol;
 
-use super::attempt::{self, Next, SendAgain, Why};
-use super::call::{answered, fail};
+use super::attempt::{self, Next, SendAgain, Why, answered, fail};
 use super::slow::{Outcome, before};
 use super::target::Inner;
 use super::{race, timeout};

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use http::Response;
 use mesh_core::classify::{Failure, Outcome};
+use mesh_core::filter::End;
 
-use crate::body::{Course, Guard, Late};
+use crate::body::{Course, Guard, Late, ResponseBody, Slices};
 use crate::error::{Error, Kind};
 use crate::pool::Pool;
 use crate::report::Report;
@@ -183,4 +184,28 @@ impl From<Returned> for SendAgain {
         let Returned { error, why, again } = returned;
         Self { request: again, why: Why::Unprocessed(why), error }
     }
+}
+
+/// The response, with everything that the call holds until its body has ended.
+pub(super) fn answered(mut guard: Guard, response: Response<Source>) -> Response<ResponseBody> {
+    let (mut parts, source) = response.into_parts();
+    guard.answered(&mut parts.headers);
+    guard.passing.respond(parts.status, &mut parts.headers);
+    if let Some(report) = &mut guard.report {
+        report.answered(parts.status, &parts.headers);
+    }
+    let slices = Slices::new(guard.passing.throughput());
+    let mut body = ResponseBody::new(source, guard);
+    body.set_slices(slices);
+    Response::from_parts(parts, body)
+}
+
+pub(super) fn fail(mut guard: Guard, error: Error) -> Result<Response<ResponseBody>, Error> {
+    let error = guard.cause(error);
+    let error = error.sent(guard.upstream(), guard.attempts);
+    if let Some(report) = &mut guard.report {
+        report.failed(error.kind());
+    }
+    guard.release(End::Failed);
+    Err(error)
 }

@@ -18,11 +18,11 @@ use mesh_core::retry::{Asked, Start};
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 use mesh_core::tenant::Tenant;
 
-use super::attempt::Spur;
+use super::attempt::{Spur, fail};
 use super::future::ResponseFuture;
 use super::target::{Inner, Options};
 use super::{answer, race, slow, timeout};
-use crate::body::{Course, Guard, Passing, ResponseBody, Slices};
+use crate::body::{Course, Guard, Passing, ResponseBody};
 use crate::error::BoxError;
 use crate::error::{Error, Kind};
 use crate::inherit;
@@ -333,33 +333,6 @@ impl Call {
         }
         Err(error)
     }
-}
-
-/// The response, with everything that the call holds until its body has ended.
-pub(super) fn answered(
-    mut guard: Guard,
-    response: Response<crate::transport::recv::Source>,
-) -> Response<ResponseBody> {
-    let (mut parts, source) = response.into_parts();
-    guard.answered(&mut parts.headers);
-    guard.passing.respond(parts.status, &mut parts.headers);
-    if let Some(report) = &mut guard.report {
-        report.answered(parts.status, &parts.headers);
-    }
-    let slices = Slices::new(guard.passing.throughput());
-    let mut body = ResponseBody::new(source, guard);
-    body.set_slices(slices);
-    Response::from_parts(parts, body)
-}
-
-pub(super) fn fail(mut guard: Guard, error: Error) -> Result<Response<ResponseBody>, Error> {
-    let error = guard.cause(error);
-    let error = error.sent(guard.upstream(), guard.attempts);
-    if let Some(report) = &mut guard.report {
-        report.failed(error.kind());
-    }
-    guard.release(End::Failed);
-    Err(error)
 }
 
 fn foreign(plan: &Plan) -> Error {

@@ -8,8 +8,8 @@ use std::task::{Context as Task, Poll, ready};
 use http::Response;
 use http::uri::Authority;
 
-use super::attempt::{self, Next, Spur};
-use super::call::{Decided, answered, fail};
+use super::attempt::{self, Next, Spur, answered, fail};
+use super::call::Decided;
 use super::{again, race};
 use crate::body::{Guard, ResponseBody};
 use crate::error::Error;

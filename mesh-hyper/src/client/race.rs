@@ -15,8 +15,7 @@ use mesh_core::classify::{Failure, Outcome as Attempted};
 use mesh_core::retry::Permit;
 
 use super::again::{Returns, bound, given_up, home, over, told};
-use super::attempt::Spur;
-use super::call::{answered, fail};
+use super::attempt::{Spur, answered, fail};
 use super::slow::Outcome;
 use super::target::Inner;
 use crate::body::{Guard, Late};
@@ -88,6 +87,15 @@ struct Lane {
     /// When it must have been answered.
     until: Option<Instant>,
     permit: Option<Permit>,
+}
+
+impl Lane {
+    /// Counts it at its endpoint as one that took too long.
+    fn late(&self) {
+        if let Run::Sent(sent) = &self.run {
+            sent.leg.0.iter().for_each(Stream::late);
+        }
+    }
 }
 
 enum Run {
@@ -254,6 +262,9 @@ impl Race {
         let now = runtime::now();
         let (until, late) = bound(&mut self.guard);
         if until.is_some_and(|until| until <= now) {
+            if late == Late::Deadline {
+                self.lanes.iter().for_each(Lane::late);
+            }
             return Some(End::Late(late));
         }
         let beside = self.guard.course.tries().and_then(|tries| tries.beside_at());
@@ -262,6 +273,7 @@ impl Race {
         }
         let is_over = |lane: &Lane| lane.until.is_some_and(|until| until <= now);
         let at = self.lanes.iter().position(is_over)?;
+        self.lanes.iter().skip(at).take(1).for_each(Lane::late);
         if self.guard.course.tries().is_some_and(|tries| tries.is_soft()) {
             self.soft(at);
             return None;
