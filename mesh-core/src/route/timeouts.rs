@@ -13,15 +13,21 @@ pub struct Timeouts {
     /// For gRPC: the most a caller's deadline may be (`max_stream_duration.grpc_timeout_header_max`).
     /// Zero is no limit. Takes precedence over `max_stream_duration`.
     pub grpc_timeout_header_max: Option<Duration>,
+    /// For gRPC: what is taken off a caller's deadline, so that the call ends here before the caller
+    /// gives up (Envoy's `max_stream_duration.grpc_timeout_header_offset`). Counts only beside
+    /// `grpc_timeout_header_max`.
+    pub grpc_timeout_header_offset: Option<Duration>,
     /// For HTTP: without a byte in either direction (`RouteAction.idle_timeout`). Zero is no limit.
     pub idle: Option<Duration>,
 }
 
 impl Timeouts {
-    /// The limit of a gRPC call whose caller gave it `deadline` (gRFC A31).
+    /// The limit of a gRPC call whose caller gave it `deadline` (gRFC A31, and Envoy for
+    /// `grpc_timeout_header_offset`, which is taken off after all bounds).
     ///
     /// `listener` is the `common_http_protocol_options.max_stream_duration` of the HTTP connection
-    /// manager, for routes that say nothing. The result is never above `deadline`.
+    /// manager, for routes that say nothing. The result is never above `deadline`. It is zero, and the call ends
+    /// at once, if the offset leaves nothing.
     #[must_use]
     pub fn grpc_limit(
         &self,
@@ -30,9 +36,17 @@ impl Timeouts {
     ) -> Option<Duration> {
         let setting = self.grpc_timeout_header_max.or(self.max_stream_duration).or(listener);
         match (deadline, setting.filter(|limit| !limit.is_zero())) {
-            (Some(deadline), Some(limit)) => Some(deadline.min(limit)),
-            (deadline, limit) => deadline.or(limit),
+            (Some(deadline), limit) => {
+                let bound = limit.map_or(deadline, |limit| deadline.min(limit));
+                Some(bound.saturating_sub(self.offset()))
+            }
+            (None, limit) => limit,
         }
+    }
+
+    /// What is taken off the deadlines of callers.
+    fn offset(&self) -> Duration {
+        self.grpc_timeout_header_max.and(self.grpc_timeout_header_offset).unwrap_or_default()
     }
 
     /// The limit of an HTTP call on this route; `None` is no limit.

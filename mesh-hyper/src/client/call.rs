@@ -145,9 +145,12 @@ impl Call {
             report.cluster(plan.cluster.name());
         }
         let asked = Asked::take(&mut self.parts.headers);
+        // The clock is read only for routes that take something off.
+        let own = plan.route.timeouts.grpc_timeout_header_offset.and(self.deadline);
+        let own = own.map(|until| until.saturating_duration_since(runtime::now()));
         // What is said to the upstream, where that is not what is left of something.
         let mut usual = None;
-        if let Some(limit) = plan.limit(protocol, None, &asked) {
+        if let Some(limit) = plan.limit(protocol, own, &asked) {
             let until = runtime::after(limit);
             if self.deadline.is_none_or(|deadline| until < deadline) {
                 self.deadline = Some(until);

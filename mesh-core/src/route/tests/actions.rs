@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::*;
 
 #[test]
@@ -58,47 +56,6 @@ fn clusters_are_named_once_and_must_be_known() {
     other.virtual_host(host());
     let unknown = Error::UnknownCluster { virtual_host: "v".into(), route: 0 };
     assert_eq!(other.build().map(|_| ()), Err(unknown));
-}
-
-//= A31 § the table of effective timeouts
-#[test]
-fn the_limit_of_a_grpc_call_is_that_of_a31() {
-    let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
-    // (deadline, grpc_timeout_header_max, max_stream_duration, listener, effective)
-    for (deadline, header_max, stream, listener, expect) in [
-        (None, None, None, None, None),
-        (None, None, Some(0), None, None),
-        (None, None, Some(10), None, Some(10)),
-        (None, Some(0), Some(5), None, None),
-        (None, Some(10), Some(5), None, Some(10)),
-        (Some(20), None, None, None, Some(20)),
-        (Some(20), None, Some(0), None, Some(20)),
-        (Some(20), None, Some(10), None, Some(10)),
-        (Some(20), Some(0), Some(5), None, Some(20)),
-        (Some(20), Some(10), Some(5), None, Some(10)),
-        (Some(20), Some(30), None, None, Some(20)),
-        (None, None, None, Some(1), Some(1)),
-        (None, None, None, Some(0), None),
-        (None, None, Some(5), Some(1), Some(5)),
-        (None, None, Some(0), Some(1), None),
-        (None, Some(0), None, Some(1), None),
-    ] {
-        let timeouts = Timeouts {
-            max_stream_duration: seconds(stream),
-            grpc_timeout_header_max: seconds(header_max),
-            route: seconds(Some(3)),
-            ..Timeouts::default()
-        };
-        let effective = timeouts.grpc_limit(seconds(deadline), seconds(listener));
-        assert_eq!(effective, seconds(expect), "{deadline:?} {timeouts:?} {listener:?}");
-    }
-}
-
-#[test]
-fn the_limit_of_an_http_call_is_the_route_timeout() {
-    let limit = |route| Timeouts { route, ..Timeouts::default() }.http_limit();
-    assert_eq!(limit(Some(Duration::from_secs(3))), Some(Duration::from_secs(3)));
-    assert_eq!((limit(Some(Duration::ZERO)), limit(None)), (None, None));
 }
 
 #[test]

@@ -3,6 +3,7 @@ mod domains;
 mod explain;
 mod redirects;
 mod rules;
+mod timeouts;
 
 use std::sync::Arc;
 

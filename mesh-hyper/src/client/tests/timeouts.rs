@@ -70,6 +70,11 @@ async fn a_route_bounds_http_calls_and_streams_everything() {
             2_000,
             3_000,
         ),
+        (
+            "max_stream_duration: { grpc_timeout_header_max: 0s, grpc_timeout_header_offset: 9s }",
+            15_000,
+            51_000,
+        ),
         ("timeout: 0s, max_stream_duration: { max_stream_duration: 0s }", 60_000, 60_000),
         ("", 15_000, 60_000),
     ] {
@@ -81,6 +86,19 @@ async fn a_route_bounds_http_calls_and_streams_everything() {
         let seen = mesh.grpc("http://shop/a.B/C").timeout(bound).await;
         assert_eq!(failed(&seen), (Kind::Deadline, 1, grpc), "{limits}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_an_offset_uses_up_ends_the_call_at_once() {
+    let mesh = route(
+        "max_stream_duration: { grpc_timeout_header_max: 0s, grpc_timeout_header_offset: 1s }",
+    );
+    let log = script(&mesh.backend("shop"), [at_once(200)]);
+    let seen = mesh.grpc("http://shop/a.B/C").timeout(MS * 1_000).await;
+    assert_eq!(failed(&seen), (Kind::Deadline, 0, 0));
+    // What is left is what the upstream is told.
+    mesh.grpc("http://shop/a.B/C").timeout(MS * 1_500).await;
+    assert_eq!(log.fields("grpc-timeout"), [Some("500m".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]

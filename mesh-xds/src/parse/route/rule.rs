@@ -149,6 +149,10 @@ fn timeouts(message: &RouteAction, path: &Path<'_>) -> Result<Timeouts, Reject> 
             stream.grpc_timeout_header_max,
             &path.field("grpc_timeout_header_max"),
         )?;
+        timeouts.grpc_timeout_header_offset = optional_duration(
+            stream.grpc_timeout_header_offset,
+            &path.field("grpc_timeout_header_offset"),
+        )?;
     }
     Ok(timeouts)
 }

@@ -269,7 +269,7 @@ fn timeouts_are_read_and_checked() {
         a.max_stream_duration = Some(rds::route_action::MaxStreamDuration {
             max_stream_duration: duration(4),
             grpc_timeout_header_max: duration(5),
-            ..Default::default()
+            grpc_timeout_header_offset: duration(6),
         });
     }))
     .unwrap();
@@ -279,6 +279,7 @@ fn timeouts_are_read_and_checked() {
         (found.max_stream_duration, found.grpc_timeout_header_max),
         (seconds(4), seconds(5))
     );
+    assert_eq!(found.grpc_timeout_header_offset, seconds(6));
     assert_eq!(path(action(|a| a.timeout = duration(-1))), "route.timeout");
     assert_eq!(path(action(|a| a.idle_timeout = duration(-1))), "route.idle_timeout");
     let stream = |change: fn(&mut rds::route_action::MaxStreamDuration)| {
@@ -294,6 +295,10 @@ fn timeouts_are_read_and_checked() {
     assert_eq!(
         stream(|m| m.grpc_timeout_header_max = duration(-1)),
         format!("{at}.grpc_timeout_header_max")
+    );
+    assert_eq!(
+        stream(|m| m.grpc_timeout_header_offset = duration(-1)),
+        format!("{at}.grpc_timeout_header_offset")
     );
 }
 
