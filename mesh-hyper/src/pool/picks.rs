@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mesh_core::balance::{Condition, ConnectionId, View};
+use mesh_core::breaker;
 use mesh_core::cluster::{Cluster, Config, Endpoint, Limits, Permit, Version};
 use mesh_core::lb::{Group, Picker};
 use mesh_core::request::RoutingPriority;
@@ -14,14 +15,16 @@ use super::{Avoid, Draw};
 use crate::transport::connection::{Connection, Stream};
 
 /// How many further endpoints are looked at when the chosen one has no free stream.
-const LOOK_AROUND: usize = 32;
+pub(super) const LOOK_AROUND: usize = 32;
 
 /// The connections that can take calls, and the choice among them.
 #[derive(Debug)]
 pub(crate) struct Picks {
-    picker: Picker,
+    pub(super) picker: Picker,
     /// By index of the picker's endpoints.
-    connections: Box<[Box<[Arc<Connection>]>]>,
+    pub(super) connections: Box<[Box<[Arc<Connection>]>]>,
+    /// What the breakers of the endpoints go by, if they have breakers.
+    breaker: Option<Arc<breaker::Config>>,
     /// The version of the cluster, or of the leaf of an aggregate, whose endpoints these are.
     version: Option<Arc<Version>>,
     /// The leaf of an aggregate, which calls count against.
@@ -40,6 +43,8 @@ pub(crate) enum Miss {
     Behind,
     /// All streams are taken.
     Saturated(Arc<Endpoint>),
+    /// The breakers of all endpoints refuse.
+    Refused,
     /// The control plane says to drop this share of calls.
     Dropped(Arc<str>),
 }
@@ -50,6 +55,7 @@ impl Picks {
         Self {
             picker: Picker::empty(),
             connections: Box::default(),
+            breaker: None,
             version: None,
             leaf: None,
             condition: Condition::Idle,
@@ -84,6 +90,7 @@ impl Picks {
         Self {
             picker: Picker::new(&version.config.lb, groups, rng),
             connections: connections.into(),
+            breaker: version.config.breaker.clone(),
             version: Some(version.clone()),
             leaf: leaf.map(|leaf| leaf.cluster.clone()),
             condition,
@@ -109,6 +116,9 @@ impl Picks {
             if rng.below(1_000_000) < drop.per_million {
                 return Err(Miss::Dropped(drop.category.clone()));
             }
+        }
+        if let Some(config) = &self.breaker {
+            return self.let_through(config, at, rng);
         }
         match self.reserve(at) {
             Some(stream) => Ok(stream),
@@ -156,7 +166,7 @@ impl Picks {
     }
 
     #[inline]
-    fn reserve(&self, at: usize) -> Option<Stream> {
+    pub(super) fn reserve(&self, at: usize) -> Option<Stream> {
         self.connections.get(at)?.iter().find_map(Connection::reserve)
     }
 

@@ -13,6 +13,7 @@ use mesh_core::outlier::Counter;
 
 use super::h1;
 use super::signals::Signals;
+use super::trial::Trial;
 use super::watch::Watch;
 use crate::runtime;
 
@@ -162,7 +163,7 @@ impl Connection {
             self.retire("it has carried its share of requests", End::Used);
         }
         self.endpoint.state.start();
-        Some(Stream(self.clone(), Watch::default()))
+        Some(Stream(self.clone(), Watch::default(), None))
     }
 
     /// Takes no new exchanges from now on; those under way go on.
@@ -207,11 +208,22 @@ pub(crate) enum End {
 
 /// One of a connection's streams, taken. Dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct Stream(pub(crate) Arc<Connection>, pub(super) Watch);
+pub(crate) struct Stream(pub(crate) Arc<Connection>, pub(super) Watch, pub(super) Option<Trial>);
+
+impl Stream {
+    /// The same, on which a breaker has let an attempt through.
+    pub(crate) fn on_trial(mut self, trial: Trial) -> Self {
+        self.2 = Some(trial);
+        self
+    }
+}
 
 impl Drop for Stream {
     #[inline]
     fn drop(&mut self) {
+        if let Some(trial) = &self.2 {
+            trial.over(&self.0.endpoint.state);
+        }
         self.0.endpoint.state.end();
         // Before the look at who waits, as waiters are counted before they look (both `SeqCst`).
         self.0.gauge.streams.fetch_sub(1, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! What an attempt tells of its endpoint, for outlier detection.
+//! What an attempt tells of its endpoint, for outlier detection and breakers.
 //!
 //! HTTP requests are judged by the head of the answer, and once more if the stream breaks
 //! afterwards, as in Envoy. gRPC calls are judged at their end (gRFC A50). What the caller gives up
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use mesh_core::classify::Failure;
 use mesh_core::outlier::{Counter, Local};
 use mesh_core::request::is_grpc;
 
@@ -25,6 +26,9 @@ impl Stream {
     /// A request with these header fields is being sent.
     #[inline]
     pub(super) fn sent(&self, headers: &HeaderMap) {
+        if let Some(trial) = &self.2 {
+            trial.sent(headers);
+        }
         if let Some(counter) = self.0.counter.get()
             && counter.is_on()
         {
@@ -46,6 +50,9 @@ impl Stream {
     /// The head of the answer has come.
     #[inline]
     pub(super) fn answered(&self, status: StatusCode, headers: &HeaderMap) {
+        if let Some(trial) = &self.2 {
+            trial.answered(&self.0, status, headers);
+        }
         match self.1.0.load(Ordering::Relaxed) {
             HTTP => self.count(|counter| counter.answered(status.as_u16())),
             GRPC => {
@@ -58,8 +65,19 @@ impl Stream {
         }
     }
 
+    /// A part of the answer's body has come.
+    #[inline]
+    pub(crate) fn streamed(&self) {
+        if let Some(trial) = &self.2 {
+            trial.streamed(&self.0);
+        }
+    }
+
     /// The answer has come to its end, or to the trailers there.
     pub(crate) fn ended(&self, trailers: Option<&HeaderMap>) {
+        if let Some(trial) = &self.2 {
+            trial.ended(&self.0, trailers);
+        }
         match self.1.0.load(Ordering::Relaxed) {
             GRPC => self.called(trailers.is_some_and(is_ok)),
             _ => self.settle(),
@@ -78,6 +96,9 @@ impl Stream {
 
     /// The peer has not looked at the request, which is sent again: for gRPC that is no attempt.
     pub(super) fn refused(&self) {
+        if let Some(trial) = &self.2 {
+            trial.failed(&self.0, Failure::Refused);
+        }
         if self.1.0.load(Ordering::Relaxed) == HTTP {
             self.broke();
         }
@@ -85,6 +106,13 @@ impl Stream {
     }
 
     fn fail(&self, failure: Local) {
+        if let Some(trial) = &self.2 {
+            let how = match failure {
+                Local::Broke => Failure::Reset,
+                Local::TimedOut => Failure::TimedOut,
+            };
+            trial.failed(&self.0, how);
+        }
         match self.1.0.load(Ordering::Relaxed) {
             HTTP => {
                 self.settle();
