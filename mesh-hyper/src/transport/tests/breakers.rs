@@ -288,7 +288,7 @@ async fn calls_that_are_given_up_say_nothing_and_a_probe_is_followed_by_another(
     give_up(&world).await;
     world.set(0, Peer::Status(200));
     world.call(HTTP).await.unwrap();
-    assert_eq!(world.calls(5).await, [9]);
+    assert_eq!(world.calls(5).await, [10]);
 }
 
 #[tokio::test(start_paused = true)]
