@@ -87,7 +87,9 @@ impl Drop for Pass {
 }
 
 /// A request under way, for a [`State`](super::State): when it was let through, and as what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// The default is that of a request that passed before the state first changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ticket(pub(super) Word);
 
 impl Ticket {

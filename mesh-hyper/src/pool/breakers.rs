@@ -1,16 +1,13 @@
 //! Picks among endpoints that have breakers.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use mesh_core::breaker::Config;
 use mesh_core::rng::Rng;
 
 use super::Miss;
 use super::picks::{LOOK_AROUND, Picks};
 use crate::runtime;
 use crate::transport::connection::Stream;
-use crate::transport::trial::Trial;
 
 /// How many further endpoints are drawn before the neighbours are looked at. The next one alone would
 /// get all the calls of one that refuses.
@@ -27,15 +24,10 @@ enum Found {
 
 impl Picks {
     /// A stream at the endpoint `at`, or at another if its breaker refuses or it is full.
-    pub(super) fn let_through(
-        &self,
-        config: &Arc<Config>,
-        mut at: usize,
-        rng: &mut dyn Rng,
-    ) -> Result<Stream, Miss> {
+    pub(super) fn let_through(&self, mut at: usize, rng: &mut dyn Rng) -> Result<Stream, Miss> {
         let now = runtime::now();
         for _ in 0..=DRAWS {
-            match self.ask(config, at, now) {
+            match self.ask(at, now) {
                 Found::Stream(stream) => return Ok(stream),
                 Found::Full => break,
                 Found::Refused => at = self.picker.pick(rng).unwrap_or(at),
@@ -45,7 +37,7 @@ impl Picks {
         let mut full = None;
         let mut room = LOOK_AROUND;
         for other in (0..n).map(|step| (at + step) % n) {
-            match self.ask(config, other, now) {
+            match self.ask(other, now) {
                 Found::Stream(stream) => return Ok(stream),
                 Found::Full => {
                     full = full.or(Some(other));
@@ -64,12 +56,12 @@ impl Picks {
         }
     }
 
-    fn ask(&self, config: &Arc<Config>, at: usize, now: Instant) -> Found {
+    fn ask(&self, at: usize, now: Instant) -> Found {
         let Some(endpoint) = self.picker.endpoints().get(at) else { return Found::Refused };
         let breaker = endpoint.state.breaker();
         let Some(ticket) = breaker.admit(now).pass() else { return Found::Refused };
         match self.reserve(at) {
-            Some(stream) => Found::Stream(stream.on_trial(Trial::new(config.clone(), ticket))),
+            Some(stream) => Found::Stream(stream.on_trial(ticket)),
             None => {
                 breaker.forget(ticket);
                 Found::Full

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mesh_core::balance::{Condition, ConnectionId, View};
-use mesh_core::breaker;
 use mesh_core::cluster::{Cluster, Config, Endpoint, Limits, Permit, Version};
 use mesh_core::lb::{Group, Picker};
 use mesh_core::request::RoutingPriority;
@@ -23,8 +22,8 @@ pub(crate) struct Picks {
     pub(super) picker: Picker,
     /// By index of the picker's endpoints.
     pub(super) connections: Box<[Box<[Arc<Connection>]>]>,
-    /// What the breakers of the endpoints go by, if they have breakers.
-    breaker: Option<Arc<breaker::Config>>,
+    /// Whether the endpoints have breakers.
+    has_breakers: bool,
     /// The version of the cluster, or of the leaf of an aggregate, whose endpoints these are.
     version: Option<Arc<Version>>,
     /// The leaf of an aggregate, which calls count against.
@@ -55,7 +54,7 @@ impl Picks {
         Self {
             picker: Picker::empty(),
             connections: Box::default(),
-            breaker: None,
+            has_breakers: false,
             version: None,
             leaf: None,
             condition: Condition::Idle,
@@ -80,6 +79,9 @@ impl Picks {
             for reachable in group.endpoints {
                 let ids = reachable.connections.iter();
                 let list: Box<[_]> = ids.filter_map(|id| open.get(id).cloned()).collect();
+                for connection in &list {
+                    connection.breaker.store(version.config.breaker.clone());
+                }
                 if !list.is_empty() {
                     connections.push(list);
                     endpoints.push(reachable.endpoint);
@@ -90,7 +92,7 @@ impl Picks {
         Self {
             picker: Picker::new(&version.config.lb, groups, rng),
             connections: connections.into(),
-            breaker: version.config.breaker.clone(),
+            has_breakers: version.config.breaker.is_some(),
             version: Some(version.clone()),
             leaf: leaf.map(|leaf| leaf.cluster.clone()),
             condition,
@@ -117,8 +119,8 @@ impl Picks {
                 return Err(Miss::Dropped(drop.category.clone()));
             }
         }
-        if let Some(config) = &self.breaker {
-            return self.let_through(config, at, rng);
+        if self.has_breakers {
+            return self.let_through(at, rng);
         }
         match self.reserve(at) {
             Some(stream) => Ok(stream),

@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use mesh_core::balance::{Closed, ConnectionId};
+use mesh_core::breaker;
 use mesh_core::cluster::Endpoint;
 use mesh_core::identity::Session;
 use mesh_core::outlier::Counter;
 
 use super::h1;
 use super::signals::Signals;
-use super::trial::Trial;
 use super::watch::Watch;
 use crate::runtime;
 
@@ -33,6 +34,8 @@ pub(crate) struct Connection {
     pub(crate) gauge: Arc<Gauge>,
     /// What counts the attempts at the endpoint, from when its cluster first detects outliers.
     pub(crate) counter: OnceLock<Arc<Counter>>,
+    /// What the breaker of the endpoint goes by, if it has one.
+    pub(crate) breaker: ArcSwapOption<breaker::Config>,
     /// Who waits for a free stream, and who hears that the connection is spent.
     pub(crate) signals: Arc<Signals>,
     /// The runtime that drives the connection; pumps of request bodies run there too.
@@ -141,6 +144,7 @@ impl Connection {
             session,
             gauge,
             counter: OnceLock::new(),
+            breaker: ArcSwapOption::empty(),
             signals,
             runtime: tokio::runtime::Handle::current(),
             max_requests: max_requests.unwrap_or(u32::MAX),
@@ -163,7 +167,7 @@ impl Connection {
             self.retire("it has carried its share of requests", End::Used);
         }
         self.endpoint.state.start();
-        Some(Stream(self.clone(), Watch::default(), None))
+        Some(Stream(self.clone(), Watch::default()))
     }
 
     /// Takes no new exchanges from now on; those under way go on.
@@ -208,21 +212,13 @@ pub(crate) enum End {
 
 /// One of a connection's streams, taken. Dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct Stream(pub(crate) Arc<Connection>, pub(super) Watch, pub(super) Option<Trial>);
-
-impl Stream {
-    /// The same, on which a breaker has let an attempt through.
-    pub(crate) fn on_trial(mut self, trial: Trial) -> Self {
-        self.2 = Some(trial);
-        self
-    }
-}
+pub(crate) struct Stream(pub(crate) Arc<Connection>, pub(super) Watch);
 
 impl Drop for Stream {
     #[inline]
     fn drop(&mut self) {
-        if let Some(trial) = &self.2 {
-            trial.over(&self.0.endpoint.state);
+        if self.is_on_trial() {
+            self.end_trial();
         }
         self.0.endpoint.state.end();
         // Before the look at who waits, as waiters are counted before they look (both `SeqCst`).

@@ -4,99 +4,107 @@
 //! it is, and a probe by its first message. What the caller gives up says nothing, nor does a request
 //! that was not sent.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use mesh_core::breaker::{Change, Config, Ticket};
+use mesh_core::breaker::{Change, Ticket};
 use mesh_core::classify::{Class, Classifier, Failure, Outcome};
-use mesh_core::cluster::EndpointState;
 use mesh_core::request::is_grpc;
 
-use super::connection::Connection;
+use super::connection::Stream;
+use super::watch::{GRPC, HTTP, OFF};
 use crate::runtime;
 
-/// An attempt whose breaker waits for what comes of it.
-#[derive(Debug)]
-pub(crate) struct Trial {
-    config: Arc<Config>,
-    ticket: Ticket,
-    step: AtomicU8,
-}
-
-/// An HTTP request under way.
-const HTTP: u8 = 0;
-/// A gRPC call under way.
-const GRPC: u8 = 1;
-/// The breaker knows.
-const TOLD: u8 = 2;
-
-impl Trial {
-    pub(crate) fn new(config: Arc<Config>, ticket: Ticket) -> Self {
-        Self { config, ticket, step: AtomicU8::new(HTTP) }
+impl Stream {
+    /// The same, on which a breaker has let an attempt through.
+    pub(crate) fn on_trial(mut self, ticket: Ticket) -> Self {
+        self.1.ticket = ticket;
+        *self.1.trial.get_mut() = HTTP;
+        self
     }
 
-    pub(super) fn sent(&self, headers: &HeaderMap) {
+    /// Whether a breaker waits for what comes of the attempt.
+    #[inline]
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.trial() != OFF
+    }
+
+    #[inline]
+    fn trial(&self) -> u8 {
+        self.1.trial.load(Ordering::Relaxed)
+    }
+
+    #[cold]
+    pub(super) fn tried(&self, headers: &HeaderMap) {
         if headers.get(CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes())) {
-            self.step.store(GRPC, Ordering::Relaxed);
+            self.1.trial.store(GRPC, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn answered(&self, on: &Connection, status: StatusCode, headers: &HeaderMap) {
+    #[cold]
+    pub(super) fn judge_head(&self, status: StatusCode, headers: &HeaderMap) {
         let outcome = Outcome::answer(status, headers);
-        let class = match self.step.load(Ordering::Relaxed) {
+        let class = match self.trial() {
             HTTP => Classifier::Http.class(&outcome),
             GRPC if outcome.grpc_code().is_some() => Classifier::Grpc.class(&outcome),
             _ => return,
         };
-        self.tell(on, class, wanted(headers));
+        self.tell(class, wanted(headers));
     }
 
-    /// A message of a gRPC answer has come: streams may be long, and others wait to know that there
-    /// is one.
-    pub(super) fn streamed(&self, on: &Connection) {
-        if self.ticket.is_probe() && self.step.load(Ordering::Relaxed) == GRPC {
-            self.tell(on, Class::Good, None);
+    /// A part of the answer's body has come. Streams may be long, and others wait to know that a
+    /// probe has a message.
+    #[inline]
+    pub(crate) fn streamed(&self) {
+        if self.trial() == GRPC && self.1.ticket.is_probe() {
+            self.tell(Class::Good, None);
         }
     }
 
-    pub(super) fn ended(&self, on: &Connection, trailers: Option<&HeaderMap>) {
-        if self.step.load(Ordering::Relaxed) != GRPC {
+    #[cold]
+    pub(super) fn judge_end(&self, trailers: Option<&HeaderMap>) {
+        if self.trial() != GRPC {
             return;
         }
-        // There has to be a status.
         let none = HeaderMap::new();
         let trailers = trailers.unwrap_or(&none);
         let outcome = Outcome::answer(StatusCode::OK, trailers);
         let class = match outcome.grpc_code() {
             Some(_) => Classifier::Grpc.class(&outcome),
+            // There has to be a status.
             None => Class::Bad,
         };
-        self.tell(on, class, wanted(trailers));
+        self.tell(class, wanted(trailers));
     }
 
-    pub(super) fn failed(&self, on: &Connection, failure: Failure) {
-        self.tell(on, Classifier::Errors.class(&Outcome::Failed(failure)), None);
+    #[cold]
+    pub(super) fn judge_failure(&self, failure: Failure) {
+        self.tell(Classifier::Errors.class(&Outcome::Failed(failure)), None);
     }
 
     /// Nothing more comes of the attempt.
-    pub(super) fn over(&self, endpoint: &EndpointState) {
-        if self.step.swap(TOLD, Ordering::Relaxed) != TOLD {
-            endpoint.breaker().forget(self.ticket);
+    #[cold]
+    pub(super) fn end_trial(&self) {
+        if self.1.trial.swap(OFF, Ordering::Relaxed) != OFF {
+            self.0.endpoint.state.breaker().forget(self.1.ticket);
         }
     }
 
-    fn tell(&self, on: &Connection, class: Class, retry_after: Option<Duration>) {
-        if self.step.swap(TOLD, Ordering::Relaxed) == TOLD {
+    #[cold]
+    fn tell(&self, class: Class, retry_after: Option<Duration>) {
+        let connection = &*self.0;
+        let config = connection.breaker.load();
+        // Without a configuration by now, nobody wants to know.
+        let Some(config) = &*config else { return };
+        if self.1.trial.swap(OFF, Ordering::Relaxed) == OFF {
             return;
         }
-        let (breaker, now) = (on.endpoint.state.breaker(), runtime::now());
-        let outcome = (class, retry_after);
-        let change =
-            runtime::with_rng(|rng| breaker.done(self.ticket, &self.config, outcome, now, rng));
-        let (cluster, address) = (&*on.signals.cluster, &on.endpoint.address);
+        let (breaker, now) = (connection.endpoint.state.breaker(), runtime::now());
+        let (ticket, outcome) = (self.1.ticket, (class, retry_after));
+        let change = runtime::with_rng(|rng| breaker.done(ticket, config, outcome, now, rng));
+        let (cluster, address) = (&*connection.signals.cluster, &connection.endpoint.address);
         match change {
             Change::None => {}
             Change::Opened(wait) => {

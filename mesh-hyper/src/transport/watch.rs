@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use mesh_core::breaker::Ticket;
 use mesh_core::classify::Failure;
 use mesh_core::outlier::{Counter, Local};
 use mesh_core::request::is_grpc;
@@ -16,18 +17,24 @@ use super::connection::Stream;
 
 /// How an attempt is judged, if that is still open.
 #[derive(Debug, Default)]
-pub(super) struct Watch(AtomicU8);
+pub(super) struct Watch {
+    outlier: AtomicU8,
+    /// The same for the breaker.
+    pub(super) trial: AtomicU8,
+    /// What the breaker knows the attempt by, if it has one.
+    pub(super) ticket: Ticket,
+}
 
-const OFF: u8 = 0;
-const HTTP: u8 = 1;
-const GRPC: u8 = 2;
+pub(super) const OFF: u8 = 0;
+pub(super) const HTTP: u8 = 1;
+pub(super) const GRPC: u8 = 2;
 
 impl Stream {
     /// A request with these header fields is being sent.
     #[inline]
     pub(super) fn sent(&self, headers: &HeaderMap) {
-        if let Some(trial) = &self.2 {
-            trial.sent(headers);
+        if self.is_on_trial() {
+            self.tried(headers);
         }
         if let Some(counter) = self.0.counter.get()
             && counter.is_on()
@@ -39,10 +46,12 @@ impl Stream {
     #[cold]
     fn watch(&self, counter: &Counter, headers: &HeaderMap) {
         match headers.get(CONTENT_TYPE) {
-            Some(value) if is_grpc(value.as_bytes()) => self.1.0.store(GRPC, Ordering::Relaxed),
+            Some(value) if is_grpc(value.as_bytes()) => {
+                self.1.outlier.store(GRPC, Ordering::Relaxed)
+            }
             _ => {
                 counter.sent();
-                self.1.0.store(HTTP, Ordering::Relaxed);
+                self.1.outlier.store(HTTP, Ordering::Relaxed);
             }
         }
     }
@@ -50,10 +59,10 @@ impl Stream {
     /// The head of the answer has come.
     #[inline]
     pub(super) fn answered(&self, status: StatusCode, headers: &HeaderMap) {
-        if let Some(trial) = &self.2 {
-            trial.answered(&self.0, status, headers);
+        if self.is_on_trial() {
+            self.judge_head(status, headers);
         }
-        match self.1.0.load(Ordering::Relaxed) {
+        match self.1.outlier.load(Ordering::Relaxed) {
             HTTP => self.count(|counter| counter.answered(status.as_u16())),
             GRPC => {
                 let has_status = headers.contains_key(GRPC_STATUS);
@@ -65,20 +74,12 @@ impl Stream {
         }
     }
 
-    /// A part of the answer's body has come.
-    #[inline]
-    pub(crate) fn streamed(&self) {
-        if let Some(trial) = &self.2 {
-            trial.streamed(&self.0);
-        }
-    }
-
     /// The answer has come to its end, or to the trailers there.
     pub(crate) fn ended(&self, trailers: Option<&HeaderMap>) {
-        if let Some(trial) = &self.2 {
-            trial.ended(&self.0, trailers);
+        if self.is_on_trial() {
+            self.judge_end(trailers);
         }
-        match self.1.0.load(Ordering::Relaxed) {
+        match self.1.outlier.load(Ordering::Relaxed) {
             GRPC => self.called(trailers.is_some_and(is_ok)),
             _ => self.settle(),
         }
@@ -96,24 +97,23 @@ impl Stream {
 
     /// The peer has not looked at the request, which is sent again: for gRPC that is no attempt.
     pub(super) fn refused(&self) {
-        if let Some(trial) = &self.2 {
-            trial.failed(&self.0, Failure::Refused);
+        if self.is_on_trial() {
+            self.judge_failure(Failure::Refused);
         }
-        if self.1.0.load(Ordering::Relaxed) == HTTP {
+        if self.1.outlier.load(Ordering::Relaxed) == HTTP {
             self.broke();
         }
         self.settle();
     }
 
     fn fail(&self, failure: Local) {
-        if let Some(trial) = &self.2 {
-            let how = match failure {
+        if self.is_on_trial() {
+            self.judge_failure(match failure {
                 Local::Broke => Failure::Reset,
                 Local::TimedOut => Failure::TimedOut,
-            };
-            trial.failed(&self.0, how);
+            });
         }
-        match self.1.0.load(Ordering::Relaxed) {
+        match self.1.outlier.load(Ordering::Relaxed) {
             HTTP => {
                 self.settle();
                 self.count(|counter| counter.failed(failure));
@@ -138,7 +138,7 @@ impl Stream {
 
     /// Nothing more is told of the attempt.
     fn settle(&self) {
-        self.1.0.store(OFF, Ordering::Relaxed);
+        self.1.outlier.store(OFF, Ordering::Relaxed);
     }
 }
 
