@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::deadline;
+use crate::identity::Peer;
 use crate::request::{Criticality, Protocol};
 use crate::tenant::Tenant;
 
@@ -40,6 +41,31 @@ pub enum Caller {
     Trusted,
     /// Anybody. What such a caller says of it is not believed.
     Stranger,
+}
+
+impl Caller {
+    /// Who has proved a SPIFFE ID is trusted.
+    #[must_use]
+    pub fn of(peer: &Peer) -> Self {
+        match peer.spiffe_id() {
+            Some(_) => Self::Trusted,
+            None => Self::Stranger,
+        }
+    }
+
+    /// How much a request of this caller with these header fields matters.
+    #[must_use]
+    pub fn criticality(self, headers: &HeaderMap) -> Criticality {
+        match self {
+            // The last word counts, as in `Inherited::of`.
+            Self::Trusted => {
+                let said = headers.get_all(CRITICALITY).iter().next_back();
+                let said = said.and_then(|value| Criticality::parse(value.as_bytes()));
+                said.unwrap_or_default()
+            }
+            Self::Stranger => Criticality::default(),
+        }
+    }
 }
 
 impl Inherited {
@@ -206,6 +232,7 @@ mod tests {
         let inherited = Inherited::of(&request, Caller::Trusted, Some(at(3)));
         assert_eq!(inherited.deadline, Some(at(3)));
         assert_eq!(inherited.criticality, Criticality::Sheddable);
+        assert_eq!(Caller::Trusted.criticality(&request), Criticality::Sheddable);
         let mut call = headers(&[("traceparent", "00-1-9-01")]);
         inherited.hand_down(&mut call);
         let expect = headers(&[
@@ -223,10 +250,27 @@ mod tests {
         let request = headers(&[("x-mesh-criticality", "critical_plus"), ("x-request-id", "7")]);
         let inherited = Inherited::of(&request, Caller::Stranger, None);
         assert_eq!(inherited.criticality, Criticality::Critical);
+        assert_eq!(Caller::Stranger.criticality(&request), Criticality::Critical);
         assert_eq!(inherited.request_id(), Some(&HeaderValue::from_static("7")));
         let mut call = HeaderMap::new();
         inherited.hand_down(&mut call);
         assert_eq!(call, headers(&[("x-request-id", "7")]));
+    }
+
+    #[test]
+    fn the_last_word_about_criticality_counts() {
+        for (said, expect) in [
+            (&["sheddable", "critical_plus"][..], Criticality::CriticalPlus),
+            (&["critical_plus", "sheddable"], Criticality::Sheddable),
+            (&["sheddable", "urgent"], Criticality::Critical),
+            (&[], Criticality::Critical),
+        ] {
+            let fields: Vec<_> = said.iter().map(|word| ("x-mesh-criticality", *word)).collect();
+            let request = headers(&fields);
+            assert_eq!(Caller::Trusted.criticality(&request), expect, "{said:?}");
+            let inherited = Inherited::of(&request, Caller::Trusted, None);
+            assert_eq!(inherited.criticality, expect, "{said:?}");
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub enum Kind {
     NoEndpoint,
     /// The control plane says to drop a share of the calls, and this is one.
     Dropped,
-    /// A limit on concurrent or waiting calls was reached.
+    /// A limit on concurrent or waiting calls was reached, or the breakers of all endpoints refuse.
     Overloaded,
     /// The deadline passed.
     Deadline,

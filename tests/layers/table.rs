@@ -103,6 +103,7 @@ pub(crate) const CRATES: &[Crate] = &[
                 ],
                 siblings: Siblings::Closed(&[
                     ("lb", "cluster"),
+                    ("cluster", "breaker"),
                     ("cluster", "outlier"),
                     ("cluster", "retry"),
                     ("hedge", "retry"),

@@ -138,3 +138,37 @@ async fn the_codes_of_grpc_calls_count_wherever_they_are() {
         assert_eq!(backend.requests() == 1, is_refused, "{filter} {reply:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_of_the_short_form_leaves_its_endpoint_alone() {
+    let yaml = "
+version: mesh/v1
+defaults: { breaker: { consecutive: 5, wait: 2s } }
+services:
+  shop: { retry: { on: 5xx }, versions: { v1: '127.0.0.1:80' } }
+  other: { breaker: { consecutive: 2 }, versions: { v1: '127.0.0.1:81' } }
+";
+    let mesh = Mesh::from_yaml(yaml).unwrap();
+    let backend = mesh.backend("shop/v1");
+    backend.fail_always(500);
+    let post = |times| mesh.post("http://shop/").times(times);
+    let seen = post(20).await;
+    assert_eq!((seen.statuses(), backend.requests()), ([(500, 5)].into(), 5));
+    let why = "cluster shop/v1: the breakers of all endpoints are open";
+    assert_eq!(seen.errors(), [(why.to_owned(), 15)].into());
+    // The wait is 2 s, and a fifth more or less.
+    backend.recover();
+    tokio::time::sleep(MS * 1_500).await;
+    assert_eq!(post(5).await.errors(), [(why.to_owned(), 5)].into());
+    tokio::time::sleep(MS * 1_000).await;
+    assert_eq!(post(5).await.failures(), 0);
+
+    // A retry finds nobody who may be asked: it is not made, and nor is another.
+    let (shop, other) = (mesh.backend("shop/v1"), mesh.backend("other/v1"));
+    shop.fail_always(503);
+    other.fail_always(503);
+    assert_eq!(mesh.get("http://other/").times(5).await.statuses(), [(503, 2)].into());
+    let seen = mesh.get("http://shop/").times(3).await;
+    assert_eq!((seen.errors(), shop.requests()), ([(why.to_owned(), 1)].into(), 10 + 5));
+    assert_eq!(seen.answers().last().unwrap().attempts(), 1);
+}

@@ -1,18 +1,18 @@
 use std::time::{Duration, Instant};
 
-use super::state::Breaker;
-use super::word::Word;
+use super::handle::Breaker;
+use super::word::{Phase, Word};
 use crate::classify::Class;
 use crate::rng::Rng;
 
-/// Whether a request may go.
+/// Whether a request may go, with what its outcome is told to.
 #[derive(Debug)]
 #[must_use = "a request that passes has to be told about"]
-pub enum Admission {
+pub enum Admission<P = Pass> {
     /// It may.
-    Pass(Pass),
+    Pass(P),
     /// It may, alone: others are refused until it is known what came of it.
-    Probe(Pass),
+    Probe(P),
     /// It may not.
     Refuse {
         /// How long until a request may be a probe; zero while one is under way.
@@ -20,7 +20,7 @@ pub enum Admission {
     },
 }
 
-impl Admission {
+impl<P> Admission<P> {
     /// Whether the request may not go.
     #[must_use]
     pub fn is_refused(&self) -> bool {
@@ -29,7 +29,7 @@ impl Admission {
 
     /// What the outcome is told to, if the request may go.
     #[must_use]
-    pub fn pass(self) -> Option<Pass> {
+    pub fn pass(self) -> Option<P> {
         match self {
             Self::Pass(pass) | Self::Probe(pass) => Some(pass),
             Self::Refuse { .. } => None,
@@ -56,12 +56,12 @@ pub enum Change {
 #[must_use = "dropping it forgets the request"]
 pub struct Pass {
     breaker: Breaker,
-    word: Word,
+    ticket: Ticket,
 }
 
 impl Pass {
-    pub(super) fn new(breaker: Breaker, word: Word) -> Self {
-        Self { breaker, word }
+    pub(super) fn new(breaker: Breaker, ticket: Ticket) -> Self {
+        Self { breaker, ticket }
     }
 
     /// Says what came of the request, and how long the server wants to be left alone
@@ -76,12 +76,26 @@ impl Pass {
         rng: &mut dyn Rng,
     ) -> Change {
         // What `drop` does afterwards finds another word if it was the probe.
-        self.breaker.done(self.word, (class, retry_after), now, rng)
+        self.breaker.done(self.ticket, (class, retry_after), now, rng)
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.breaker.forget(self.word);
+        self.breaker.forget(self.ticket);
+    }
+}
+
+/// A request under way, for a [`State`](super::State): when it was let through, and as what.
+///
+/// The default is that of a request that passed before the state first changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticket(pub(super) Word);
+
+impl Ticket {
+    /// Whether others are refused until it is known what came of the request.
+    #[must_use]
+    pub fn is_probe(self) -> bool {
+        self.0.phase() == Phase::Probing
     }
 }

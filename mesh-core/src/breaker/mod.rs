@@ -2,7 +2,8 @@
 //!
 //! A [`Breaker`] belongs to one server (or one service) and is shared by its calls. It lets all
 //! requests pass until too many fail, then refuses them for a while, then lets one through as a
-//! probe: a good answer opens the way again, a bad one makes the next wait longer.
+//! probe: a good answer opens the way again, a bad one makes the next wait longer. Endpoints of
+//! clusters have a [`State`] each, which outlives the configuration of their cluster.
 //!
 //! ```
 //! use std::time::Duration;
@@ -22,11 +23,13 @@
 
 mod admission;
 mod config;
+mod handle;
 mod state;
 #[cfg(test)]
 mod tests;
 mod word;
 
-pub use admission::{Admission, Change, Pass};
+pub use admission::{Admission, Change, Pass, Ticket};
 pub use config::{Config, Invalid, Ratio};
-pub use state::Breaker;
+pub use handle::Breaker;
+pub use state::State;

@@ -1,21 +1,17 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::admission::{Admission, Change, Pass};
+use super::admission::{Admission, Change, Ticket};
 use super::config::{Config, Ratio};
 use super::word::{Phase, Word};
 use crate::classify::Class;
 use crate::rng::Rng;
 use crate::time::Epoch;
 
-/// Refuses requests to a server that fails. Clones share their state.
-#[derive(Clone, Debug)]
-pub struct Breaker(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    config: Config,
+/// What a breaker knows, for owners that keep its configuration elsewhere: it may change from one
+/// request to the next. A new one lets requests pass.
+#[derive(Debug, Default)]
+pub struct State {
     epoch: Epoch,
     word: AtomicU64,
     /// Failures in a row.
@@ -28,45 +24,36 @@ const COUNT_BITS: u32 = 20;
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
 const INDEX: u64 = (1 << 24) - 1;
 
-impl Breaker {
-    /// A breaker that lets requests pass.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
-        Self(Arc::new(Shared {
-            config,
-            epoch: Epoch::default(),
-            word: AtomicU64::new(0),
-            failures: AtomicU32::new(0),
-            window: AtomicU64::new(0),
-        }))
-    }
-
-    /// Whether a request may go now.
-    pub fn admit(&self, now: Instant) -> Admission {
-        let millis = self.0.epoch.millis(now);
+impl State {
+    /// Whether a request may go now. If it may, [`done`](Self::done) or [`forget`](Self::forget)
+    /// has to be called with the ticket.
+    pub fn admit(&self, now: Instant) -> Admission<Ticket> {
         loop {
             let word = self.word();
             match word.phase() {
-                Phase::Closed => return Admission::Pass(Pass::new(self.clone(), word)),
+                Phase::Closed => return Admission::Pass(Ticket(word)),
                 Phase::Probing => return Admission::Refuse { wait: Duration::ZERO },
-                Phase::Open if millis < word.until() => {
-                    let wait = Duration::from_millis(word.until() - millis);
-                    return Admission::Refuse { wait };
-                }
                 Phase::Open => {
+                    let millis = self.epoch.millis(now);
+                    if millis < word.until() {
+                        let wait = Duration::from_millis(word.until() - millis);
+                        return Admission::Refuse { wait };
+                    }
                     let probing = word.next(Phase::Probing, word.openings(), word.until());
                     if self.change(word, probing) {
-                        return Admission::Probe(Pass::new(self.clone(), probing));
+                        return Admission::Probe(Ticket(probing));
                     }
                 }
             }
         }
     }
 
-    /// Counts an outcome of a request that was let through when the state was `word`.
-    pub(super) fn done(
+    /// Says what came of the request with `ticket`: its class, and how long the server wants to be
+    /// left alone, as [`Pass::done`](super::Pass::done) does.
+    pub fn done(
         &self,
-        word: Word,
+        Ticket(word): Ticket,
+        config: &Config,
         (class, retry_after): (Class, Option<Duration>),
         now: Instant,
         rng: &mut dyn Rng,
@@ -77,14 +64,16 @@ impl Breaker {
         let is_probe = word.phase() == Phase::Probing;
         match class {
             Class::Good if is_probe => self.close(word),
-            Class::Bad if is_probe => self.open(word, retry_after, now, rng),
-            Class::Good | Class::Bad if !self.is_too_much(class, now) => Change::None,
-            Class::Good | Class::Bad => self.open(word, retry_after, now, rng),
+            Class::Good | Class::Bad if !is_probe && !self.is_too_much(config, class, now) => {
+                Change::None
+            }
+            Class::Good | Class::Bad => self.open(word, (config, retry_after), now, rng),
         }
     }
 
-    /// Takes the role of the probe back from a request of which nothing is known.
-    pub(super) fn forget(&self, word: Word) {
+    /// Says that nothing is known of the request with `ticket`: if it is the probe, the next
+    /// request is.
+    pub fn forget(&self, Ticket(word): Ticket) {
         if word.phase() == Phase::Probing {
             let open = word.next(Phase::Open, word.openings(), word.until());
             // Fails if the outcome was told, which changed the state.
@@ -93,8 +82,8 @@ impl Breaker {
     }
 
     fn close(&self, word: Word) -> Change {
-        self.0.failures.store(0, Ordering::Relaxed);
-        self.0.window.store(0, Ordering::Relaxed);
+        self.failures.store(0, Ordering::Relaxed);
+        self.window.store(0, Ordering::Relaxed);
         if self.change(word, word.next(Phase::Closed, 0, 0)) {
             Change::Closed
         } else {
@@ -105,15 +94,14 @@ impl Breaker {
     fn open(
         &self,
         word: Word,
-        retry_after: Option<Duration>,
+        (config, retry_after): (&Config, Option<Duration>),
         now: Instant,
         rng: &mut dyn Rng,
     ) -> Change {
-        let config = &self.0.config;
         let openings = word.openings().saturating_add(1);
         let told = retry_after.unwrap_or_default().min(config.longest_retry_after);
         let wait = config.backoff.delay(openings, rng).max(told);
-        let until = self.0.epoch.millis(now).saturating_add(millis(wait)).saturating_add(1);
+        let until = self.epoch.millis(now).saturating_add(millis(wait)).saturating_add(1);
         if self.change(word, word.next(Phase::Open, openings, until)) {
             Change::Opened(wait)
         } else {
@@ -122,12 +110,14 @@ impl Breaker {
     }
 
     /// Counts an outcome; whether there are too many failures now.
-    fn is_too_much(&self, class: Class, now: Instant) -> bool {
-        let config = &self.0.config;
+    fn is_too_much(&self, config: &Config, class: Class, now: Instant) -> bool {
         let in_a_row = match class {
-            Class::Bad => self.0.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1),
+            Class::Bad => self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1),
             Class::Good => {
-                self.0.failures.store(0, Ordering::Relaxed);
+                // Written only where it changes something: all threads that send share the line.
+                if self.failures.load(Ordering::Relaxed) != 0 {
+                    self.failures.store(0, Ordering::Relaxed);
+                }
                 0
             }
         };
@@ -137,12 +127,12 @@ impl Breaker {
     }
 
     fn exceeds(&self, ratio: &Ratio, class: Class, now: Instant) -> bool {
-        let index = (self.0.epoch.millis(now) / millis(ratio.window).max(1)) & INDEX;
-        let mut old = self.0.window.load(Ordering::Relaxed);
+        let index = (self.epoch.millis(now) / millis(ratio.window).max(1)) & INDEX;
+        let mut old = self.window.load(Ordering::Relaxed);
         loop {
             let (requests, failures) = count(old, index, class);
             let new = index << (2 * COUNT_BITS) | requests << COUNT_BITS | failures;
-            let window = &self.0.window;
+            let window = &self.window;
             match window.compare_exchange_weak(old, new, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
                     let is_enough = requests >= u64::from(ratio.requests.get());
@@ -156,11 +146,11 @@ impl Breaker {
     }
 
     fn word(&self) -> Word {
-        Word(self.0.word.load(Ordering::Acquire))
+        Word(self.word.load(Ordering::Acquire))
     }
 
     fn change(&self, from: Word, to: Word) -> bool {
-        self.0.word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 

@@ -2,7 +2,7 @@
 ///
 /// From the top: 40 bits for the end of the wait in milliseconds, 8 for how often in a row it
 /// opened, 14 that count the changes, 2 for the phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Word(pub(super) u64);
 
 /// What a breaker does.

@@ -7,6 +7,7 @@ use super::assignment::Assignment;
 use super::balancing::LoadBalancing;
 use super::labels::Labels;
 use super::security::Security;
+use crate::breaker;
 use crate::outlier::{self, Percent};
 use crate::request::RoutingPriority;
 use crate::retry;
@@ -41,6 +42,9 @@ pub struct Config {
     pub panic_threshold: Percent,
     /// When endpoints get no calls for a while. Default: never (`outlier_detection`).
     pub outlier: Option<outlier::Config>,
+    /// When an endpoint gets no calls by what its own answers say, without comparing it with others.
+    /// Default: never (`mesh.breaker` in the metadata).
+    pub breaker: Option<Arc<breaker::Config>>,
 }
 
 impl Config {
@@ -60,6 +64,7 @@ impl Config {
             high_retries: None,
             panic_threshold: Percent::HALF,
             outlier: None,
+            breaker: None,
         }
     }
 

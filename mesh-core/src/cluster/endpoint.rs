@@ -3,10 +3,11 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::labels::Labels;
+use crate::breaker;
 
 /// Where to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -141,6 +142,8 @@ impl Hash for Identity {
 #[derive(Debug, Default)]
 pub struct EndpointState {
     active: AtomicU32,
+    /// Made for the first call that asks.
+    breaker: OnceLock<Box<breaker::State>>,
 }
 
 impl EndpointState {
@@ -149,6 +152,12 @@ impl EndpointState {
     #[must_use]
     pub fn active(&self) -> u32 {
         self.active.load(Ordering::Relaxed)
+    }
+
+    /// What its breaker knows, if its cluster has breakers.
+    #[must_use]
+    pub fn breaker(&self) -> &breaker::State {
+        self.breaker.get_or_init(Box::default)
     }
 
     /// A call starts.

@@ -143,6 +143,8 @@ impl Body for ResponseBody {
                 } else if this.guard.is_overdue() {
                     let late = this.guard.late(Late::Deadline, "during the response of");
                     return this.fail(late);
+                } else {
+                    this.guard.stream.iter().for_each(Stream::streamed);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

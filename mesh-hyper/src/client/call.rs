@@ -255,6 +255,7 @@ impl Call {
             Ok(stream) => Ok(Ok(stream)),
             Err(Miss::NotReady | Miss::Behind) => Ok(Err(Draw::Due)),
             Err(Miss::Saturated(_)) => Ok(Err(Draw::Done)),
+            Err(Miss::Refused) => Err(pool.refused()),
             Err(Miss::Dropped(category)) => Err(pool.dropped(&category)),
         }
     }

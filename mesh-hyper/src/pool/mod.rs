@@ -10,6 +10,7 @@
 //!
 //! A pool is made at a cluster's first call and lives as long as somebody holds the cluster.
 
+mod breakers;
 mod keeper;
 mod outliers;
 mod picks;
@@ -194,8 +195,8 @@ impl Pool {
     /// A stream for a call, waiting for a connection or a free stream if need be.
     ///
     /// # Errors
-    /// When there is no endpoint, none can be reached (unless the call is patient), too many calls
-    /// wait already, or the wait outlasts the deadline.
+    /// When there is no endpoint, none can be reached (unless the call is patient), the breakers of
+    /// all refuse, too many calls wait already, or the wait outlasts the deadline.
     ///
     /// # Cancel safety
     /// Dropping the future gives the place in the queue to the next call.
@@ -223,6 +224,7 @@ impl Pool {
             match runtime::with_rng(|rng| self.look(draw, avoid, rng)) {
                 Ok(stream) => return Ok(stream),
                 Err(Miss::Dropped(category)) => return Err(self.dropped(&category)),
+                Err(Miss::Refused) => return Err(self.refused()),
                 Err(Miss::NotReady) => {
                     // Also before a refusal: the runtime that attempts were made on may be gone.
                     self.signals.demand();
@@ -277,6 +279,10 @@ impl Pool {
 
     pub(crate) fn dropped(&self, category: &str) -> Error {
         self.error(Kind::Dropped, &format!("dropped by category {category}"))
+    }
+
+    pub(crate) fn refused(&self) -> Error {
+        self.error(Kind::Overloaded, "the breakers of all endpoints are open")
     }
 
     pub(crate) fn error(&self, kind: Kind, why: &str) -> Error {

@@ -14,14 +14,16 @@ use super::{Avoid, Draw};
 use crate::transport::connection::{Connection, Stream};
 
 /// How many further endpoints are looked at when the chosen one has no free stream.
-const LOOK_AROUND: usize = 32;
+pub(super) const LOOK_AROUND: usize = 32;
 
 /// The connections that can take calls, and the choice among them.
 #[derive(Debug)]
 pub(crate) struct Picks {
-    picker: Picker,
+    pub(super) picker: Picker,
     /// By index of the picker's endpoints.
-    connections: Box<[Box<[Arc<Connection>]>]>,
+    pub(super) connections: Box<[Box<[Arc<Connection>]>]>,
+    /// Whether the endpoints have breakers.
+    has_breakers: bool,
     /// The version of the cluster, or of the leaf of an aggregate, whose endpoints these are.
     version: Option<Arc<Version>>,
     /// The leaf of an aggregate, which calls count against.
@@ -40,6 +42,8 @@ pub(crate) enum Miss {
     Behind,
     /// All streams are taken.
     Saturated(Arc<Endpoint>),
+    /// The breakers of all endpoints refuse.
+    Refused,
     /// The control plane says to drop this share of calls.
     Dropped(Arc<str>),
 }
@@ -50,6 +54,7 @@ impl Picks {
         Self {
             picker: Picker::empty(),
             connections: Box::default(),
+            has_breakers: false,
             version: None,
             leaf: None,
             condition: Condition::Idle,
@@ -74,6 +79,9 @@ impl Picks {
             for reachable in group.endpoints {
                 let ids = reachable.connections.iter();
                 let list: Box<[_]> = ids.filter_map(|id| open.get(id).cloned()).collect();
+                for connection in &list {
+                    connection.breaker.store(version.config.breaker.clone());
+                }
                 if !list.is_empty() {
                     connections.push(list);
                     endpoints.push(reachable.endpoint);
@@ -84,6 +92,7 @@ impl Picks {
         Self {
             picker: Picker::new(&version.config.lb, groups, rng),
             connections: connections.into(),
+            has_breakers: version.config.breaker.is_some(),
             version: Some(version.clone()),
             leaf: leaf.map(|leaf| leaf.cluster.clone()),
             condition,
@@ -109,6 +118,9 @@ impl Picks {
             if rng.below(1_000_000) < drop.per_million {
                 return Err(Miss::Dropped(drop.category.clone()));
             }
+        }
+        if self.has_breakers {
+            return self.let_through(at, rng);
         }
         match self.reserve(at) {
             Some(stream) => Ok(stream),
@@ -156,7 +168,7 @@ impl Picks {
     }
 
     #[inline]
-    fn reserve(&self, at: usize) -> Option<Stream> {
+    pub(super) fn reserve(&self, at: usize) -> Option<Stream> {
         self.connections.get(at)?.iter().find_map(Connection::reserve)
     }
 

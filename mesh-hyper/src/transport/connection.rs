@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use mesh_core::balance::{Closed, ConnectionId};
+use mesh_core::breaker;
 use mesh_core::cluster::Endpoint;
 use mesh_core::identity::Session;
 use mesh_core::outlier::Counter;
@@ -32,6 +34,8 @@ pub(crate) struct Connection {
     pub(crate) gauge: Arc<Gauge>,
     /// What counts the attempts at the endpoint, from when its cluster first detects outliers.
     pub(crate) counter: OnceLock<Arc<Counter>>,
+    /// What the breaker of the endpoint goes by, if it has one.
+    pub(crate) breaker: ArcSwapOption<breaker::Config>,
     /// Who waits for a free stream, and who hears that the connection is spent.
     pub(crate) signals: Arc<Signals>,
     /// The runtime that drives the connection; pumps of request bodies run there too.
@@ -140,6 +144,7 @@ impl Connection {
             session,
             gauge,
             counter: OnceLock::new(),
+            breaker: ArcSwapOption::empty(),
             signals,
             runtime: tokio::runtime::Handle::current(),
             max_requests: max_requests.unwrap_or(u32::MAX),
@@ -212,6 +217,9 @@ pub(crate) struct Stream(pub(crate) Arc<Connection>, pub(super) Watch);
 impl Drop for Stream {
     #[inline]
     fn drop(&mut self) {
+        if self.is_on_trial() {
+            self.end_trial();
+        }
         self.0.endpoint.state.end();
         // Before the look at who waits, as waiters are counted before they look (both `SeqCst`).
         self.0.gauge.streams.fetch_sub(1, Ordering::SeqCst);

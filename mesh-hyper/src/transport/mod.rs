@@ -24,5 +24,6 @@ pub(crate) mod signals;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timer;
+pub(crate) mod trial;
 mod watch;
 mod wheel;

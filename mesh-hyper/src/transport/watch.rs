@@ -1,4 +1,4 @@
-//! What an attempt tells of its endpoint, for outlier detection.
+//! What an attempt tells of its endpoint, for outlier detection and breakers.
 //!
 //! HTTP requests are judged by the head of the answer, and once more if the stream breaks
 //! afterwards, as in Envoy. gRPC calls are judged at their end (gRFC A50). What the caller gives up
@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use mesh_core::classify::Class;
+use mesh_core::breaker::Ticket;
+use mesh_core::classify::{Class, Failure};
 use mesh_core::outlier::{Counter, Local};
 use mesh_core::request::is_grpc;
 
@@ -16,16 +17,25 @@ use super::connection::Stream;
 
 /// How an attempt is judged, if that is still open.
 #[derive(Debug, Default)]
-pub(super) struct Watch(AtomicU8);
+pub(super) struct Watch {
+    outlier: AtomicU8,
+    /// The same for the breaker.
+    pub(super) trial: AtomicU8,
+    /// What the breaker knows the attempt by, if it has one.
+    pub(super) ticket: Ticket,
+}
 
-const OFF: u8 = 0;
-const HTTP: u8 = 1;
-const GRPC: u8 = 2;
+pub(super) const OFF: u8 = 0;
+pub(super) const HTTP: u8 = 1;
+pub(super) const GRPC: u8 = 2;
 
 impl Stream {
     /// A request with these header fields is being sent.
     #[inline]
     pub(super) fn sent(&self, headers: &HeaderMap) {
+        if self.is_on_trial() {
+            self.tried(headers);
+        }
         if let Some(counter) = self.0.counter.get()
             && counter.is_on()
         {
@@ -36,10 +46,12 @@ impl Stream {
     #[cold]
     fn watch(&self, counter: &Counter, headers: &HeaderMap) {
         match headers.get(CONTENT_TYPE) {
-            Some(value) if is_grpc(value.as_bytes()) => self.1.0.store(GRPC, Ordering::Relaxed),
+            Some(value) if is_grpc(value.as_bytes()) => {
+                self.1.outlier.store(GRPC, Ordering::Relaxed)
+            }
             _ => {
                 counter.sent();
-                self.1.0.store(HTTP, Ordering::Relaxed);
+                self.1.outlier.store(HTTP, Ordering::Relaxed);
             }
         }
     }
@@ -47,7 +59,10 @@ impl Stream {
     /// The head of the answer has come.
     #[inline]
     pub(super) fn answered(&self, status: StatusCode, headers: &HeaderMap) {
-        match self.1.0.load(Ordering::Relaxed) {
+        if self.is_on_trial() {
+            self.judge_head(status, headers);
+        }
+        match self.1.outlier.load(Ordering::Relaxed) {
             HTTP => self.count(|counter| counter.answered(status.as_u16())),
             GRPC => {
                 let has_status = headers.contains_key(GRPC_STATUS);
@@ -62,7 +77,10 @@ impl Stream {
 
     /// The answer has come to its end, or to the trailers there.
     pub(crate) fn ended(&self, trailers: Option<&HeaderMap>) {
-        match self.1.0.load(Ordering::Relaxed) {
+        if self.is_on_trial() {
+            self.judge_end(trailers);
+        }
+        match self.1.outlier.load(Ordering::Relaxed) {
             GRPC => self.called(trailers.map_or(Class::Bad, class)),
             _ => self.settle(),
         }
@@ -80,14 +98,23 @@ impl Stream {
 
     /// The peer has not looked at the request, which is sent again: for gRPC that is no attempt.
     pub(super) fn refused(&self) {
-        if self.1.0.load(Ordering::Relaxed) == HTTP {
+        if self.is_on_trial() {
+            self.judge_failure(Failure::Refused);
+        }
+        if self.1.outlier.load(Ordering::Relaxed) == HTTP {
             self.broke();
         }
         self.settle();
     }
 
     fn fail(&self, failure: Local) {
-        match self.1.0.load(Ordering::Relaxed) {
+        if self.is_on_trial() {
+            self.judge_failure(match failure {
+                Local::Broke => Failure::Reset,
+                Local::TimedOut => Failure::TimedOut,
+            });
+        }
+        match self.1.outlier.load(Ordering::Relaxed) {
             HTTP => {
                 self.settle();
                 self.count(|counter| counter.failed(failure));
@@ -112,7 +139,7 @@ impl Stream {
 
     /// Nothing more is told of the attempt.
     fn settle(&self) {
-        self.1.0.store(OFF, Ordering::Relaxed);
+        self.1.outlier.store(OFF, Ordering::Relaxed);
     }
 }
 

@@ -38,6 +38,8 @@ pub mod tls;
 mod value;
 mod workload;
 
+#[cfg(feature = "file")]
+pub(crate) use cluster::MESH_BREAKER;
 pub use filter::Registry;
 #[cfg(feature = "file")]
 pub(crate) use local::authorizer;

@@ -4,7 +4,8 @@ use http::{HeaderMap, StatusCode};
 
 use super::super::{Context, End, Filter, Slot, Step};
 use super::refuse;
-use crate::concurrency::{Ended, Limiter};
+use crate::concurrency::{Algorithm, Ended, Limiter, Shares};
+use crate::inherited::Caller;
 use crate::request::{Criticality, RequestHead};
 
 /// Refuses requests while there are too many under way (Envoy's `adaptive_concurrency`).
@@ -17,6 +18,18 @@ pub struct LimitConcurrency {
 }
 
 impl LimitConcurrency {
+    /// By `algorithm`. What is refused is answered with `status`.
+    ///
+    /// In servers, requests that matter less may use only a part of the limit, so that they find no
+    /// place first: half of it if they are sheddable, three quarters if they are "sheddable plus", by
+    /// the word of callers that have proved who they are ([`Caller`]). All others may use all of it,
+    /// as with Envoy.
+    #[must_use]
+    pub fn shedding(algorithm: impl Into<Algorithm>, status: StatusCode) -> Self {
+        let shares = Shares::default().with(Criticality::Critical, 100);
+        Self::new(Limiter::shedding(algorithm, shares), status)
+    }
+
     /// By `limiter`, which may be others' too. What it refuses is answered with `status`.
     #[must_use]
     pub fn new(limiter: Limiter, status: StatusCode) -> Self {
@@ -28,10 +41,14 @@ impl Filter for LimitConcurrency {
     fn poll_request(
         &self,
         slot: &mut Slot,
-        _: &RequestHead<'_>,
+        head: &RequestHead<'_>,
         context: &mut Context<'_>,
     ) -> Step {
-        match self.limiter.enter(Criticality::default(), context.now, context.rng) {
+        let criticality = match context.peer {
+            Some(peer) => Caller::of(peer).criticality(head.headers),
+            None => Criticality::default(),
+        };
+        match self.limiter.enter(criticality, context.now, context.rng) {
             Ok(start) => {
                 *slot = Slot::Bits(start << 1);
                 Step::Continue

@@ -9,20 +9,33 @@ use super::super::{
 use super::{Admit, LimitConcurrency};
 use crate::admission::{Admission, Config, Criteria};
 use crate::concurrency::{Aimd, Fixed, Limiter};
+use crate::identity::{Certificate, Peer, Session, SpiffeId};
+use crate::inherited::CRITICALITY;
 use crate::metadata::Metadata;
 use crate::request::RequestHead;
 use crate::testing::{SequenceRng, at, at_millis};
 
 /// A request at the filter; its passage, or the answer.
 fn ask(filter: &Arc<impl Filter + 'static>, now: Instant) -> Result<Passage, Box<LocalResponse>> {
+    said(filter, (None, ""), now)
+}
+
+/// One whose sender says how much it matters.
+fn said(
+    filter: &Arc<impl Filter + 'static>,
+    (peer, criticality): (Option<&Peer>, &'static str),
+    now: Instant,
+) -> Result<Passage, Box<LocalResponse>> {
     let entry = Entry { name: "f".into(), filter: filter.clone() };
     let mut passage = Passage::new(Chain::new(vec![entry]));
-    let (method, uri, headers) = (Method::GET, Uri::from_static("/"), HeaderMap::new());
+    let (method, uri) = (Method::GET, Uri::from_static("/"));
+    let value = HeaderValue::from_static(criticality);
+    let headers = HeaderMap::from_iter([(CRITICALITY, value)]);
     let head = RequestHead::from_pieces(&method, &uri, &headers, "a");
     let mut context = Context {
         now,
         wall: 0,
-        peer: None,
+        peer,
         connection: None,
         route: None,
         cluster: None,
@@ -62,6 +75,32 @@ fn requests_are_under_way_until_they_have_ended() {
     one.finish(End::Complete, at(1));
     drop((one, two));
     assert_eq!(limiter.in_flight(), 0);
+}
+
+#[test]
+fn what_matters_less_finds_no_place_first_if_its_caller_is_known() {
+    let spiffe_id = SpiffeId::parse("spiffe://td/a").ok();
+    let certificate = Some(Certificate { spiffe_id, ..Certificate::default() });
+    let known =
+        Peer { session: Some(Session { certificate, ..Session::default() }), ..Peer::default() };
+    let stranger = Peer::default();
+    for (peer, criticality, places) in [
+        (Some(&known), "sheddable", 4),
+        (Some(&known), "sheddable_plus", 6),
+        (Some(&known), "critical", 8),
+        (Some(&known), "critical_plus", 8),
+        (Some(&known), "whatever", 8),
+        (Some(&stranger), "sheddable", 8),
+        // In a client.
+        (None, "sheddable", 8),
+    ] {
+        let filter = Arc::new(LimitConcurrency::shedding(Fixed(8), StatusCode::OK));
+        let all: Vec<_> = (0..20).map(|_| said(&filter, (peer, criticality), at(0))).collect();
+        assert_eq!(all.iter().filter(|one| one.is_ok()).count(), places, "{criticality}");
+        // The others have what is left.
+        let rest: Vec<_> = (0..20).map(|_| ask(&filter, at(0))).collect();
+        assert_eq!(rest.iter().filter(|one| one.is_ok()).count(), 8 - places, "{criticality}");
+    }
 }
 
 #[test]

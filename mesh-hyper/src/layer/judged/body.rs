@@ -6,7 +6,8 @@ use http_body::{Body, Frame, SizeHint};
 use mesh_core::classify::{Class, Classifier, Outcome};
 use pin_project_lite::pin_project;
 
-use super::judge::{Told, wanted};
+use super::judge::Told;
+use crate::transport::trial::wanted;
 
 pin_project! {
     /// A body of a gRPC response whose status is not known yet.

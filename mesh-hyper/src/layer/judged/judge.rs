@@ -1,13 +1,14 @@
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::{HeaderMap, Response, header};
+use http::Response;
 use mesh_core::admission::Admission;
 use mesh_core::breaker::{Change, Pass};
 use mesh_core::classify::{Class, Classifier, Outcome};
 
 use super::body::Watched;
 use crate::runtime;
+use crate::transport::trial::wanted;
 
 /// Good answers have HTTP statuses below 500.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,21 +125,6 @@ impl<R, F: Fn(&R) -> Class> Judge<R> for By<F> {
     }
 }
 
-/// How long a server wants to be left alone: `Retry-After` in either form, or
-/// `grpc-retry-pushback-ms`.
-pub(super) fn wanted(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok();
-    if let Some(text) = text(header::RETRY_AFTER.as_str()) {
-        let seconds = text.parse().map(Duration::from_secs).ok();
-        return seconds.or_else(|| until(httpdate::parse_http_date(text).ok()?));
-    }
-    text("grpc-retry-pushback-ms")?.parse().map(Duration::from_millis).ok()
-}
-
-fn until(time: SystemTime) -> Option<Duration> {
-    time.duration_since(runtime::wall()).ok()
-}
-
 mod sealed {
     #[expect(unnameable_types, reason = "that is what seals the trait above")]
     pub trait Sealed {}
@@ -147,28 +133,4 @@ mod sealed {
     impl Sealed for super::Grpc {}
     impl Sealed for super::Errors {}
     impl<F> Sealed for super::By<F> {}
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn servers_say_how_long_to_leave_them_alone() {
-        let wanted = |name: &'static str, value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, HeaderValue::from_str(value).unwrap());
-            wanted(&headers)
-        };
-        assert_eq!(wanted("retry-after", "7"), Some(Duration::from_secs(7)));
-        assert_eq!(wanted("grpc-retry-pushback-ms", "250"), Some(Duration::from_millis(250)));
-        assert_eq!(wanted("grpc-retry-pushback-ms", "-1"), None);
-        let later = runtime::wall() + Duration::from_secs(100);
-        let later = wanted("retry-after", &httpdate::fmt_http_date(later)).unwrap();
-        assert!((98..=100).contains(&later.as_secs()), "{later:?}");
-        assert_eq!(wanted("retry-after", "soon"), None);
-        assert_eq!(wanted("x", "7"), None);
-    }
 }

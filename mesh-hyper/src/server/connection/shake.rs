@@ -81,13 +81,9 @@ pub(super) async fn shake(
     if accepted(shared, &peer, &mut extensions) {
         return Err(Closed::because("the application refuses it"));
     }
-    let caller = match peer.spiffe_id() {
-        Some(_) => Caller::Trusted,
-        None => Caller::Stranger,
-    };
     let connected = Arc::new(Connected {
+        caller: Caller::of(&peer.0),
         peer,
-        caller,
         scheme,
         patience: shared.settings.header_timeout,
         heads: HeadRules::new(forwarding, &assigned.chain.connections),

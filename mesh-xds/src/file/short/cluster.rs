@@ -21,6 +21,7 @@ use envoy_types::pb::google::protobuf::UInt32Value;
 use prost::Name;
 
 use super::address::Address;
+use super::breaker::Breaker;
 use super::cursor::Cursor;
 use super::service::{Scope, any, is_name};
 use super::settings::{Balance, Protocol};
@@ -86,6 +87,7 @@ pub(super) fn compile(
         let thresholds = vec![thresholds];
         message.circuit_breakers = Some(cds::CircuitBreakers { thresholds, ..Default::default() });
     }
+    message.metadata = scope.settings.breaker.as_ref().map(Breaker::metadata);
     if let Some(identity) = &scope.settings.identity {
         message.transport_socket = Some(tls::towards(identity, &scope.settings.peers));
     }

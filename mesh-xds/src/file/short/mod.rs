@@ -13,6 +13,7 @@
 mod access;
 mod action;
 mod address;
+mod breaker;
 mod cluster;
 mod matching;
 mod retry;

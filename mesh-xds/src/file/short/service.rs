@@ -34,8 +34,9 @@ impl Scope<'_> {
     }
 }
 
-const KEYS: &[&str] =
-    &["protocol", "timeout", "balance", "retry", "identity", "peers", "routes", "versions"];
+const KEYS: &[&str] = &[
+    "protocol", "timeout", "balance", "retry", "breaker", "identity", "peers", "routes", "versions",
+];
 
 /// The resources of the service called `name`, or all that is wrong with it.
 pub(super) fn compile(

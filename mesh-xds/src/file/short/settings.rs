@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mesh_core::identity::SpiffeId;
 
+use super::breaker::Breaker;
 use super::cursor::{Cursor, Fields};
 use super::retry::Retry;
 use crate::file::error::FileError;
@@ -36,6 +37,7 @@ pub(super) struct Settings {
     pub(super) timeout: Option<Duration>,
     pub(super) balance: Balance,
     pub(super) retry: Option<Retry>,
+    pub(super) breaker: Option<Breaker>,
     /// The certificate provider that TLS towards endpoints uses; without one there is no TLS.
     pub(super) identity: Option<Arc<str>>,
     /// The SPIFFE IDs that endpoints may have; none stands for all.
@@ -45,7 +47,8 @@ pub(super) struct Settings {
 impl Settings {
     /// Those of `defaults`.
     pub(super) fn read_all(cursor: &Cursor<'_>) -> Result<Self, FileError> {
-        Self::default().with(&cursor.fields(&["timeout", "balance", "retry", "identity", "peers"])?)
+        let known = ["timeout", "balance", "retry", "breaker", "identity", "peers"];
+        Self::default().with(&cursor.fields(&known)?)
     }
 
     /// These, but for what `fields` says.
@@ -61,6 +64,9 @@ impl Settings {
         }
         if let Some(retry) = fields.get("retry") {
             self.retry = Some(Retry::read(&retry)?);
+        }
+        if let Some(breaker) = fields.get("breaker") {
+            self.breaker = Some(Breaker::read(&breaker)?);
         }
         if let Some(identity) = fields.get("identity") {
             self.identity = Some(identity.text()?.into());

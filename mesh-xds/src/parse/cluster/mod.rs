@@ -1,5 +1,6 @@
 //! `Cluster` to [`Config`].
 
+mod breaker;
 mod discovery;
 mod lb;
 mod outlier;
@@ -7,6 +8,7 @@ mod outlier;
 mod tests;
 mod upstream;
 
+pub(crate) use self::breaker::MESH_BREAKER;
 pub(in crate::parse) use self::upstream::keepalive;
 
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
@@ -42,6 +44,7 @@ pub fn parse(raw: &[u8], registry: &Registry) -> Result<Config, Reject> {
     }
     let outlier = message.outlier_detection.as_ref();
     config.outlier = outlier::config(outlier, &path.field("outlier_detection"))?;
+    config.breaker = breaker::config(message.metadata.as_ref(), &path.field("metadata"))?;
     if let Some(threshold) = panic_threshold(&message, &path)? {
         config.panic_threshold = threshold;
     }

@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::extensions::filters::http::adaptive_concurrency::v3:
 use envoy_types::pb::envoy::r#type::v3::{HttpStatus, StatusCode as Known};
 use envoy_types::pb::google::protobuf::UInt32Value;
 use http::StatusCode;
-use mesh_core::concurrency::{Gradient, Limiter, Measured, MinRtt};
+use mesh_core::concurrency::{Gradient, Measured, MinRtt};
 use mesh_core::filter::{Factory, Filter, LimitConcurrency, Settings};
 use prost::Message;
 
@@ -55,7 +55,7 @@ fn filter(
     let status = message.concurrency_limit_exceeded_status.as_ref();
     let status = status_of(status, &path.field("concurrency_limit_exceeded_status"))?;
     let is_enabled = is_enabled(message.enabled.as_ref(), &path.field("enabled"))?;
-    Ok(is_enabled.then(|| LimitConcurrency::new(Limiter::new(gradient), status)))
+    Ok(is_enabled.then(|| LimitConcurrency::shedding(gradient, status)))
 }
 
 pub(super) fn gradient(

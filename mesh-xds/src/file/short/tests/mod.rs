@@ -2,6 +2,10 @@ mod errors;
 mod servers;
 
 use std::path::Path;
+use std::time::Duration;
+
+use mesh_core::backoff::Backoff;
+use mesh_core::breaker::{self, Ratio};
 
 use crate::file::print::{Secrets, yaml};
 use crate::file::{FileResource, parse};
@@ -279,6 +283,38 @@ fn a_server_is_a_listener_that_serves_everything() {
     let bounds = &servers[1].default.as_ref().unwrap().connections;
     assert_eq!(bounds.idle_timeout, Some(std::time::Duration::from_secs(5)));
     assert_eq!(bounds.max_concurrent_streams, Some(7));
+}
+
+#[test]
+fn breakers_are_metadata_of_clusters() {
+    let resources = compile(
+        "breaker: { consecutive: 5, failure_percent: 50, min_requests: 7, window: 2s, wait: 500ms, max_wait: 1m }
+versions: { v1: 1.2.3.4:80 }",
+    );
+    let cluster = resources.iter().find(|resource| resource.type_url.ends_with("Cluster")).unwrap();
+    let config = cluster::parse(&cluster.value, &Registry::default()).unwrap();
+    let ratio = Ratio {
+        failures: 0.5,
+        requests: std::num::NonZeroU32::new(7).unwrap(),
+        window: Duration::from_secs(2),
+    };
+    let waits = Backoff {
+        initial: Duration::from_millis(500),
+        max: Duration::from_secs(60),
+        ..Backoff::CONNECTION
+    };
+    let expect = breaker::Config::consecutive(5).unwrap().or_ratio(ratio).unwrap();
+    assert_eq!(*config.breaker.unwrap(), expect.backoff(waits).unwrap());
+    let defaults = "version: mesh/v1\ndefaults: { breaker: { consecutive: 9 } }\nservices:\n  \
+                    one: { versions: { v1: 1.2.3.4:80 } }\n  \
+                    two: { breaker: { consecutive: 2 }, versions: { v1: 1.2.3.4:80 } }\n";
+    let resources = parse(defaults, Path::new("mesh.yaml")).unwrap();
+    let rows = ["one/v1", "two/v1"].map(|name| {
+        let cluster = resources.iter().find(|resource| resource.name == name).unwrap();
+        let config = cluster::parse(&cluster.value, &Registry::default()).unwrap();
+        *config.breaker.unwrap()
+    });
+    assert_eq!(rows, [9, 2].map(|failures| breaker::Config::consecutive(failures).unwrap()));
 }
 
 #[test]

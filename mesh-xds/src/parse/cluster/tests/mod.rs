@@ -20,6 +20,7 @@ use mesh_core::retry::Limit;
 use proptest::prelude::{prop, proptest};
 use prost::{Message, Name};
 
+mod breaker;
 mod outlier;
 
 use super::upstream::KEY;
