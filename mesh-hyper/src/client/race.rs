@@ -98,6 +98,7 @@ impl Lane {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum Run {
     /// It waits for its time or a stream.
     Coming(Pin<Box<dyn Future<Output = Result<Sent, Error>> + Send>>),
