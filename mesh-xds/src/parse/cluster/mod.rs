@@ -8,6 +8,7 @@ mod outlier;
 mod tests;
 mod upstream;
 
+#[cfg(feature = "file")]
 pub(crate) use self::breaker::MESH_BREAKER;
 pub(in crate::parse) use self::upstream::keepalive;
 
