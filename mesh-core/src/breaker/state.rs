@@ -32,14 +32,18 @@ impl State {
             let word = self.word();
             match word.phase() {
                 Phase::Closed => return Admission::Pass(Ticket(word)),
-                Phase::Probing => return Admission::Refuse { wait: Duration::ZERO },
-                Phase::Open => {
+                Phase::Probing | Phase::Open => {
                     let millis = self.epoch.millis(now);
+                    if word.phase() == Phase::Probing && millis < word.until() {
+                        return Admission::Refuse { wait: Duration::ZERO };
+                    }
                     if millis < word.until() {
                         let wait = Duration::from_millis(word.until() - millis);
                         return Admission::Refuse { wait };
                     }
-                    let probing = word.next(Phase::Probing, word.openings(), word.until());
+                    // A probe that is never answered does not keep the breaker open for ever.
+                    let until = millis.saturating_add(PROBE_PATIENCE);
+                    let probing = word.next(Phase::Probing, word.openings(), until);
                     if self.change(word, probing) {
                         return Admission::Probe(Ticket(probing));
                     }
@@ -75,7 +79,7 @@ impl State {
     /// request is.
     pub fn forget(&self, Ticket(word): Ticket) {
         if word.phase() == Phase::Probing {
-            let open = word.next(Phase::Open, word.openings(), word.until());
+            let open = word.next(Phase::Open, word.openings(), 0);
             // Fails if the outcome was told, which changed the state.
             self.change(word, open);
         }
@@ -153,6 +157,9 @@ impl State {
         self.word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
+
+/// After so many milliseconds without the outcome of a probe there is another.
+const PROBE_PATIENCE: u64 = 60_000;
 
 /// Requests and failures of the window `index` with one more outcome.
 fn count(old: u64, index: u64, class: Class) -> (u64, u64) {

@@ -52,6 +52,19 @@ fn a_dropped_probe_makes_the_next_request_one() {
 }
 
 #[test]
+fn a_probe_that_is_never_answered_is_followed_by_another() {
+    let breaker = Breaker::new(Config::consecutive(1).unwrap());
+    send(&breaker, Bad, at(0));
+    let first = breaker.admit(at(2));
+    assert!(breaker.admit(at(61)).is_refused());
+    let second = breaker.admit(at(62));
+    assert!(matches!(second, Admission::Probe(_)));
+    let rng = &mut SequenceRng::new([1 << 31]);
+    assert_eq!(first.pass().unwrap().done(Bad, None, at(63), rng), Change::None);
+    assert_eq!(second.pass().unwrap().done(Good, None, at(63), rng), Change::Closed);
+}
+
+#[test]
 fn outcomes_of_the_time_before_do_not_count() {
     let breaker = Breaker::new(Config::consecutive(1).unwrap());
     let rng = &mut SequenceRng::new([1 << 31]);

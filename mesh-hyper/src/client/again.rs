@@ -8,9 +8,10 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::Request;
 use http::uri::Authority;
+use http::{HeaderMap, Request};
 use mesh_core::classify::Failure;
+use mesh_core::inherited;
 use mesh_core::request::Protocol;
 
 use super::attempt::{self, Next, SendAgain, Why, answered, fail};
@@ -65,7 +66,7 @@ pub(super) async fn run(
                 let (course, report) = (&mut guard.course, guard.report.as_deref());
                 match attempt::unsent(course, &pool, Failure::Refused, report) {
                     Some(at) => {
-                        returns = Returns::default();
+                        returns.all = 0;
                         Some(at)
                     }
                     None => return fail(guard, given_up(&target, why)),
@@ -159,6 +160,18 @@ pub(super) fn told<B>(mut request: Request<B>, guard: &Guard) -> Request<B> {
         timeout::say(left, protocol, request.headers_mut());
     }
     request
+}
+
+/// Says that there is no more time than until `deadline`, if more was said.
+pub(super) fn shorten(headers: &mut HeaderMap, deadline: Instant) {
+    let protocol = match headers.contains_key(timeout::GRPC) {
+        true => Protocol::Grpc,
+        false => Protocol::Http,
+    };
+    let left = deadline.saturating_duration_since(runtime::now());
+    if inherited::stated(headers, protocol).is_some_and(|said| said > left) {
+        timeout::say(left, protocol, headers);
+    }
 }
 
 pub(super) fn given_up(target: &Inner, why: Unprocessed) -> Error {

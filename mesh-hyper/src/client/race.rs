@@ -14,7 +14,7 @@ use http_body_util::Full;
 use mesh_core::classify::{Failure, Outcome as Attempted};
 use mesh_core::retry::Permit;
 
-use super::again::{Returns, bound, given_up, home, over, told};
+use super::again::{self, Returns, bound, given_up, home, over, told};
 use super::attempt::{Spur, answered, fail};
 use super::slow::Outcome;
 use super::target::Inner;
@@ -227,7 +227,11 @@ impl Race {
             let avoid = elsewhere.as_ref().map(|(hosts, tried)| Avoid { hosts, tried });
             let want = Want { deadline, patient, draw: Draw::Done, avoid, pending };
             let stream = pool.wait(want).await?;
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
+            if let Some(deadline) = deadline {
+                // Some of the time is gone.
+                again::shorten(&mut parts.headers, deadline);
+            }
             let way = Way { stream: &stream, authority: &authority, keep };
             let Started { exchange, .. } = exchange::start(way, parts, body)?;
             Ok(Sent { exchange, leg: Leg(Some(stream)) })

@@ -175,9 +175,20 @@ impl StateStore for Store {
         let Some(part) = self.part(key) else { return f(None).map(|(value, _)| value) };
         // Nothing in here panics half way.
         let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
-        let (value, next) = f(part.keys.get(key).map(|(state, _)| *state))?;
-        part.put(key, next, self.most);
-        Ok(value)
+        let state = part.keys.get(key).map(|(state, _)| *state);
+        match (f(state), state) {
+            (Ok((value, next)), _) => {
+                part.put(key, next, self.most);
+                Ok(value)
+            }
+            (Err(refused), state) => {
+                // Whoever is refused has been there, too, and is not forgotten before others.
+                if let Some(state) = state {
+                    part.put(key, state, self.most);
+                }
+                Err(refused)
+            }
+        }
     }
 }
 
@@ -226,7 +237,7 @@ mod tests {
         let keyed = keyed(1, 1, 2);
         let take = |key| keyed.take(key).is_ok();
         assert_eq!(
-            ["a", "b", "a", "c", "b", "a"].map(take),
+            ["a", "b", "a", "c", "a", "b"].map(take),
             [true, true, false, true, false, true]
         );
     }

@@ -4,11 +4,16 @@ use http::header::{HOST, HeaderName};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use mesh_core::identity;
+use mesh_core::inherited::{CRITICALITY, Caller};
 use mesh_core::request::RequestHead;
+use mesh_core::retry::Asked;
 use mesh_core::snapshot::{Connections, Underscores};
 
 /// Says who the client of a proxy is; only proxies that are trusted may say it.
 const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+
+/// Says that the caller belongs here.
+const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
 
 /// What is wrong with a request before any route is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +38,20 @@ pub(super) struct HeadRules {
     forwarding: Forwarding,
     max_fields: Option<usize>,
     underscores: Underscores,
+    caller: Option<Caller>,
 }
 
 impl HeadRules {
-    pub(super) fn new(forwarding: identity::Forwarding, connections: &Connections) -> Self {
+    pub(super) fn new(
+        forwarding: identity::Forwarding,
+        caller: Caller,
+        connections: &Connections,
+    ) -> Self {
         let max = connections.max_header_fields;
         let max_fields = max.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
         let underscores = connections.underscores;
-        Self { forwarding: Forwarding::new(forwarding), max_fields, underscores }
+        let (forwarding, caller) = (Forwarding::new(forwarding), Some(caller));
+        Self { forwarding, max_fields, underscores, caller }
     }
 
     fn apply(&self, headers: &mut HeaderMap) -> Result<(), Malformed> {
@@ -63,8 +74,25 @@ impl HeadRules {
             }
         }
         self.forwarding.apply(headers);
+        if self.caller == Some(Caller::Stranger) && headers.keys().any(commands) {
+            obey_nobody(headers);
+        }
         Ok(())
     }
+}
+
+/// Whether a field may tell the mesh what to do.
+fn commands(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-envoy-") || *name == CRITICALITY
+}
+
+/// Removes the fields by which callers tell the mesh what to do. A service that passes fields on
+/// would otherwise say them in its own name.
+#[cold]
+fn obey_nobody(headers: &mut HeaderMap) {
+    let _ = Asked::take(headers);
+    headers.remove(CRITICALITY);
+    headers.remove(INTERNAL);
 }
 
 /// What is done with what requests of a connection say of others' certificates.
@@ -190,4 +218,35 @@ pub(super) fn is_grpc_path(head: &RequestHead<'_>) -> bool {
         is_name(service, b".-") && is_name(method, b"-") && !service.starts_with('.')
     });
     is_method && head.query.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_do_not_tell_the_mesh_what_to_do() {
+        let fields = [
+            ("x-envoy-retry-on", "5xx"),
+            ("x-envoy-max-retries", "4294967295"),
+            ("x-envoy-upstream-rq-timeout-ms", "0"),
+            ("x-envoy-hedge-on-per-try-timeout", "true"),
+            ("x-envoy-internal", "true"),
+            ("x-mesh-criticality", "critical_plus"),
+            ("x-envoy-attempt-count", "2"),
+            ("x-request-id", "7"),
+        ];
+        let said: HeaderMap = fields
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .into_iter()
+            .collect();
+        for (caller, left) in [(Caller::Stranger, 2), (Caller::Trusted, fields.len())] {
+            let connections = Connections::default();
+            let rules = HeadRules::new(identity::Forwarding::Remove, caller, &connections);
+            let mut headers = said.clone();
+            assert_eq!(rules.apply(&mut headers), Ok(()));
+            assert_eq!(headers.len(), left, "{headers:?}");
+            assert!(headers.contains_key("x-envoy-attempt-count"));
+        }
+    }
 }

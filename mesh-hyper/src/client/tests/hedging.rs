@@ -142,3 +142,18 @@ async fn attempts_at_once_go_to_different_endpoints() {
         tokio::time::sleep(MS * 200).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_beside_others_is_told_the_time_that_is_left_when_it_is_sent() {
+    let waits = "retry_back_off: { base_interval: 40s, max_interval: 40s }";
+    let route = format!(
+        "timeout: 60s, hedge_policy: {{ initial_requests: 2 }}, retry_policy: {{ retry_on: 5xx, num_retries: 1, {waits} }}"
+    );
+    let mesh = Config { route: &route, ..Config::default() }.mesh();
+    let log = script(&mesh.backend("shop"), [after(MS, 503), after(MS * 2, 503)]);
+    mesh.get(URI).seed(3).await;
+    let times = log.times();
+    let left = times.iter().map(|at| Some((60_000 - at).to_string()));
+    assert_eq!(log.fields("x-envoy-expected-rq-timeout-ms"), left.collect::<Vec<_>>());
+    assert!(times.len() == 3 && times[2] > 1_000, "{times:?}");
+}

@@ -173,7 +173,7 @@ async fn refusals_cost_retries_only_when_there_are_too_many() {
         ("reset", 3, 200, 4),
         ("connect-failure", 4, 0, 4),
         ("refused-stream", 4, 200, 5),
-        ("refused-stream", 8, 0, 8),
+        ("refused-stream", 8, 0, 5),
     ] {
         let mesh = retrying(&format!("retry_on: '{retry_on}'"));
         let backend = mesh.backend("shop");

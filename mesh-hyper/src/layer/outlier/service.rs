@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -7,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
-use mesh_core::classify::Class;
+use mesh_core::classify::{Class, Failure};
 use mesh_core::outlier::Local;
 use mesh_core::request::{Protocol, is_grpc};
 use pin_project_lite::pin_project;
@@ -15,6 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::group::Member;
+use crate::layer::failure;
 use crate::layer::refusal::{Fail, Look, Refusal, Refuse, Respond};
 
 /// Refuses requests to one endpoint while it is ejected for doing worse than others. Made by
@@ -74,6 +76,7 @@ pub struct Outlier<S, M = Respond, J = ByStatus> {
 impl<S, Q, M, J> Service<Q> for Outlier<S, M, J>
 where
     S: Service<Q>,
+    S::Error: Any,
     M: Look<Q> + Refuse<S::Response, S::Error>,
     J: HeadOf<S::Response>,
 {
@@ -121,6 +124,7 @@ pin_project! {
 impl<F, M, J, R, E> Future for OutlierFuture<F, M, J>
 where
     F: Future<Output = Result<R, E>>,
+    E: Any,
     M: Refuse<R, E>,
     J: HeadOf<R>,
 {
@@ -145,6 +149,8 @@ where
                     _ => counter.answered(status.as_u16()),
                 }
             }
+            // What a limit of our own turns away says nothing of the endpoint.
+            (Err(error), _) if failure::of(error) == Failure::Overflow => false,
             (Err(_), Protocol::Grpc) => {
                 counter.ended(Class::Bad);
                 false

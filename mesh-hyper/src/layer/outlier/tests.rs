@@ -124,3 +124,16 @@ async fn services_are_called_ready_and_dropped_requests_are_gone() {
     contract::check(|strict| outliers.endpoint("a").layer(strict)).await;
     assert!(!outliers.endpoint("a").is_ejected());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_limit_of_our_own_refuses_says_nothing_of_an_endpoint() {
+    let layer = Outliers::consecutive(3).endpoint("a").or_error();
+    let full = tower::service_fn(|_: Request<String>| async {
+        let error = Error::new(Kind::Overloaded, "as many are under way as may");
+        Err::<http::Response<String>, BoxError>(error.into())
+    });
+    for _ in 0..3 {
+        assert!(layer.layer(full).oneshot(request("text/plain")).await.is_err());
+    }
+    assert!(!layer.is_ejected());
+}

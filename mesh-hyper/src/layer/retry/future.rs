@@ -51,7 +51,10 @@ pin_project! {
         // The service is ready, the body has not been looked at.
         Start { body: Option<B> },
         // The service is asked whether it is ready.
-        Ready,
+        Ready {
+            #[pin]
+            limit: Option<Sleep>,
+        },
         // An attempt is under way.
         Attempt {
             #[pin]
@@ -198,14 +201,20 @@ where
                 }
                 StateProjection::Wait { sleep } => {
                     ready!(sleep.poll(cx));
-                    this.state.set(State::Ready);
+                    let limit = this.call.deadline.map(runtime::sleep_until);
+                    this.state.set(State::Ready { limit });
                     continue;
                 }
-                StateProjection::Ready => {
-                    if let Err(error) = ready!(this.service.poll_ready(cx)) {
-                        return Poll::Ready(Err(M::pass(error)));
+                StateProjection::Ready { limit } => {
+                    match (this.service.poll_ready(cx), limit.as_pin_mut()) {
+                        (Poll::Ready(Ok(())), _) => None,
+                        (Poll::Ready(Err(error)), _) => return Poll::Ready(Err(M::pass(error))),
+                        (Poll::Pending, None) => return Poll::Pending,
+                        (Poll::Pending, Some(limit)) => {
+                            ready!(limit.poll(cx));
+                            return Poll::Ready(M::refuse(&Refusal::LATE, this.call.protocol));
+                        }
                     }
-                    None
                 }
                 StateProjection::Attempt { future, limit } => match future.poll(cx) {
                     Poll::Ready(done) => Some(Some(done)),

@@ -19,8 +19,8 @@ use crate::layer::refusal::{Fail, Refuse, Respond};
 
 /// Sends requests again that have failed.
 ///
-/// Never more than a fifth of the requests under way are such (and three where there are few): a
-/// server in trouble gets a fifth more to do, not several times as much. Request bodies are kept up
+/// Never more than a fifth of the requests under way are such (and three where there are few), so
+/// that a server in trouble has not several times as much to do at once. Request bodies are kept up
 /// to 64 KiB; a longer one is sent once. Nothing is sent again once the head of a response has been
 /// passed on.
 ///

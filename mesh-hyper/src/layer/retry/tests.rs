@@ -10,6 +10,7 @@ use tower_layer::Layer;
 
 use super::*;
 use crate::error::{BoxError, Error};
+use crate::layer::Replay;
 use crate::layer::contract::{self, Play, Strict};
 use crate::layer::refusal::Respond;
 use crate::runtime;
@@ -212,4 +213,36 @@ async fn services_are_called_ready_and_dropped_requests_are_gone() {
     let layer = RetryLayer::http(1);
     let empty = Request::new(Empty::new());
     assert_eq!(layer.layer(strict).oneshot(empty).await.unwrap().status(), 200);
+}
+
+/// Answers once, and is never ready again.
+#[derive(Clone)]
+struct ReadyOnce(bool);
+
+impl tower_service::Service<Request<Replay<String>>> for ReadyOnce {
+    type Response = http::Response<String>;
+    type Error = BoxError;
+    type Future = std::future::Ready<Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> std::task::Poll<Result<(), BoxError>> {
+        if self.0 { std::task::Poll::Pending } else { std::task::Poll::Ready(Ok(())) }
+    }
+
+    fn call(&mut self, _: Request<Replay<String>>) -> Self::Future {
+        self.0 = true;
+        let answer = http::Response::builder().status(503).body(String::new());
+        std::future::ready(Ok(answer.unwrap()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_never_ready_again_is_given_up_at_the_deadline() {
+    let mut request = get();
+    request.headers_mut().insert("x-envoy-expected-rq-timeout-ms", 1_000.into());
+    let begun = runtime::now();
+    let done = RetryLayer::http(2).layer(ReadyOnce(false)).oneshot(request).await;
+    assert_eq!(
+        (done.unwrap().status().as_u16(), (runtime::now() - begun).as_millis()),
+        (504, 1_000)
+    );
 }

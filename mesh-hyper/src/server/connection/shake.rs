@@ -81,12 +81,13 @@ pub(super) async fn shake(
     if accepted(shared, &peer, &mut extensions) {
         return Err(Closed::because("the application refuses it"));
     }
+    let caller = Caller::of(&peer.0);
     let connected = Arc::new(Connected {
-        caller: Caller::of(&peer.0),
+        caller,
         peer,
         scheme,
         patience: shared.settings.header_timeout,
-        heads: HeadRules::new(forwarding, &assigned.chain.connections),
+        heads: HeadRules::new(forwarding, caller, &assigned.chain.connections),
         grpc_only: shared.settings.grpc_only,
         context: shared.context.clone(),
         resets: AtomicU32::new(0),
