@@ -36,6 +36,9 @@ struct Part {
 #[serde(deny_unknown_fields)]
 struct Feature {
     feature: String,
+    /// What is missing of it.
+    #[serde(default)]
+    but: String,
     /// `FILE: NAME` of a test, or `FILE` for all tests in it.
     tests: Vec<String>,
     /// Files below `tests/interop`.
@@ -83,8 +86,9 @@ impl Table {
         for part in &self.parts {
             let columns = "| | tests | compared with Envoy and gRPC C-core |\n|---|---|---|";
             write!(text, "\n## {}\n\n{columns}\n", part.part).unwrap();
-            for Feature { feature, tests, interop } in &part.features {
-                writeln!(text, "| {feature} | {} | {} |", list(tests), list(interop)).unwrap();
+            for Feature { feature, but, tests, interop } in &part.features {
+                let but = if but.is_empty() { String::new() } else { format!(" ({but})") };
+                writeln!(text, "| {feature}{but} | {} | {} |", list(tests), list(interop)).unwrap();
             }
         }
         text.push_str("\n## Layers\n\n| | tests |\n|---|---|\n");
