@@ -33,12 +33,8 @@ impl World {
         let control = Control::start().await.unwrap();
         let weather = Arc::new(Weather::default());
         let channel = |service: &str| {
-            let builder = Mesh::builder().bootstrap(control.bootstrap(&[]).unwrap());
-            let builder = match bound {
-                Bound::Hop => builder,
-                Bound::Chain => builder,
-            };
-            Channel::new(&builder.build().unwrap(), &format!("xds:///{service}")).unwrap()
+            let mesh = Mesh::builder().bootstrap(control.bootstrap(&[]).unwrap());
+            Channel::new(&mesh.build().unwrap(), &format!("xds:///{service}")).unwrap()
         };
         let (mut hops, mut resources) = (Vec::new(), String::new());
         for (service, next) in [("d", None), ("c", Some("d")), ("b", Some("c")), ("a", Some("b"))] {
@@ -48,7 +44,7 @@ impl World {
                 endpoints.push_str(&endpoint(zone, &hop));
                 hops.push(hop);
             }
-            resources.push_str(&of(service, &endpoints));
+            resources.push_str(&of(service, bound, &endpoints));
         }
         control.push(&resources).unwrap();
         Self { callers: channel("a"), weather, _hops: hops, _control: control }
@@ -63,10 +59,16 @@ fn endpoint(zone: usize, hop: &Hop) -> String {
 }
 
 /// What callers of `service` need to know.
-fn of(service: &str, endpoints: &str) -> String {
+fn of(service: &str, bound: Bound, endpoints: &str) -> String {
     let retry = match service {
         "a" => "",
         _ => ", retry_policy: { retry_on: unavailable, num_retries: 2 }",
+    };
+    let metadata = match (service, bound) {
+        ("a", _) | (_, Bound::Hop) => "",
+        (_, Bound::Chain) => {
+            ", metadata: { filter_metadata: { mesh.retry: { of_retries: once } } }"
+        }
     };
     format!(
         r#"---
@@ -79,7 +81,7 @@ api_listener:
       virtual_hosts:
         - name: {service}
           domains: ["*"]
-          routes: [{{ match: {{ prefix: "" }}, route: {{ cluster: {service}{retry} }} }}]
+          routes: [{{ match: {{ prefix: "" }}, route: {{ cluster: {service}{retry} }}{metadata} }}]
     http_filters:
       - name: router
         typed_config: {{ "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }}
