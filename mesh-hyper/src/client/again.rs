@@ -152,25 +152,23 @@ pub(super) fn told<B>(mut request: Request<B>, guard: &Guard) -> Request<B> {
     guard.course.stamp(request.headers_mut());
     let now = runtime::now();
     if let Some(until) = guard.course.told_until(now).or(guard.timer.deadline()) {
-        let protocol = match request.headers().contains_key(timeout::GRPC) {
-            true => Protocol::Grpc,
-            false => Protocol::Http,
-        };
         let left = until.saturating_duration_since(now);
-        timeout::say(left, protocol, request.headers_mut());
+        timeout::say(left, protocol(request.headers()), request.headers_mut());
     }
     request
 }
 
-/// Says that there is no more time than until `deadline`, if more was said.
-pub(super) fn shorten(headers: &mut HeaderMap, deadline: Instant) {
-    let protocol = match headers.contains_key(timeout::GRPC) {
+/// Says in a request that [`told`] the time that there is no more of it than until `deadline`.
+pub(super) fn hurry(headers: &mut HeaderMap, deadline: Instant) {
+    let left = deadline.saturating_duration_since(runtime::now());
+    let _ = inherited::shorten(headers, protocol(headers), left);
+}
+
+/// In whose terms a request says how much time there is.
+fn protocol(headers: &HeaderMap) -> Protocol {
+    match headers.contains_key(timeout::GRPC) {
         true => Protocol::Grpc,
         false => Protocol::Http,
-    };
-    let left = deadline.saturating_duration_since(runtime::now());
-    if inherited::stated(headers, protocol).is_some_and(|said| said > left) {
-        timeout::say(left, protocol, headers);
     }
 }
 

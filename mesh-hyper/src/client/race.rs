@@ -218,6 +218,8 @@ impl Race {
         let (head, body) = &self.request;
         let request = told(head.clone(), &self.guard).map(|()| Full::new(body.clone()));
         let (pool, authority) = (self.pool.clone(), self.authority.clone());
+        // Silence ends a call, too, but is put off by each byte: it is not told.
+        let end = self.guard.timer.deadline();
         let deadline = bound(&mut self.guard).0;
         let (patient, keep) = (self.patient, self.guard.course.keep());
         let elsewhere = self.guard.course.elsewhere();
@@ -228,9 +230,9 @@ impl Race {
             let want = Want { deadline, patient, draw: Draw::Done, avoid, pending };
             let stream = pool.wait(want).await?;
             let (mut parts, body) = request.into_parts();
-            if let Some(deadline) = deadline {
+            if let Some(end) = end {
                 // Some of the time is gone.
-                again::shorten(&mut parts.headers, deadline);
+                again::hurry(&mut parts.headers, end);
             }
             let way = Way { stream: &stream, authority: &authority, keep };
             let Started { exchange, .. } = exchange::start(way, parts, body)?;
