@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use mesh_core::retry::{
     Throttle,
 };
 use mesh_core::rng::{Rng, XorShift};
-use mesh_core::testing::at;
+use mesh_core::testing::{at, at_millis};
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
 
 const ALL: &str = "5xx,gateway-error,reset,reset-before-request,connect-failure,envoy-ratelimited,\
@@ -178,32 +179,38 @@ proptest! {
         prop_assert_eq!((budget.calls(), budget.retries()), (0, 0));
     }
 
-    /// Calls come, some of them because others have sent a request again, and all fail.
+    /// Calls of less than five seconds come, some of them because others have sent a request again,
+    /// and all fail, as do all retries at once.
     #[test]
-    fn a_budget_of_a_chain_is_a_share_of_all_first_calls(
-        calls in prop::collection::vec(0u8..10, 1..300),
+    fn a_budget_is_a_share_of_all_first_calls(
+        calls in prop::collection::vec((0u8..10, 0u64..4_000), 1..300),
         percent in 0u32..100,
-        min in 0u32..4,
+        under_way in 1usize..20,
     ) {
         let budget = Arc::new(Budget::default());
-        let limit = Limit::Share { ratio: Fraction::per_million(percent * 10_000), min };
+        let limit = Limit::Share { ratio: Fraction::per_million(percent * 10_000), min: 0 };
         let mut policy = Policy::new(Conditions::RESET).num_retries(1_000);
         policy.of_retries = OfRetries::Once;
         let mut rng = XorShift::new(1);
-        let (mut firsts, mut agains, mut own) = (0, 0, 0);
-        for call in calls {
-            // Ten of others are remembered.
-            let is_again = call == 0 && agains < 10;
+        let (mut firsts, mut own, mut now) = (0, 0, 0);
+        let mut others = VecDeque::new();
+        for (kind, wait) in calls {
+            now += wait / (u64::try_from(under_way).unwrap() + 1);
+            let is_again = kind == 0;
             let inherited = u32::from(is_again);
             let mut retries = start(&policy, Start { inherited, ..Start::default() });
-            let _under_way = retries.enter(&budget, limit);
-            if is_again { agains += 1 } else { firsts += 1 }
+            others.push_back(retries.enter(&budget, limit));
+            firsts += u32::from(!is_again);
             let context = Context::new(&policy).budget(&budget, limit);
             let reset = Outcome::Failed(Failure::Reset);
-            while let Next::Again { .. } = retries.after(&context, &reset, at(0), &mut rng) {
+            let now = at_millis(now);
+            while let Next::Again { .. } = retries.after(&context, &reset, now, &mut rng) {
                 prop_assert!(!is_again);
                 own += 1;
-                prop_assert!((own + agains) * 100 <= firsts * percent + min * 100);
+                prop_assert!(own * 100 <= firsts * percent);
+            }
+            if others.len() > under_way {
+                others.pop_front();
             }
         }
     }

@@ -113,7 +113,7 @@ fn run(hop: fn(Policy) -> Hop, failures: f64) -> (f64, f64) {
     };
     let seen = Chain::new(hops, load, bottom).run();
     let sum = seen.sum(Duration::ZERO, Duration::MAX);
-    (sum.per_request(0), f64::from(sum.good) / f64::from(sum.offered))
+    (sum.per_request(), f64::from(sum.good) / f64::from(sum.offered))
 }
 
 fn share(of: f64) -> Fraction {

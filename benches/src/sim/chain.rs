@@ -55,14 +55,16 @@ pub(super) struct Tenth {
     pub(super) offered: u32,
     /// How many of these were answered well.
     pub(super) good: u32,
+    /// How many requests were answered, whenever they came.
+    pub(super) answered: u32,
     /// How often the last service was asked.
     pub(super) attempts: u32,
 }
 
 impl Tenth {
-    /// How often the last service was asked for each request, besides so many times in all.
-    pub(super) fn per_request(self, besides: u32) -> f64 {
-        f64::from(self.attempts.saturating_sub(besides)) / f64::from(self.offered)
+    /// How often the last service was asked for each request that came.
+    pub(super) fn per_request(self) -> f64 {
+        f64::from(self.attempts) / f64::from(self.offered)
     }
 }
 
@@ -248,6 +250,9 @@ impl Chain {
             }
             Next::Commit | Next::Stop(_) => {
                 let parent = call.parent;
+                if parent.is_none() {
+                    tenth(&mut self.seen.tenths, self.events.elapsed()).answered += 1;
+                }
                 if parent.is_none() && is_good {
                     let took = now - call.start;
                     let arrival = self.events.elapsed() - took;
@@ -296,8 +301,16 @@ impl Seen {
         some.fold(Tenth::default(), |sum, tenth| Tenth {
             offered: sum.offered + tenth.offered,
             good: sum.good + tenth.good,
+            answered: sum.answered + tenth.answered,
             attempts: sum.attempts + tenth.attempts,
         })
+    }
+
+    /// The same, where the requests that were under way at `from` are among those that came.
+    pub(super) fn sum_with_those_under_way(&self, from: Duration, to: Duration) -> Tenth {
+        let before = self.sum(Duration::ZERO, from);
+        let sum = self.sum(from, to);
+        Tenth { offered: sum.offered + before.offered - before.answered, ..sum }
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) fn figure() -> Figure {
         let faults = if limit.is_some() { &FAULTS[..] } else { &FAULTS[..1] };
         for (how, after) in faults.iter().copied() {
             let seen = run(limit, of_retries, after);
-            let slow = seen.sum(SLOW, FAILS).per_request(0);
-            let failing = seen.sum(FAILS, WELL).per_request(0);
+            let slow = seen.sum(SLOW, FAILS).per_request();
+            let failing = seen.sum(FAILS, WELL).per_request();
             let recovery = recovery(&seen);
             table.row([
                 if limit.is_some() { "20 %" } else { "none" }.to_owned(),
@@ -44,8 +44,8 @@ pub(super) fn figure() -> Figure {
             ]);
             if let Some(bound) = bound {
                 let said = |what: &str| format!("{what}, {way}, D fails {how}");
-                let saved = seen.sum(FAILS, WELL).per_request(SAVED);
-                promises.push(Promise::at_most(bound, said("attempts per request"), saved));
+                let all = seen.sum_with_those_under_way(FAILS, WELL).per_request();
+                promises.push(Promise::at_most(bound, said("attempts per request"), all));
                 promises.push(Promise::at_most(bound, said("the same while a zone is slow"), slow));
                 promises.push(Promise::at_most(10.0, said("recovery, s"), recovery));
                 promises.push(Promise::at_most(0.0, said("overdue"), seen.overdue.into()));
@@ -89,8 +89,8 @@ seven workers each that take 25 ms on average, picked by `lb::Picker` (least req
 zone takes ten times as long; from 15 s to 45 s D fails; then all is well. The chain-wide bound is
 `retry::OfRetries::Once`. Recovery is over when 99 % of the requests of each tenth of a second are answered
 well. Overdue is what was still going on when nobody waited for it any more. Without a budget only a tenth
-as many requests come. The promise leaves out the three retries that each of the three budgets has saved up
-when D starts to fail.";
+as many requests come. The promise is about the requests that come while D fails and those that are under
+way when it starts to.";
 
 type Way = (&'static str, Option<fn() -> Limit>, OfRetries, Option<f64>);
 
@@ -106,9 +106,6 @@ const FAULTS: [(&str, Option<Duration>); 3] = [
     ("after 25 ms", Some(Duration::from_millis(25))),
     ("by hanging", None),
 ];
-
-/// By all budgets together.
-const SAVED: u32 = 9;
 
 const SLOW: Duration = Duration::from_secs(5);
 const FAILS: Duration = Duration::from_secs(15);
@@ -153,7 +150,7 @@ fn recovery(seen: &Seen) -> f64 {
 fn seconds(seen: &Seen) -> Vec<(f64, f64)> {
     let point = |second: u32| {
         let from = Duration::from_secs(second.into());
-        (f64::from(second), seen.sum(from, from + Duration::from_secs(1)).per_request(0))
+        (f64::from(second), seen.sum(from, from + Duration::from_secs(1)).per_request())
     };
     (0..60).map(point).collect()
 }

@@ -22,6 +22,12 @@ impl Fraction {
         self.0
     }
 
+    /// The share of `count`, rounded down.
+    pub(crate) fn of(self, count: u32) -> u32 {
+        let share = u64::from(count) * u64::from(self.0) / u64::from(MILLION);
+        u32::try_from(share).unwrap_or(count)
+    }
+
     /// Decides for one request. Takes exactly one number from `rng`, also where the answer is known.
     ///
     /// The number is compared with `<`, so that a fraction of nothing never matches.

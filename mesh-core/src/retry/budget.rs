@@ -1,23 +1,28 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
+use super::recent::Recent;
 use crate::matcher::Fraction;
 
-/// What bounds the retries under way to one cluster, of all calls together.
+/// What bounds the retries to one cluster, of all calls together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// A share of the calls that are under way for the first time, but not below `min`
-    /// (Envoy's `retry_budget`).
+    /// A share of the calls (Envoy's `retry_budget`), in two ways: so many may be under way at one
+    /// time, and so many may be made for the calls of the last seconds.
     ///
-    /// Envoy counts retries among the calls, so that 20 % let through 25 retries for 100 first
-    /// attempts; here they are 20.
+    /// The first is Envoy's, except that it counts retries among the calls, so that 20 % let through
+    /// 25 retries for 100 first attempts; here they are 20. Alone it bounds nothing where retries
+    /// fail sooner than first attempts, hence the second: of the calls of the last five to ten
+    /// seconds that take less than five, not more than the share are sent again.
     Share {
         /// The share.
         ratio: Fraction,
-        /// So many retries are always allowed (`min_retry_concurrency`).
+        /// So many retries may be under way where the share is less (`min_retry_concurrency`), and
+        /// ten times as many may be made in the last five to ten seconds.
         min: u32,
     },
-    /// So many (`max_retries` of `circuit_breakers`).
+    /// So many under way (`max_retries` of `circuit_breakers`).
     AtMost(u32),
 }
 
@@ -35,56 +40,53 @@ impl Default for Limit {
 pub struct Budget {
     calls: AtomicU32,
     retries: AtomicU32,
-    /// Millionths of retries that were made and not earned yet ([`OfRetries::Once`]).
-    ///
-    /// [`OfRetries::Once`]: super::OfRetries::Once
-    spent: AtomicU64,
+    recent: Recent,
 }
 
 impl Budget {
     /// Counts a call from its first attempt to its end, including the waits between attempts.
-    pub(super) fn enter(self: &Arc<Self>) -> UnderWay {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        UnderWay(self.clone())
-    }
-
-    /// A call starts that is not made because a request was sent again: a share of a retry is
-    /// earned.
-    pub(super) fn earn(&self, limit: Limit) {
-        let Limit::Share { ratio, .. } = limit else { return };
-        // Nothing is usually spent: then there is nothing to write.
-        if self.spent.load(Ordering::Relaxed) > 0 {
-            let earn = |spent: u64| Some(spent.saturating_sub(ratio.numerator().into()));
-            let _ = self.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earn);
+    pub(super) fn enter(self: &Arc<Self>, limit: Limit) -> UnderWay {
+        if let Limit::Share { .. } = limit {
+            self.recent.first();
         }
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        UnderWay { budget: self.clone(), _retry: None }
     }
 
-    /// A call starts that is made because a request was sent again. It is made in any case, but its
-    /// price is known, up to a bound: from that on it takes too long to be forgotten.
-    pub(super) fn owe(&self, limit: Limit) {
-        let Limit::Share { min, .. } = limit else { return };
-        let most = (u64::from(min) + MAX_OWED) * RETRY;
-        let owe = |spent: u64| Some((spent + RETRY).min(most.max(spent)));
-        let _ = self.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, owe);
-    }
-
-    /// Pays for one retry, if enough was earned.
-    pub(super) fn spend(&self, limit: Limit) -> bool {
-        let Limit::Share { min, .. } = limit else { return true };
-        let most = u64::from(min) * RETRY;
-        let spend = |spent: u64| Some(spent + RETRY).filter(|spent| *spent <= most);
-        self.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok()
+    /// Counts a call that is made because a request was sent again. It is made in any case; to a
+    /// share it is one of the retries.
+    pub(super) fn enter_again(self: &Arc<Self>, limit: Limit) -> UnderWay {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let retry = match limit {
+            Limit::Share { .. } => {
+                self.recent.again();
+                self.retries.fetch_add(1, Ordering::Relaxed);
+                Some(Permit(self.clone()))
+            }
+            Limit::AtMost(_) => None,
+        };
+        UnderWay { budget: self.clone(), _retry: retry }
     }
 
     /// Allows one of the calls to be sent again, unless too many are.
     ///
     /// The permit is held while the retry is waited for and until it ends.
     #[must_use]
-    pub fn admit(self: &Arc<Self>, limit: Limit) -> Option<Permit> {
-        let retries = self.retries.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+    pub fn admit(self: &Arc<Self>, limit: Limit, now: Instant) -> Option<Permit> {
+        let others = self.retries.fetch_add(1, Ordering::Relaxed);
         // Taken before it is dropped, which gives the count back.
         let permit = Permit(self.clone());
-        (retries <= limit.most(self.calls(), retries)).then_some(permit)
+        let calls = self.calls();
+        let is_within = match limit {
+            Limit::AtMost(most) => others < most,
+            Limit::Share { ratio, min } => {
+                let share = ratio.of(calls.saturating_sub(others).saturating_sub(1));
+                let reserve = if share < min { min.saturating_mul(RESERVE) } else { 0 };
+                let firsts = calls.saturating_sub(others);
+                others < share.max(min) && self.recent.admit(ratio, reserve, firsts, now)
+            }
+        };
+        is_within.then_some(permit)
     }
 
     /// Calls under way.
@@ -100,35 +102,25 @@ impl Budget {
     }
 }
 
-impl Limit {
-    /// How many retries there may be while `retries` of `calls` calls are being sent again.
-    fn most(self, calls: u32, retries: u32) -> u32 {
-        match self {
-            Self::AtMost(most) => most,
-            Self::Share { ratio, min } => {
-                let firsts = u64::from(calls.saturating_sub(retries));
-                let share = firsts * u64::from(ratio.numerator()) / 1_000_000;
-                u32::try_from(share).unwrap_or(u32::MAX).max(min)
-            }
-        }
-    }
-}
-
 /// A call that a [`Budget`] counts. Dropping it ends the count.
 #[derive(Debug)]
-pub struct UnderWay(Arc<Budget>);
+pub struct UnderWay {
+    budget: Arc<Budget>,
+    /// Its place among the retries, if it is one of somebody else's.
+    _retry: Option<Permit>,
+}
 
 impl UnderWay {
     /// The budget that counts it.
     #[must_use]
     pub fn budget(&self) -> &Arc<Budget> {
-        &self.0
+        &self.budget
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+        self.budget.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -142,7 +134,6 @@ impl Drop for Permit {
     }
 }
 
-const RETRY: u64 = 1_000_000;
-
-/// Retries of others that are remembered at the most, besides those that are always allowed.
-const MAX_OWED: u64 = 10;
+/// How many retries for each that is always allowed under way, in the last seconds: with Envoy's
+/// default of three these are three to six a second.
+const RESERVE: u32 = 10;

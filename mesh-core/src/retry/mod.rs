@@ -48,6 +48,7 @@ mod conditions;
 mod hosts;
 mod next;
 mod policy;
+mod recent;
 mod spacing;
 mod state;
 #[cfg(test)]

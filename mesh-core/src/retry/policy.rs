@@ -44,9 +44,8 @@ pub struct Policy {
 ///
 /// In a chain of services that each retry, one failure at its end is asked for as often as the
 /// product of all attempts, and budgets multiply in the same way. With [`Once`](Self::Once) attempts
-/// add up, and a budget that is a [share](super::Limit::Share) is one of the whole chain: not only are
-/// so many retries under way at the most, but so many are made for all calls, those that were sent
-/// again further up included, besides `min` that can be saved up.
+/// add up, and a budget that is a [share](super::Limit::Share) is one of the whole chain: those that
+/// were sent again further up are among its retries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OfRetries {
     /// As for every other.

@@ -135,12 +135,10 @@ impl Retries {
     /// Counts the call in `budget`, from now until what is returned is dropped.
     #[must_use]
     pub fn enter(&self, budget: &Arc<Budget>, limit: Limit) -> UnderWay {
-        match self.of_retries {
-            OfRetries::Retry => {}
-            OfRetries::Once if self.inherited > 0 => budget.owe(limit),
-            OfRetries::Once => budget.earn(limit),
+        match self.inherited {
+            0 => budget.enter(limit),
+            _ => budget.enter_again(limit),
         }
-        budget.enter()
     }
 
     /// What follows from `outcome`, that of the last attempt.
@@ -180,7 +178,7 @@ impl Retries {
             Pushback::After(_) => 0,
             Pushback::None | Pushback::Never => self.unasked + 1,
         };
-        let next = self.again(context, why, now.checked_add(wait));
+        let next = self.again(context, why, now.checked_add(wait), now);
         if matches!(next, Next::Again { .. }) {
             self.unasked = unasked;
         }
@@ -196,7 +194,7 @@ impl Retries {
         let is_throttled = context.throttle.is_some_and(|throttle| !throttle.allows());
         match self.obstacle(Pushback::None, is_throttled) {
             Some(stop) => Next::Stop(stop),
-            None => self.again(context, Conditions::RESET, Some(now)),
+            None => self.again(context, Conditions::RESET, Some(now), now),
         }
     }
 
@@ -317,15 +315,19 @@ impl Retries {
     }
 
     /// Sends again at `at`, if that is in time and the budget allows.
-    fn again(&mut self, context: &Context<'_>, why: Conditions, at: Option<Instant>) -> Next {
+    fn again(
+        &mut self,
+        context: &Context<'_>,
+        why: Conditions,
+        at: Option<Instant>,
+        now: Instant,
+    ) -> Next {
         let in_time = at.filter(|at| self.deadline.is_none_or(|deadline| *at < deadline));
         let Some(at) = in_time else { return Next::Stop(Stop::Deadline) };
         let permit = match context.budget {
-            Some((budget, limit)) => match budget.admit(limit) {
-                Some(permit) if self.of_retries == OfRetries::Retry || budget.spend(limit) => {
-                    Some(permit)
-                }
-                Some(_) | None => return Next::Stop(Stop::Budget),
+            Some((budget, limit)) => match budget.admit(limit, now) {
+                Some(permit) => Some(permit),
+                None => return Next::Stop(Stop::Budget),
             },
             None => None,
         };

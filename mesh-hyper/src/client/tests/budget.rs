@@ -1,4 +1,10 @@
+use std::time::Duration;
+
+use http::{Request, Response};
+use tower::{BoxError, service_fn};
+
 use super::kit::{Config, MS, URI, retrying};
+use crate::{Body, empty};
 
 #[tokio::test(start_paused = true)]
 async fn a_budget_bounds_what_retries_add() {
@@ -16,6 +22,33 @@ async fn a_budget_bounds_what_retries_add() {
     assert_eq!(backend.requests(), attempts);
     assert!(attempts <= 14_400, "{attempts}");
     assert!(attempts >= 12_100, "{attempts}");
+}
+
+/// Retries that fail at once are never many at a time; nor are they in all.
+#[tokio::test(start_paused = true)]
+async fn a_budget_bounds_what_retries_add_however_soon_they_fail() {
+    const POLICY: &str = "retry_policy: { retry_on: 5xx, num_retries: 5, \
+        retry_back_off: { base_interval: 0.001s } }";
+    const BUDGET: &str = "circuit_breakers: { thresholds: [{ retry_budget: {} }] }";
+    let host = "include_request_attempt_count: true";
+    // One at a time come so fast that those in reserve do not matter.
+    for (times, concurrency, first, most) in
+        [(2_400, 120, 1_000, 480), (1_200, 100, 100, 240), (1_200, 1, 1, 240)]
+    {
+        let mesh = Config { route: POLICY, host, cluster: BUDGET, ..Config::default() }.mesh();
+        mesh.backend("shop").serve(service_fn(move |request: Request<Body>| async move {
+            if request.headers()["x-envoy-attempt-count"] == "1" {
+                tokio::time::sleep(Duration::from_millis(first)).await;
+            }
+            Ok::<_, BoxError>(Response::builder().status(503).body(empty())?)
+        }));
+        let seen = mesh.get(URI).times(times).concurrency(concurrency).seed(7).await;
+        assert_eq!(seen.failures(), times);
+        let retries: u32 = seen.answers().iter().map(|it| it.attempts() - 1).sum();
+        assert!(retries <= most, "{retries}, {concurrency} at a time");
+        // And they are made as far as they may be.
+        assert!(retries > most - most / 20, "{retries}, {concurrency} at a time");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,8 +19,9 @@ use crate::layer::refusal::{Fail, Refuse, Respond};
 
 /// Sends requests again that have failed.
 ///
-/// Never more than a fifth of the requests under way are such (and three where there are few), so
-/// that a server in trouble has not several times as much to do at once. Request bodies are kept up
+/// Never more than a fifth of the requests under way are such (and three where there are few), nor of
+/// those of the last five to ten seconds (and thirty where there are few), so that a server in trouble
+/// has not several times as much to do ([`Limit::Share`]). Request bodies are kept up
 /// to 64 KiB; a longer one is sent once. Nothing is sent again once the head of a response has been
 /// passed on.
 ///
@@ -120,7 +121,7 @@ impl RetryLayer {
 }
 
 impl<M> RetryLayer<M> {
-    /// Another bound on the retries under way than 20 % and three.
+    /// Another bound on the retries than 20 % and three.
     #[must_use]
     pub fn budget(mut self, limit: Limit) -> Self {
         self.settings.limit = limit;
