@@ -28,8 +28,25 @@ use crate::transport::exchange::{self, Started, Unprocessed, Way};
 /// away one after the other are broken, and the caller should know.
 const MAX_AGAIN: u32 = 64;
 
-/// How often of these after a refusal: it comes from a peer that may have too much to do already.
-const MAX_REFUSED: u32 = 3;
+/// How often of these after a refusal: it comes from a peer that may have too much to do already, so
+/// that all others are the policy's to decide (gRFC A6).
+const MAX_REFUSED: u32 = 1;
+
+/// On what terms all attempts of a call are made.
+pub(super) struct Terms {
+    /// Where the request goes by its own word.
+    pub(super) authority: Option<Authority>,
+    /// Whether it waits for streams although nothing can be reached at present.
+    pub(super) patient: bool,
+    pub(super) returns: Returns,
+}
+
+impl Terms {
+    /// Those of a call that has been sent for the first time.
+    pub(super) fn new(authority: Option<Authority>, patient: bool) -> Self {
+        Self { authority, patient, returns: Returns::default() }
+    }
+}
 
 /// How often a request has come back unprocessed.
 #[derive(Default)]
@@ -48,25 +65,20 @@ impl Returns {
 }
 
 /// Sends a request again, for as often as it takes.
-pub(super) async fn run(
-    mut guard: Guard,
-    authority: Option<Authority>,
-    patient: bool,
-    mut again: SendAgain,
-) -> Outcome {
+pub(super) async fn run(mut guard: Guard, mut terms: Terms, mut again: SendAgain) -> Outcome {
     let Some((pool, target)) = home(&guard) else {
         return fail(guard, Error::new(Kind::Transport, "the request was given back"));
     };
-    let to = authority.as_ref().unwrap_or(&target.authority).clone();
-    let mut returns = Returns::default();
+    let to = terms.authority.as_ref().unwrap_or(&target.authority).clone();
+    let patient = terms.patient;
     loop {
         let at = match again.why {
             Why::Policy(at) => Some(at),
-            Why::Unprocessed(why) if returns.are_too_many(why) => {
+            Why::Unprocessed(why) if terms.returns.are_too_many(why) => {
                 let (course, report) = (&mut guard.course, guard.report.as_deref());
                 match attempt::unsent(course, &pool, Failure::Refused, report) {
                     Some(at) => {
-                        returns.all = 0;
+                        terms.returns.all = 0;
                         Some(at)
                     }
                     None => return fail(guard, given_up(&target, why)),
@@ -119,7 +131,7 @@ pub(super) async fn run(
                     return fail(guard, error);
                 }
                 Next::Race(spur) => {
-                    return race::run(guard, exchange, (authority, patient), spur).await;
+                    return race::run(guard, exchange, terms, spur).await;
                 }
                 Next::GoOn => {}
                 Next::Again(next) => break next,

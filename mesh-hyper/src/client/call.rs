@@ -18,6 +18,7 @@ use mesh_core::retry::{Asked, Start};
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 use mesh_core::tenant::Tenant;
 
+use super::again::Terms;
 use super::attempt::{Spur, fail};
 use super::future::ResponseFuture;
 use super::target::{Inner, Options};
@@ -304,8 +305,8 @@ impl Call {
                 let wait_for_ready = self.wait_for_ready;
                 let attempts = guard.course.begin(pool);
                 if attempts > 1 && exchange.copy().is_some() {
-                    let call = (authority, wait_for_ready);
-                    let race = race::run(guard, exchange, call, Spur::Start(attempts));
+                    let terms = Terms::new(authority, wait_for_ready);
+                    let race = race::run(guard, exchange, terms, Spur::Start(attempts));
                     return ResponseFuture::later(race);
                 }
                 ResponseFuture::sent(exchange, guard, authority, wait_for_ready)

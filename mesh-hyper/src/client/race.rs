@@ -8,13 +8,12 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::uri::Authority;
 use http::{Request, Response};
 use http_body_util::Full;
 use mesh_core::classify::{Failure, Outcome as Attempted};
 use mesh_core::retry::Permit;
 
-use super::again::{self, Returns, bound, given_up, home, over, told};
+use super::again::{self, Terms, bound, given_up, home, over, told};
 use super::attempt::{Spur, answered, fail};
 use super::slow::Outcome;
 use super::target::Inner;
@@ -28,12 +27,7 @@ use crate::transport::h1;
 use crate::transport::recv::Source;
 
 /// Makes the call of `exchange`, which goes on, more than once at a time.
-pub(super) async fn run(
-    mut guard: Guard,
-    exchange: Exchange,
-    (authority, patient): (Option<Authority>, bool),
-    spur: Spur,
-) -> Outcome {
+pub(super) async fn run(mut guard: Guard, exchange: Exchange, terms: Terms, spur: Spur) -> Outcome {
     let (home, request) = (home(&guard), exchange.copy());
     let (Some((pool, target)), Some(request)) = (home, request) else {
         return fail(guard, Error::new(Kind::Transport, "the request cannot be sent twice"));
@@ -41,16 +35,7 @@ pub(super) async fn run(
     let Some((stream, _)) = guard.detach() else {
         return fail(guard, Error::new(Kind::Transport, "the request was not sent"));
     };
-    let mut race = Race {
-        guard,
-        authority: authority.unwrap_or_else(|| target.authority.clone()),
-        patient,
-        pool,
-        target,
-        request,
-        lanes: Vec::new(),
-        returns: Returns::default(),
-    };
+    let mut race = Race { guard, terms, pool, target, request, lanes: Vec::new() };
     race.started(Sent { exchange, leg: Leg(Some(stream)) }, None);
     race.spurred(spur);
     loop {
@@ -71,14 +56,12 @@ pub(super) async fn run(
 /// A call and its attempts.
 struct Race {
     guard: Guard,
-    authority: Authority,
-    patient: bool,
+    terms: Terms,
     pool: Arc<Pool>,
     target: Arc<Inner>,
     /// What each attempt sends.
     request: (Request<()>, Bytes),
     lanes: Vec<Lane>,
-    returns: Returns,
 }
 
 /// One of several attempts.
@@ -217,11 +200,12 @@ impl Race {
     fn add(&mut self, at: Instant, permit: Option<Permit>) {
         let (head, body) = &self.request;
         let request = told(head.clone(), &self.guard).map(|()| Full::new(body.clone()));
-        let (pool, authority) = (self.pool.clone(), self.authority.clone());
+        let pool = self.pool.clone();
+        let authority = self.terms.authority.as_ref().unwrap_or(&self.target.authority).clone();
         // Silence ends a call, too, but is put off by each byte: it is not told.
         let end = self.guard.timer.deadline();
         let deadline = bound(&mut self.guard).0;
-        let (patient, keep) = (self.patient, self.guard.course.keep());
+        let (patient, keep) = (self.terms.patient, self.guard.course.keep());
         let elsewhere = self.guard.course.elsewhere();
         let pending = self.guard.course.pending();
         let coming = async move {
@@ -250,7 +234,7 @@ impl Race {
                 self.failed(at, Some(Failure::Reset), error)
             }
             Event::Done(at, Err(Broken::Unprocessed(returned))) => {
-                if self.returns.are_too_many(returned.why) {
+                if self.terms.returns.are_too_many(returned.why) {
                     let error = given_up(&self.target, returned.why);
                     return self.failed(at, Some(Failure::Refused), error);
                 }

@@ -168,14 +168,14 @@ async fn a_connection_that_breaks_is_a_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_cost_retries_only_when_there_are_too_many() {
+async fn the_first_refusal_costs_no_retry() {
     for (retry_on, refusals, status, attempts) in [
-        ("reset", 3, 200, 4),
-        ("connect-failure", 4, 0, 4),
-        ("refused-stream", 4, 200, 5),
-        ("refused-stream", 8, 0, 5),
+        ("connect-failure", 1, 200, 2),
+        ("connect-failure", 2, 0, 2),
+        ("refused-stream", 3, 200, 4),
+        ("refused-stream", 8, 0, 4),
     ] {
-        let mesh = retrying(&format!("retry_on: '{retry_on}'"));
+        let mesh = retrying(&format!("retry_on: '{retry_on}', num_retries: 2"));
         let backend = mesh.backend("shop");
         script(&backend, (0..refusals).map(|_| at_once(Reply::reset(7))));
         let seen = mesh.get(URI).await;
