@@ -88,8 +88,9 @@ impl Guard {
         }
     }
 
-    /// Lets go of the connection, but not of the call.
-    pub(crate) fn give_back_stream(&mut self) {
+    /// The attempt is over, and the call is not: it has no stream, and no place among the requests
+    /// under way, until the next attempt.
+    pub(crate) fn end_attempt(&mut self) {
         if let Some(pump) = self.pump.take() {
             pump.stop();
         }
@@ -99,13 +100,14 @@ impl Guard {
                 h1::recycle(stream);
             }
         }
+        self.permit = None;
     }
 
     /// Takes the attempt out of the call, which goes on without it.
-    pub(crate) fn detach(&mut self) -> Option<(Stream, Option<Box<Pumping>>)> {
-        let stream = self.stream.take()?;
+    pub(crate) fn detach(&mut self) -> Option<(Stream, Permit)> {
+        let (stream, permit) = (self.stream.take()?, self.permit.take()?);
         self.timer.cancel(&stream.0.signals.timers);
-        Some((stream, self.pump.take()))
+        Some((stream, permit))
     }
 
     /// `error`, or the failure of the request body if that is what broke the stream.

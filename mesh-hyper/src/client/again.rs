@@ -11,8 +11,9 @@ use std::time::Instant;
 use http::uri::Authority;
 use http::{HeaderMap, Request};
 use mesh_core::classify::Failure;
+use mesh_core::cluster::{Cluster, Permit};
 use mesh_core::inherited;
-use mesh_core::request::Protocol;
+use mesh_core::request::{Protocol, RoutingPriority};
 
 use super::attempt::{self, Next, SendAgain, Why, answered, fail};
 use super::slow::{Outcome, before};
@@ -66,9 +67,10 @@ impl Returns {
 
 /// Sends a request again, for as often as it takes.
 pub(super) async fn run(mut guard: Guard, mut terms: Terms, mut again: SendAgain) -> Outcome {
-    let Some((pool, target)) = home(&guard) else {
+    let Some(home) = Home::of(&guard) else {
         return fail(guard, Error::new(Kind::Transport, "the request was given back"));
     };
+    let Home { pool, target, .. } = &home;
     let to = terms.authority.as_ref().unwrap_or(&target.authority).clone();
     let patient = terms.patient;
     loop {
@@ -76,12 +78,12 @@ pub(super) async fn run(mut guard: Guard, mut terms: Terms, mut again: SendAgain
             Why::Policy(at) => Some(at),
             Why::Unprocessed(why) if terms.returns.are_too_many(why) => {
                 let (course, report) = (&mut guard.course, guard.report.as_deref());
-                match attempt::unsent(course, &pool, Failure::Refused, report) {
+                match attempt::unsent(course, pool, Failure::Refused, report) {
                     Some(at) => {
                         terms.returns.all = 0;
                         Some(at)
                     }
-                    None => return fail(guard, given_up(&target, why)),
+                    None => return fail(guard, given_up(target, why)),
                 }
             }
             Why::Unprocessed(_) => None,
@@ -92,7 +94,7 @@ pub(super) async fn run(mut guard: Guard, mut terms: Terms, mut again: SendAgain
             Some(None) => return fail(guard, again.error),
             None => return over(guard, late),
         };
-        guard.give_back_stream();
+        guard.end_attempt();
         if let Some(at) = at
             && before(deadline, runtime::sleep_until(at)).await.is_none()
         {
@@ -107,11 +109,15 @@ pub(super) async fn run(mut guard: Guard, mut terms: Terms, mut again: SendAgain
                 Err(error) => error,
             };
             let (course, report) = (&mut guard.course, guard.report.as_deref());
-            match attempt::without_stream(course, &pool, &error, report) {
+            match attempt::without_stream(course, pool, &error, report) {
                 Some(at) if before(deadline, runtime::sleep_until(at)).await.is_some() => {}
                 Some(_) => return over(guard, late),
                 None => return fail(guard, error),
             }
+        };
+        guard.permit = match home.admit() {
+            Ok(permit) => Some(permit),
+            Err(error) => return fail(guard, error),
         };
         let request = told(request, &guard);
         let way = Way { stream: &stream, authority: &to, keep: guard.course.keep() };
@@ -141,11 +147,27 @@ pub(super) async fn run(mut guard: Guard, mut terms: Terms, mut again: SendAgain
     }
 }
 
-/// The pool and the target of a call whose attempt is under way.
-pub(super) fn home(guard: &Guard) -> Option<(Arc<Pool>, Arc<Inner>)> {
-    let pool = guard.stream.as_ref()?.0.signals.owner::<Pool>()?;
-    let owner: Arc<dyn Any + Send + Sync> = guard.owner.clone()?;
-    Some((pool, owner.downcast::<Inner>().ok()?))
+/// Where a call is at home whose attempt is under way.
+pub(super) struct Home {
+    pub(super) pool: Arc<Pool>,
+    pub(super) target: Arc<Inner>,
+    cluster: Arc<Cluster>,
+    priority: RoutingPriority,
+}
+
+impl Home {
+    pub(super) fn of(guard: &Guard) -> Option<Self> {
+        let pool = guard.stream.as_ref()?.0.signals.owner::<Pool>()?;
+        let owner: Arc<dyn Any + Send + Sync> = guard.owner.clone()?;
+        let permit = guard.permit.as_ref()?;
+        let (cluster, priority) = (permit.cluster().clone(), permit.priority());
+        Some(Self { pool, target: owner.downcast().ok()?, cluster, priority })
+    }
+
+    /// The place of another attempt among the requests under way.
+    pub(super) fn admit(&self) -> Result<Permit, Error> {
+        self.pool.admit(&self.cluster, self.priority)
+    }
 }
 
 /// Until when the call may go on, and what is over then.

@@ -11,15 +11,15 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use mesh_core::classify::{Failure, Outcome as Attempted};
-use mesh_core::retry::Permit;
+use mesh_core::cluster::Permit;
+use mesh_core::retry;
 
-use super::again::{self, Terms, bound, given_up, home, over, told};
+use super::again::{self, Home, Terms, bound, given_up, over, told};
 use super::attempt::{Spur, answered, fail};
 use super::slow::Outcome;
-use super::target::Inner;
 use crate::body::{Guard, Late};
 use crate::error::{Error, Kind};
-use crate::pool::{Avoid, Draw, Pool, Want};
+use crate::pool::{Avoid, Draw, Want};
 use crate::runtime;
 use crate::transport::connection::{Stream, Wire};
 use crate::transport::exchange::{self, Broken, Exchange, Started, Way};
@@ -28,15 +28,15 @@ use crate::transport::recv::Source;
 
 /// Makes the call of `exchange`, which goes on, more than once at a time.
 pub(super) async fn run(mut guard: Guard, exchange: Exchange, terms: Terms, spur: Spur) -> Outcome {
-    let (home, request) = (home(&guard), exchange.copy());
-    let (Some((pool, target)), Some(request)) = (home, request) else {
+    let (Some(home), Some(request)) = (Home::of(&guard), exchange.copy()) else {
         return fail(guard, Error::new(Kind::Transport, "the request cannot be sent twice"));
     };
-    let Some((stream, _)) = guard.detach() else {
+    let Some(leg) = guard.detach() else {
         return fail(guard, Error::new(Kind::Transport, "the request was not sent"));
     };
-    let mut race = Race { guard, terms, pool, target, request, lanes: Vec::new() };
-    race.started(Sent { exchange, leg: Leg(Some(stream)) }, None);
+    let home = Arc::new(home);
+    let mut race = Race { guard, terms, home, request, lanes: Vec::new() };
+    race.started(Sent { exchange, leg: Leg(Some(leg)) }, None);
     race.spurred(spur);
     loop {
         let event = race.event().await;
@@ -57,8 +57,7 @@ pub(super) async fn run(mut guard: Guard, exchange: Exchange, terms: Terms, spur
 struct Race {
     guard: Guard,
     terms: Terms,
-    pool: Arc<Pool>,
-    target: Arc<Inner>,
+    home: Arc<Home>,
     /// What each attempt sends.
     request: (Request<()>, Bytes),
     lanes: Vec<Lane>,
@@ -69,14 +68,14 @@ struct Lane {
     run: Run,
     /// When it must have been answered.
     until: Option<Instant>,
-    permit: Option<Permit>,
+    permit: Option<retry::Permit>,
 }
 
 impl Lane {
     /// Counts it at its endpoint as one that took too long.
     fn late(&self) {
         if let Run::Sent(sent) = &self.run {
-            sent.leg.0.iter().for_each(Stream::late);
+            sent.leg.stream().into_iter().for_each(Stream::late);
         }
     }
 }
@@ -94,12 +93,18 @@ struct Sent {
     leg: Leg,
 }
 
-/// The stream of an attempt.
-struct Leg(Option<Stream>);
+/// The stream of an attempt, and its place among the requests under way.
+struct Leg(Option<(Stream, Permit)>);
+
+impl Leg {
+    fn stream(&self) -> Option<&Stream> {
+        self.0.as_ref().map(|(stream, _)| stream)
+    }
+}
 
 impl Drop for Leg {
     fn drop(&mut self) {
-        if let Some(stream) = self.0.take()
+        if let Some((stream, _permit)) = self.0.take()
             && matches!(stream.0.wire, Wire::H1(_))
         {
             h1::recycle(stream);
@@ -172,7 +177,7 @@ impl Race {
                     }
                 },
                 Run::Sent(sent) => {
-                    let Some(stream) = &sent.leg.0 else { continue };
+                    let Some(stream) = sent.leg.stream() else { continue };
                     if let Poll::Ready(done) = sent.exchange.poll(stream, None, cx) {
                         return Poll::Ready(Event::Done(at, done));
                     }
@@ -187,9 +192,9 @@ impl Race {
     }
 
     /// An attempt has been sent.
-    fn started(&mut self, sent: Sent, permit: Option<Permit>) {
+    fn started(&mut self, sent: Sent, permit: Option<retry::Permit>) {
         let mut until = None;
-        if let (Some(tries), Some(stream)) = (self.guard.course.tries(), &sent.leg.0) {
+        if let (Some(tries), Some(stream)) = (self.guard.course.tries(), sent.leg.stream()) {
             tries.asked(&stream.0.endpoint);
             until = tries.attempt_deadline();
         }
@@ -197,11 +202,11 @@ impl Race {
     }
 
     /// One more attempt, at this time.
-    fn add(&mut self, at: Instant, permit: Option<Permit>) {
+    fn add(&mut self, at: Instant, permit: Option<retry::Permit>) {
         let (head, body) = &self.request;
         let request = told(head.clone(), &self.guard).map(|()| Full::new(body.clone()));
-        let pool = self.pool.clone();
-        let authority = self.terms.authority.as_ref().unwrap_or(&self.target.authority).clone();
+        let home = self.home.clone();
+        let authority = self.terms.authority.as_ref().unwrap_or(&home.target.authority).clone();
         // Silence ends a call, too, but is put off by each byte: it is not told.
         let end = self.guard.timer.deadline();
         let deadline = bound(&mut self.guard).0;
@@ -212,7 +217,8 @@ impl Race {
             runtime::sleep_until(at).await;
             let avoid = elsewhere.as_ref().map(|(hosts, tried)| Avoid { hosts, tried });
             let want = Want { deadline, patient, draw: Draw::Done, avoid, pending };
-            let stream = pool.wait(want).await?;
+            let stream = home.pool.wait(want).await?;
+            let permit = home.admit()?;
             let (mut parts, body) = request.into_parts();
             if let Some(end) = end {
                 // Some of the time is gone.
@@ -220,7 +226,7 @@ impl Race {
             }
             let way = Way { stream: &stream, authority: &authority, keep };
             let Started { exchange, .. } = exchange::start(way, parts, body)?;
-            Ok(Sent { exchange, leg: Leg(Some(stream)) })
+            Ok(Sent { exchange, leg: Leg(Some((stream, permit))) })
         };
         self.lanes.push(Lane { run: Run::Coming(Box::pin(coming)), until: None, permit });
     }
@@ -235,7 +241,7 @@ impl Race {
             }
             Event::Done(at, Err(Broken::Unprocessed(returned))) => {
                 if self.terms.returns.are_too_many(returned.why) {
-                    let error = given_up(&self.target, returned.why);
+                    let error = given_up(&self.home.target, returned.why);
                     return self.failed(at, Some(Failure::Refused), error);
                 }
                 let permit = self.lanes.swap_remove(at).permit;
@@ -280,7 +286,7 @@ impl Race {
         }
         let report = self.guard.report.as_deref();
         let Some(tries) = self.guard.course.tries() else { return };
-        if tries.beside(&self.pool, report) {
+        if tries.beside(&self.home.pool, report) {
             let permit = tries.take_permit();
             self.add(runtime::now(), permit);
         }
@@ -288,7 +294,7 @@ impl Race {
 
     fn one_more(&mut self, now: Instant) {
         let tries = self.guard.course.tries();
-        if tries.is_some_and(|tries| tries.one_more(&self.pool)) {
+        if tries.is_some_and(|tries| tries.one_more(&self.home.pool)) {
             self.add(now, None);
         }
     }
@@ -304,7 +310,7 @@ impl Race {
             }
         }
         self.lanes.clear();
-        self.guard.stream = lane.take_stream();
+        self.take_over(lane);
         Some(End::Answer(response))
     }
 
@@ -318,7 +324,7 @@ impl Race {
         if goes_on {
             return None;
         }
-        self.guard.stream = lane.take_stream();
+        self.take_over(lane);
         Some(End::Fail(error))
     }
 
@@ -327,20 +333,17 @@ impl Race {
     fn goes_on(&mut self, outcome: &Attempted<'_>) -> bool {
         let report = self.guard.report.as_deref();
         let Some(tries) = self.guard.course.tries() else { return false };
-        if let Some(at) = tries.after(&self.pool, outcome, true, report) {
+        if let Some(at) = tries.after(&self.home.pool, outcome, true, report) {
             let permit = tries.take_permit();
             self.add(at, permit);
         }
         !self.lanes.is_empty()
     }
-}
 
-impl Lane {
-    /// The stream of an attempt that has ended.
-    fn take_stream(&mut self) -> Option<Stream> {
-        match &mut self.run {
-            Run::Coming(_) => None,
-            Run::Sent(sent) => sent.leg.0.take(),
+    /// What the call ends with is what this attempt has come to.
+    fn take_over(&mut self, mut lane: Lane) {
+        if let Run::Sent(sent) = &mut lane.run {
+            (self.guard.stream, self.guard.permit) = sent.leg.0.take().unzip();
         }
     }
 }
