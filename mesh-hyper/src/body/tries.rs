@@ -135,9 +135,10 @@ impl Tries {
         self.permit.take()
     }
 
-    /// When an attempt that starts now must have been answered.
-    pub(crate) fn attempt_deadline(&self) -> Option<Instant> {
-        self.retries.attempt_deadline(runtime::now())
+    /// When an attempt beside others that starts now is over if it is not answered.
+    pub(crate) fn attempt_end(&self) -> Option<Instant> {
+        let now = runtime::now();
+        self.pace.end_of(self.retries.attempt_deadline(now), now)
     }
 
     /// Whether another attempt might do better than `outcome`.

@@ -86,7 +86,11 @@ pub(super) fn next(exchange: &mut Exchange, guard: &mut Guard, ended: Ended) -> 
         && let Some(tries) = guard.course.tries()
         && (late == Late::Alone || tries.is_soft())
     {
-        tries.pace.let_go_on();
+        if late == Late::Alone {
+            tries.pace.set_beside(None);
+        } else {
+            tries.pace.let_go();
+        }
         return match (exchange.copy(), late) {
             // It cannot be sent a second time while it is being sent.
             (None, _) => Next::GoOn,

@@ -36,7 +36,8 @@ pub(super) async fn run(mut guard: Guard, exchange: Exchange, terms: Terms, spur
     };
     let home = Arc::new(home);
     let mut race = Race { guard, terms, home, request, lanes: Vec::new() };
-    race.started(Sent { exchange, leg: Leg(Some(leg)) }, None);
+    let until = race.guard.course.tries().and_then(|tries| tries.pace.attempt_end());
+    race.started(Sent { exchange, leg: Leg(Some(leg)) }, until, None);
     race.spurred(spur);
     loop {
         let event = race.event().await;
@@ -66,7 +67,7 @@ struct Race {
 /// One of several attempts.
 struct Lane {
     run: Run,
-    /// When it must have been answered.
+    /// When it is over if it is not answered.
     until: Option<Instant>,
     permit: Option<retry::Permit>,
 }
@@ -187,16 +188,15 @@ impl Race {
         let Some((at, sent)) = came else { return Poll::Pending };
         let permit = self.lanes.swap_remove(at).permit;
         self.guard.attempts = self.guard.attempts.saturating_add(1);
-        self.started(sent, permit);
+        let until = self.guard.course.tries().and_then(|tries| tries.attempt_end());
+        self.started(sent, until, permit);
         Poll::Ready(Event::Sent)
     }
 
     /// An attempt has been sent.
-    fn started(&mut self, sent: Sent, permit: Option<retry::Permit>) {
-        let mut until = None;
+    fn started(&mut self, sent: Sent, until: Option<Instant>, permit: Option<retry::Permit>) {
         if let (Some(tries), Some(stream)) = (self.guard.course.tries(), sent.leg.stream()) {
             tries.asked(&stream.0.endpoint);
-            until = tries.attempt_deadline();
         }
         self.lanes.push(Lane { run: Run::Sent(sent), until, permit });
     }
