@@ -303,8 +303,8 @@ impl Call {
             Ok(Started { exchange, pump }) => {
                 guard.start(stream, pump);
                 let wait_for_ready = self.wait_for_ready;
-                let attempts = guard.course.begin(pool);
-                if attempts > 1 && exchange.copy().is_some() {
+                let attempts = guard.course.begin(pool, || exchange.is_at_hand());
+                if attempts > 1 {
                     let terms = Terms::new(authority, wait_for_ready);
                     let race = race::run(guard, exchange, terms, Spur::Start(attempts));
                     return ResponseFuture::later(race);

@@ -2,7 +2,6 @@
 //! are reset.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -11,47 +10,55 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use mesh_core::classify::{Failure, Outcome as Attempted};
-use mesh_core::cluster::Permit;
 use mesh_core::retry;
 
 use super::again::{self, Home, Terms, bound, given_up, over, told};
 use super::attempt::{Spur, answered, fail};
+use super::lane::{Cost, Fee, Lane, Leg, Run, Sent};
 use super::slow::Outcome;
 use crate::body::{Guard, Late};
 use crate::error::{Error, Kind};
 use crate::pool::{Avoid, Draw, Want};
 use crate::runtime;
-use crate::transport::connection::{Stream, Wire};
 use crate::transport::exchange::{self, Broken, Exchange, Started, Way};
-use crate::transport::h1;
 use crate::transport::recv::Source;
 
 /// Makes the call of `exchange`, which goes on, more than once at a time.
-pub(super) async fn run(mut guard: Guard, exchange: Exchange, terms: Terms, spur: Spur) -> Outcome {
+pub(super) fn run(
+    guard: Guard,
+    exchange: Exchange,
+    terms: Terms,
+    spur: Spur,
+) -> impl Future<Output = Outcome> + Send + use<> {
+    // Before it is polled: what was paid for hedges is given back if it never is.
+    let race = prepared(guard, exchange, terms, spur);
+    async move {
+        match race {
+            Ok(race) => race.run().await,
+            Err(failed) => *failed,
+        }
+    }
+}
+
+fn prepared(
+    mut guard: Guard,
+    exchange: Exchange,
+    terms: Terms,
+    spur: Spur,
+) -> Result<Race, Box<Outcome>> {
+    let failed = |guard, why| Err(Box::new(fail(guard, Error::new(Kind::Transport, why))));
     let (Some(home), Some(request)) = (Home::of(&guard), exchange.copy()) else {
-        return fail(guard, Error::new(Kind::Transport, "the request cannot be sent twice"));
+        return failed(guard, "the request cannot be sent twice");
     };
-    let Some(leg) = guard.detach() else {
-        return fail(guard, Error::new(Kind::Transport, "the request was not sent"));
+    let Some((stream, permit)) = guard.detach() else {
+        return failed(guard, "the request was not sent");
     };
     let home = Arc::new(home);
     let mut race = Race { guard, terms, home, request, lanes: Vec::new() };
     let until = race.guard.course.tries().and_then(|tries| tries.pace.attempt_end());
-    race.started(Sent { exchange, leg: Leg(Some(leg)) }, until, None);
+    race.started(Sent { exchange, leg: Leg::new(stream, permit) }, until, None);
     race.spurred(spur);
-    loop {
-        let event = race.event().await;
-        if let Some(end) = race.follow(event) {
-            return match end {
-                End::Answer(response) => Ok(answered(race.guard, response)),
-                End::Fail(error) => fail(race.guard, error),
-                End::Late(late) => {
-                    race.lanes.clear();
-                    over(race.guard, late)
-                }
-            };
-        }
-    }
+    Ok(race)
 }
 
 /// A call and its attempts.
@@ -62,55 +69,6 @@ struct Race {
     /// What each attempt sends.
     request: (Request<()>, Bytes),
     lanes: Vec<Lane>,
-}
-
-/// One of several attempts.
-struct Lane {
-    run: Run,
-    /// When it is over if it is not answered.
-    until: Option<Instant>,
-    permit: Option<retry::Permit>,
-}
-
-impl Lane {
-    /// Counts it at its endpoint as one that took too long.
-    fn late(&self) {
-        if let Run::Sent(sent) = &self.run {
-            sent.leg.stream().into_iter().for_each(Stream::late);
-        }
-    }
-}
-
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
-enum Run {
-    /// It waits for its time or a stream.
-    Coming(Pin<Box<dyn Future<Output = Result<Sent, Error>> + Send>>),
-    Sent(Sent),
-}
-
-/// An attempt that has been sent. The exchange goes before what it is on.
-struct Sent {
-    exchange: Exchange,
-    leg: Leg,
-}
-
-/// The stream of an attempt, and its place among the requests under way.
-struct Leg(Option<(Stream, Permit)>);
-
-impl Leg {
-    fn stream(&self) -> Option<&Stream> {
-        self.0.as_ref().map(|(stream, _)| stream)
-    }
-}
-
-impl Drop for Leg {
-    fn drop(&mut self) {
-        if let Some((stream, _permit)) = self.0.take()
-            && matches!(stream.0.wire, Wire::H1(_))
-        {
-            h1::recycle(stream);
-        }
-    }
 }
 
 /// Something that has happened.
@@ -133,10 +91,29 @@ enum End {
 }
 
 impl Race {
+    async fn run(mut self) -> Outcome {
+        loop {
+            let event = self.event().await;
+            let Some(end) = self.follow(event) else { continue };
+            return match end {
+                End::Answer(response) => Ok(answered(self.guard, response)),
+                End::Fail(error) => fail(self.guard, error),
+                End::Late(late) => {
+                    self.lanes.clear();
+                    over(self.guard, late)
+                }
+            };
+        }
+    }
+
     fn spurred(&mut self, spur: Spur) {
         let now = runtime::now();
         match spur {
-            Spur::Start(attempts) => (1..attempts).for_each(|_| self.add(now, None)),
+            Spur::Start(attempts) => {
+                for _ in 1..attempts {
+                    self.add(now, Cost::Hedge(Fee::paid(&self.home)));
+                }
+            }
             Spur::Soft => self.soft(0),
             Spur::Alone => self.one_more(now),
         }
@@ -159,10 +136,16 @@ impl Race {
 
     /// When something is over next.
     fn due(&mut self) -> Option<Instant> {
-        let beside = self.guard.course.tries().and_then(|tries| tries.beside_at());
+        let beside = self.beside_at();
         let (bound, _) = bound(&mut self.guard);
         let lanes = self.lanes.iter().filter_map(|lane| lane.until);
         lanes.chain(beside).chain(bound).min()
+    }
+
+    /// When another attempt starts beside those that have been sent; there has to be one.
+    fn beside_at(&mut self) -> Option<Instant> {
+        let is_sent = self.lanes.iter().any(Lane::is_sent);
+        self.guard.course.tries().filter(|_| is_sent)?.beside_at()
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
@@ -188,7 +171,11 @@ impl Race {
         let Some((at, sent)) = came else { return Poll::Pending };
         let permit = self.lanes.swap_remove(at).permit;
         self.guard.attempts = self.guard.attempts.saturating_add(1);
-        let until = self.guard.course.tries().and_then(|tries| tries.attempt_end());
+        let now = runtime::now();
+        let until = self.guard.course.tries().and_then(|tries| {
+            tries.started(now);
+            tries.attempt_end(now)
+        });
         self.started(sent, until, permit);
         Poll::Ready(Event::Sent)
     }
@@ -202,7 +189,11 @@ impl Race {
     }
 
     /// One more attempt, at this time.
-    fn add(&mut self, at: Instant, permit: Option<retry::Permit>) {
+    fn add(&mut self, at: Instant, cost: Cost) {
+        let (permit, fee) = match cost {
+            Cost::Retry(permit) => (permit, None),
+            Cost::Hedge(fee) => (None, Some(fee)),
+        };
         let (head, body) = &self.request;
         let request = told(head.clone(), &self.guard).map(|()| Full::new(body.clone()));
         let home = self.home.clone();
@@ -226,7 +217,8 @@ impl Race {
             }
             let way = Way { stream: &stream, authority: &authority, keep };
             let Started { exchange, .. } = exchange::start(way, parts, body)?;
-            Ok(Sent { exchange, leg: Leg(Some((stream, permit))) })
+            fee.into_iter().for_each(Fee::keep);
+            Ok(Sent { exchange, leg: Leg::new(stream, permit) })
         };
         self.lanes.push(Lane { run: Run::Coming(Box::pin(coming)), until: None, permit });
     }
@@ -245,7 +237,7 @@ impl Race {
                     return self.failed(at, Some(Failure::Refused), error);
                 }
                 let permit = self.lanes.swap_remove(at).permit;
-                self.add(runtime::now(), permit);
+                self.add(runtime::now(), Cost::Retry(permit));
                 None
             }
             Event::Unsent(at, error) => {
@@ -264,7 +256,7 @@ impl Race {
             }
             return Some(End::Late(late));
         }
-        let beside = self.guard.course.tries().and_then(|tries| tries.beside_at());
+        let beside = self.beside_at();
         if beside.is_some_and(|at| at <= now) {
             self.one_more(now);
         }
@@ -288,14 +280,14 @@ impl Race {
         let Some(tries) = self.guard.course.tries() else { return };
         if tries.beside(&self.home.pool, report) {
             let permit = tries.take_permit();
-            self.add(runtime::now(), permit);
+            self.add(runtime::now(), Cost::Retry(permit));
         }
     }
 
     fn one_more(&mut self, now: Instant) {
         let tries = self.guard.course.tries();
         if tries.is_some_and(|tries| tries.one_more(&self.home.pool)) {
-            self.add(now, None);
+            self.add(now, Cost::Hedge(Fee::paid(&self.home)));
         }
     }
 
@@ -335,7 +327,7 @@ impl Race {
         let Some(tries) = self.guard.course.tries() else { return false };
         if let Some(at) = tries.after(&self.home.pool, outcome, true, report) {
             let permit = tries.take_permit();
-            self.add(at, permit);
+            self.add(at, Cost::Retry(permit));
         }
         !self.lanes.is_empty()
     }
@@ -343,7 +335,7 @@ impl Race {
     /// What the call ends with is what this attempt has come to.
     fn take_over(&mut self, mut lane: Lane) {
         if let Run::Sent(sent) = &mut lane.run {
-            (self.guard.stream, self.guard.permit) = sent.leg.0.take().unzip();
+            (self.guard.stream, self.guard.permit) = sent.leg.take().unzip();
         }
     }
 }

@@ -38,7 +38,7 @@ fn retry(times: u32) -> retry::Policy {
 }
 
 /// A lab with two endpoints that answer by `answer`.
-fn lab<R>(
+pub(super) fn lab<R>(
     change: impl FnOnce(&mut Forward),
     answer: impl Fn(u32, SendResponse<Bytes>) -> R + Clone + Send + Sync + 'static,
 ) -> Lab
@@ -49,7 +49,7 @@ where
 }
 
 /// The same, with a cluster that takes so many requests at once.
-fn limited<R>(
+pub(super) fn limited<R>(
     max_requests: u32,
     change: impl FnOnce(&mut Forward),
     answer: impl Fn(u32, SendResponse<Bytes>) -> R + Clone + Send + Sync + 'static,
@@ -113,30 +113,6 @@ async fn only_calls_that_are_safe_are_hedged_from_code() {
         assert_eq!(response.body().attempts(), attempts);
         let millis = if attempts == 2 { 50 } else { 1_000 };
         assert_eq!(start.elapsed().as_millis(), millis);
-        eventually!(lab.is_at_rest());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_time_of_an_attempt_runs_on_when_another_starts_beside_it() {
-    let millis = Duration::from_millis;
-    let hedge = hedge::Policy::new(Delay::After(millis(50)));
-    // The first says nothing. The second breaks when the first should be over.
-    let answer = async |number: u32, mut respond: SendResponse<Bytes>| {
-        tokio::time::sleep(if number == 0 { SECOND } else { Duration::from_millis(70) }).await;
-        respond.send_reset(Reason::INTERNAL_ERROR);
-    };
-    for (limit, idle) in [(Some(millis(100)), None), (None, Some(millis(100)))] {
-        let policy = |forward: &mut Forward| {
-            let mut policy = retry::Policy::new(Conditions::NONE);
-            (policy.per_try_timeout, policy.per_try_idle_timeout) = (limit, idle);
-            (forward.retry, forward.hedge) = (Some(Arc::new(policy)), Some(hedge));
-        };
-        let lab = lab(policy, answer);
-        let request = Request::get("/x").body(empty()).unwrap();
-        let start = tokio::time::Instant::now();
-        let error = lab.target.call(request, Options::default()).await.unwrap_err();
-        assert_eq!((error.attempts(), start.elapsed().as_millis()), (2, 120));
         eventually!(lab.is_at_rest());
     }
 }
