@@ -111,7 +111,9 @@ async fn grpc_calls_say_how_often_they_were_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn grpc_servers_say_when_to_come_again_or_not_to() {
-    for (pushback, times) in [("70", &[0, 70][..]), ("0", &[0, 0]), ("-1", &[0]), ("soon", &[0])] {
+    for (pushback, times) in
+        [("70", &[0, 70][..]), ("0", &[0, 0]), ("-1", &[0]), ("soon", &[0]), ("300001", &[0])]
+    {
         let mesh = retrying("retry_on: unavailable, num_retries: 2");
         let refusal = Reply::grpc(14, "busy").header("grpc-retry-pushback-ms", pushback);
         let message = at_once(Reply::message(""));
