@@ -48,6 +48,8 @@ pub(super) struct Call {
     pub(super) has_timeout: bool,
     /// Whose the request is that it is made for.
     pub(super) tenant: Option<Tenant>,
+    /// Whether the deadline is the end of the stream's life, which is nobody's fault.
+    pub(super) is_lifetime: bool,
     /// How often the request was sent before for whose sake the call is made.
     pub(super) inherited: u32,
     pub(super) course: Course,
@@ -78,6 +80,7 @@ impl ResponseFuture {
             report: report(target),
             has_timeout: parts.headers.contains_key(timeout::GRPC),
             tenant: None,
+            is_lifetime: false,
             inherited: 0,
             course: Course::default(),
             parts,
@@ -156,6 +159,7 @@ impl Call {
             if self.deadline.is_none_or(|deadline| until < deadline) {
                 self.deadline = Some(until);
                 self.has_timeout = false;
+                self.is_lifetime = plan.is_lifetime(protocol, limit);
             }
             usual = (self.deadline == Some(until)).then_some(limit);
         }
@@ -291,6 +295,7 @@ impl Call {
             Err(error) => return ResponseFuture::decided(self.failed(error)),
         };
         let mut guard = Guard::new(permit, self.deadline);
+        guard.is_lifetime = self.is_lifetime;
         guard.passing = passing;
         guard.course = std::mem::take(&mut self.course);
         guard.course.enter(pool);

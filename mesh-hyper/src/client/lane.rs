@@ -27,10 +27,11 @@ impl Lane {
         matches!(self.run, Run::Sent(_))
     }
 
-    /// Counts it at its endpoint as one that took too long.
-    pub(super) fn late(&self) {
-        if let Run::Sent(sent) = &self.run {
-            sent.leg.stream().into_iter().for_each(Stream::late);
+    /// The stream of an attempt that is under way.
+    pub(super) fn stream(&self) -> Option<&Stream> {
+        match &self.run {
+            Run::Coming(_) => None,
+            Run::Sent(sent) => sent.leg.stream(),
         }
     }
 }

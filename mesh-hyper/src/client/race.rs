@@ -20,6 +20,7 @@ use crate::body::{Guard, Late};
 use crate::error::{Error, Kind};
 use crate::pool::{Avoid, Draw, Want};
 use crate::runtime;
+use crate::transport::connection::Stream;
 use crate::transport::exchange::{self, Broken, Exchange, Started, Way};
 use crate::transport::recv::Source;
 
@@ -252,7 +253,8 @@ impl Race {
         let (until, late) = bound(&mut self.guard);
         if until.is_some_and(|until| until <= now) {
             if late == Late::Deadline {
-                self.lanes.iter().for_each(Lane::late);
+                let streams = self.lanes.iter().filter_map(Lane::stream);
+                streams.for_each(|stream| self.guard.overdue(stream));
             }
             return Some(End::Late(late));
         }
@@ -262,7 +264,7 @@ impl Race {
         }
         let is_over = |lane: &Lane| lane.until.is_some_and(|until| until <= now);
         let at = self.lanes.iter().position(is_over)?;
-        self.lanes.iter().skip(at).take(1).for_each(Lane::late);
+        self.lanes.get(at).and_then(Lane::stream).into_iter().for_each(Stream::late);
         if self.guard.course.tries().is_some_and(|tries| tries.is_soft()) {
             self.soft(at);
             return None;
