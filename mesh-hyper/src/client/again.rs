@@ -8,12 +8,13 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::header::CONTENT_TYPE;
 use http::uri::Authority;
 use http::{HeaderMap, Request};
 use mesh_core::classify::Failure;
 use mesh_core::cluster::{Cluster, Permit};
 use mesh_core::inherited;
-use mesh_core::request::{Protocol, RoutingPriority};
+use mesh_core::request::{Protocol, RoutingPriority, is_grpc};
 
 use super::attempt::{self, Next, SendAgain, Why, answered, fail};
 use super::slow::{Outcome, before};
@@ -200,9 +201,9 @@ pub(super) fn hurry(headers: &mut HeaderMap, deadline: Instant) {
 
 /// In whose terms a request says how much time there is.
 fn protocol(headers: &HeaderMap) -> Protocol {
-    match headers.contains_key(timeout::GRPC) {
-        true => Protocol::Grpc,
-        false => Protocol::Http,
+    match headers.get(CONTENT_TYPE) {
+        Some(value) if is_grpc(value.as_bytes()) => Protocol::Grpc,
+        _ => Protocol::Http,
     }
 }
 

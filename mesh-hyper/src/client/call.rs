@@ -148,6 +148,8 @@ impl Call {
         if let Some(report) = &mut self.report {
             report.cluster(plan.cluster.name());
         }
+        // To others than gRPC the field means nothing, as in Envoy.
+        self.has_timeout &= protocol == Protocol::Grpc;
         let asked = Asked::take(&mut self.parts.headers);
         // The clock is read only for routes that take something off.
         let own = plan.route.timeouts.grpc_timeout_header_offset.and(self.deadline);
