@@ -134,6 +134,12 @@ impl Permit {
     pub fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
     }
+
+    /// Whose limit it counts against.
+    #[must_use]
+    pub fn priority(&self) -> RoutingPriority {
+        self.priority
+    }
 }
 
 impl Drop for Permit {

@@ -51,6 +51,12 @@ impl Allowance {
         let spend = |saved: u64| saved.checked_sub(ATTEMPT);
         self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok()
     }
+
+    /// Gives back what was paid for an attempt that did not start after all.
+    pub fn refund(&self) {
+        let refund = |saved: u64| Some((saved + ATTEMPT).min(self.most));
+        let _ = self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refund);
+    }
 }
 
 /// 5 % of all calls, ten saved up.

@@ -83,13 +83,21 @@ impl Hedges {
             return false;
         }
         if !self.may_hedge || !allowance.spend() {
-            self.next = None;
+            (self.left, self.next) = (0, None);
             return false;
         }
         self.running += 1;
         self.left = self.left.saturating_sub(1);
         self.next = self.due(now);
         true
+    }
+
+    /// Notes that an attempt has started at `now`, which has as long as any before the next one
+    /// starts.
+    pub fn started(&mut self, now: Instant) {
+        if self.may_hedge {
+            self.next = self.due(now);
+        }
     }
 
     /// What becomes of the outcome of one of the attempts.
@@ -109,7 +117,7 @@ impl Hedges {
         self.may_hedge
     }
 
-    /// Rules out further attempts: the request is not there any more.
+    /// Rules out further attempts: the request is not there any more, or was not from the start.
     pub fn commit(&mut self) {
         self.may_hedge = false;
         self.next = None;

@@ -37,6 +37,27 @@ fn another_attempt_starts_after_the_delay() {
 }
 
 #[test]
+fn each_attempt_has_as_long_before_the_next_one() {
+    let mut policy = Policy::new(Delay::After(Duration::from_millis(10)));
+    policy.most = 3;
+    let (mut hedges, _) = begin(&policy, &rich());
+    hedges.started(at_millis(7));
+    assert_eq!(hedges.poll_timeout(), Some(at_millis(17)));
+    // None is left for what cannot be paid for.
+    assert!(!hedges.handle_timeout(&Allowance::new(Fraction::ALL, 0), at_millis(17)));
+    hedges.started(at_millis(20));
+    assert_eq!(hedges.poll_timeout(), None);
+}
+
+#[test]
+fn what_did_not_start_is_not_paid_for() {
+    let allowance = Allowance::new(Fraction::per_million(0), 2);
+    assert!(allowance.spend() && allowance.spend() && !allowance.spend());
+    (0..3).for_each(|_| allowance.refund());
+    assert!(allowance.spend() && allowance.spend() && !allowance.spend());
+}
+
+#[test]
 fn the_first_good_answer_wins() {
     let policy = Policy::new(Delay::After(Duration::ZERO));
     let (mut hedges, _) = begin(&policy, &rich());

@@ -12,6 +12,13 @@
 //! gRPC calls as A50 says, by success rate and failure percentage. Each attempt is counted in the
 //! dialect of its request, and an endpoint that either of them ejects is ejected.
 //!
+//! A timeout is a failure of the endpoint that was asked, also where a caller's own deadline is so
+//! short that no endpoint would have met it: Envoy counts such requests as 504 until the head of the
+//! answer has come, and A50 counts calls that end with `DEADLINE_EXCEEDED`. Callers that give too
+//! little time can so have endpoints ejected; `max_ejection_percent` bounds how many. What does not
+//! count is the end of an HTTP stream's life (`max_stream_duration`), its silence (`idle_timeout`),
+//! and what a caller gives up.
+//!
 //! Not here: breakers, which look at one endpoint only, and what an endpoint's health checks say.
 //!
 //! ```

@@ -34,7 +34,7 @@ pub enum Stop {
     Throttled,
     /// It would be too late.
     Deadline,
-    /// The server says not to.
+    /// The server says not to, or to wait for too long.
     Pushback,
     /// Part of the response has been passed on, or the request is not there any more.
     Committed,

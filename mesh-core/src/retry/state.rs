@@ -9,6 +9,7 @@ use super::budget::{Budget, Limit, UnderWay};
 use super::conditions::Conditions;
 use super::next::{Next, Stop};
 use super::policy::{OfRetries, Policy};
+use super::spacing::RateLimited;
 use super::throttle::Throttle;
 use crate::classify::Outcome;
 use crate::request::{Protocol, RequestHead};
@@ -38,6 +39,9 @@ pub enum Dialect {
     Envoy,
     /// gRPC's (gRFC A6, A44): only status codes count, which failures have too; waits are doubled;
     /// the server's `grpc-retry-pushback-ms` is obeyed; five attempts at the most.
+    ///
+    /// Where a call has no deadline, a server that says to wait for more than five minutes gets no
+    /// retry ([`Stop::Pushback`]): nothing else would bound how long it holds the call and its body.
     Grpc,
 }
 
@@ -162,7 +166,7 @@ impl Retries {
             return Next::Commit;
         };
         let pushback = match (self.dialect, outcome) {
-            (Dialect::Grpc, Outcome::Answer(answer)) => pushback(answer.headers),
+            (Dialect::Grpc, Outcome::Answer(answer)) => self.pushback(answer.headers),
             (Dialect::Grpc | Dialect::Envoy, _) => Pushback::None,
         };
         // Every failure counts, also of calls that are not sent again for another reason.
@@ -287,6 +291,15 @@ impl Retries {
         }
     }
 
+    fn pushback(&self, headers: &HeaderMap) -> Pushback {
+        match pushback(headers) {
+            Pushback::After(wait) if wait > MAX_PUSHBACK && self.deadline.is_none() => {
+                Pushback::Never
+            }
+            said => said,
+        }
+    }
+
     /// What keeps a request from being sent again, besides the time and the budget.
     fn obstacle(&self, pushback: Pushback, is_throttled: bool) -> Option<Stop> {
         if self.is_committed {
@@ -350,15 +363,20 @@ fn grpc(wanted: Conditions, outcome: &Outcome<'_>) -> Option<Conditions> {
 enum Pushback {
     None,
     After(Duration),
-    /// It is negative, or not a number.
+    /// It is negative, not a 32-bit number, or too long.
     Never,
 }
 
 fn pushback(headers: &HeaderMap) -> Pushback {
     let Some(value) = headers.get(PUSHBACK) else { return Pushback::None };
-    let millis = value.to_str().ok().and_then(|text| text.parse().ok());
+    let millis = value.to_str().ok().and_then(|text| text.parse::<i32>().ok());
+    let millis = millis.and_then(|millis| u64::try_from(millis).ok());
     millis.map_or(Pushback::Never, |millis| Pushback::After(Duration::from_millis(millis)))
 }
+
+/// The longest pushback of a call without a deadline: what Envoy takes at the most from a server that
+/// names a wait, by default.
+const MAX_PUSHBACK: Duration = RateLimited::MAX;
 
 const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 

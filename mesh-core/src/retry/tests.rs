@@ -197,6 +197,33 @@ fn pushback_is_obeyed() {
 }
 
 #[test]
+fn a_server_holds_no_call_for_longer_than_its_deadline_or_five_minutes() {
+    let policy = Policy::new(Conditions::UNAVAILABLE).num_retries(4);
+    let context = Context::new(&policy);
+    let hour = Start { deadline: Some(at(3_600)), ..grpc() };
+    for (start, pushback, expect) in [
+        (grpc(), "300000", Ok(300_000)),
+        (grpc(), "300001", Err("pushback")),
+        (grpc(), "2147483647", Err("pushback")),
+        (hour, "300001", Ok(300_001)),
+        (hour, "3599999", Ok(3_599_999)),
+        (hour, "3600000", Err("deadline")),
+        // Above 32 bits it is no such number.
+        (hour, "2147483648", Err("pushback")),
+        (hour, "18446744073709551615", Err("pushback")),
+    ] {
+        let fields = fields(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", pushback)]);
+        let outcome = Outcome::answer(StatusCode::OK, &fields);
+        let next = call(&policy, start).after(&context, &outcome, at(0), &mut rng());
+        let found = match &next {
+            Next::Again { at: then, .. } => Ok((*then - at(0)).as_millis()),
+            Next::Commit | Next::Stop(_) => Err(said(&next)),
+        };
+        assert_eq!(found, expect.map_err(str::to_owned), "{pushback}");
+    }
+}
+
+#[test]
 fn there_is_an_end() {
     let reset = Outcome::Failed(Failure::Reset);
     let count = |policy: &Policy, start| waits(policy, start, &reset).len();

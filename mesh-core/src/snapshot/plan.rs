@@ -65,13 +65,22 @@ impl Plan {
             Protocol::Grpc => {
                 [timeouts.grpc_limit(deadline, self.max_stream_duration), asked.limit(None)]
             }
-            Protocol::Http => {
-                let stream = timeouts.max_stream_duration.or(self.max_stream_duration);
-                let stream = stream.filter(|limit| !limit.is_zero());
-                [asked.limit(timeouts.route), stream]
-            }
+            Protocol::Http => [asked.limit(timeouts.route), self.lifetime()],
         };
         [deadline, first, second].into_iter().flatten().min()
+    }
+
+    /// Whether a call that ends by its [`limit`](Self::limit) ends because its stream may live no
+    /// longer (`max_stream_duration`), for which Envoy blames no endpoint. To gRPC that is a
+    /// deadline as any other (gRFC A31).
+    #[must_use]
+    pub fn is_lifetime(&self, protocol: Protocol, limit: Duration) -> bool {
+        protocol == Protocol::Http && self.lifetime() == Some(limit)
+    }
+
+    fn lifetime(&self) -> Option<Duration> {
+        let own = self.route.timeouts.max_stream_duration.or(self.max_stream_duration);
+        own.filter(|limit| !limit.is_zero())
     }
 }
 

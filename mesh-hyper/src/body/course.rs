@@ -92,10 +92,11 @@ impl Course {
         if self.get().is_some_and(keeps) { Keep::Outcome } else { Keep::Unprocessed }
     }
 
-    /// The first attempt has started; returns how many there are to be at once.
+    /// The first attempt has started; returns how many there are to be at once. A request that is
+    /// not at hand is made once at a time.
     #[inline]
-    pub(crate) fn begin(&mut self, pool: &Pool) -> u32 {
-        self.tries().map_or(1, |tries| tries.begin(pool))
+    pub(crate) fn begin(&mut self, pool: &Pool, is_at_hand: impl FnOnce() -> bool) -> u32 {
+        self.tries().map_or(1, |tries| tries.begin(pool, is_at_hand))
     }
 
     /// Says in the head of the next attempt how many there were before.
@@ -148,6 +149,7 @@ impl Course {
         if let Some(tries) = self.tries() {
             let now = runtime::now();
             tries.pace.start(tries.retries.attempt_deadline(now), now);
+            tries.started(now);
         }
     }
 

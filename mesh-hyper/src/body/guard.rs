@@ -41,6 +41,8 @@ pub(crate) struct Guard {
     pub(crate) owner: Option<Arc<dyn Owner>>,
     /// How often the request has been sent.
     pub(crate) attempts: u32,
+    /// Whether the deadline is the end of the stream's life, which is nobody's fault.
+    pub(crate) is_lifetime: bool,
     /// Frames that were there without waiting, since the clock was last looked at.
     ready: u8,
 }
@@ -57,6 +59,7 @@ impl Guard {
             report: None,
             owner: None,
             attempts: 1,
+            is_lifetime: false,
             ready: 0,
         }
     }
@@ -88,8 +91,9 @@ impl Guard {
         }
     }
 
-    /// Lets go of the connection, but not of the call.
-    pub(crate) fn give_back_stream(&mut self) {
+    /// The attempt is over, and the call is not: it has no stream, and no place among the requests
+    /// under way, until the next attempt.
+    pub(crate) fn end_attempt(&mut self) {
         if let Some(pump) = self.pump.take() {
             pump.stop();
         }
@@ -99,13 +103,14 @@ impl Guard {
                 h1::recycle(stream);
             }
         }
+        self.permit = None;
     }
 
     /// Takes the attempt out of the call, which goes on without it.
-    pub(crate) fn detach(&mut self) -> Option<(Stream, Option<Box<Pumping>>)> {
-        let stream = self.stream.take()?;
+    pub(crate) fn detach(&mut self) -> Option<(Stream, Permit)> {
+        let (stream, permit) = (self.stream.take()?, self.permit.take()?);
         self.timer.cancel(&stream.0.signals.timers);
-        Some((stream, self.pump.take()))
+        Some((stream, permit))
     }
 
     /// `error`, or the failure of the request body if that is what broke the stream.
@@ -116,10 +121,17 @@ impl Guard {
         }
     }
 
+    /// The deadline has passed while an attempt was under way on `stream`.
+    pub(crate) fn overdue(&self, stream: &Stream) {
+        if !self.is_lifetime {
+            stream.overdue();
+        }
+    }
+
     /// That the time was over while the call was `waiting`.
     pub(crate) fn late(&self, late: Late, waiting: &str) -> Error {
         if late == Late::Deadline {
-            self.stream.iter().for_each(Stream::late);
+            self.stream.iter().for_each(|stream| self.overdue(stream));
         }
         let target = self.owner.as_ref().map_or("", |owner| owner.name());
         let what = match late {

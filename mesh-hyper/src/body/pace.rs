@@ -28,6 +28,8 @@ pub(crate) struct Pace {
     attempt_idle: Option<Duration>,
     /// When the attempt must have been answered.
     attempt: Option<Instant>,
+    /// It has used up its time, and goes on without a bound of its own until it is answered.
+    is_let_go: bool,
     /// When another one starts beside it.
     beside: Option<Instant>,
     /// When there was last something to see of the call.
@@ -45,26 +47,38 @@ impl Pace {
         now: Instant,
     ) -> Self {
         let (active, attempt_active) = (now, now);
-        let (attempt, beside, armed) = (None, None, None);
-        Self { idle, attempt_idle, attempt, beside, active, attempt_active, armed }
+        let (attempt, is_let_go, beside, armed) = (None, false, None, None);
+        Self { idle, attempt_idle, attempt, is_let_go, beside, active, attempt_active, armed }
     }
 
     /// An attempt starts that must have been answered `until`.
     pub(crate) fn start(&mut self, until: Option<Instant>, now: Instant) {
-        self.attempt = until;
+        (self.attempt, self.is_let_go) = (until, false);
         self.attempt_active = now;
         self.armed = None;
     }
 
-    /// The time for the attempt is no matter any more.
+    /// The time for the attempt is no matter any more, but how long it may be silent.
     pub(crate) fn answered(&mut self) {
-        (self.attempt, self.beside, self.armed) = (None, None, None);
+        (self.attempt, self.is_let_go) = (None, false);
+        (self.beside, self.armed) = (None, None);
     }
 
-    /// The attempt goes on without any bound of its own.
-    pub(crate) fn let_go_on(&mut self) {
-        self.answered();
-        self.attempt_idle = None;
+    /// The attempt has used up its time, and goes on.
+    pub(crate) fn let_go(&mut self) {
+        (self.attempt, self.is_let_go, self.armed) = (None, true, None);
+    }
+
+    /// When the attempt is over if nothing comes; `None` is with the call.
+    pub(crate) fn attempt_end(&self) -> Option<Instant> {
+        [self.attempt, self.attempt_silent_at()].into_iter().flatten().min()
+    }
+
+    /// The same of an attempt beside others, which starts at `now` and must have been answered
+    /// `until`.
+    pub(crate) fn end_of(&self, until: Option<Instant>, now: Instant) -> Option<Instant> {
+        let silent_at = self.attempt_idle.and_then(|limit| now.checked_add(limit));
+        [until, silent_at].into_iter().flatten().min()
     }
 
     /// Another attempt starts `at` this time beside the one under way.
@@ -86,6 +100,11 @@ impl Pace {
     /// When the call has been silent for too long, if nothing comes.
     pub(crate) fn silent_at(&self) -> Option<Instant> {
         self.active.checked_add(self.idle?)
+    }
+
+    fn attempt_silent_at(&self) -> Option<Instant> {
+        let limit = self.attempt_idle.filter(|_| !self.is_let_go)?;
+        self.attempt_active.checked_add(limit)
     }
 
     /// What is over; otherwise the task of `cx` is woken when something is.
@@ -128,13 +147,11 @@ impl Pace {
             self.active = self.active.max(sent);
             self.attempt_active = self.attempt_active.max(sent);
         }
-        let attempt_silent =
-            self.attempt_idle.and_then(|limit| self.attempt_active.checked_add(limit));
         let all = [
             (deadline, Late::Deadline),
             (self.silent_at(), Late::Idle),
             (self.attempt, Late::Attempt),
-            (attempt_silent, Late::Attempt),
+            (self.attempt_silent_at(), Late::Attempt),
             (self.beside, Late::Alone),
         ];
         // The first of those that are due at once.

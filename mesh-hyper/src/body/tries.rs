@@ -93,16 +93,27 @@ impl Tries {
         }
     }
 
-    pub(super) fn begin(&mut self, pool: &Pool) -> u32 {
+    pub(super) fn begin(&mut self, pool: &Pool, is_at_hand: impl FnOnce() -> bool) -> u32 {
         let Some(hedged) = &mut self.hedging else { return 1 };
         let policy = hedging_of(&self.route);
-        let (shared, now) = (pool.hedging(), self.start);
+        let (shared, now) = (pool.hedging(), runtime::now());
         let Hedging { allowance, latencies } = shared;
         let hedges = &mut hedged.hedges;
+        if !is_at_hand() {
+            hedges.commit();
+        }
         let attempts =
             runtime::with_rng(|rng| hedges.begin(&policy, allowance, latencies, now, rng));
         self.pace.set_beside(hedges.poll_timeout());
         attempts
+    }
+
+    /// An attempt has started: others start beside it later, if they do.
+    pub(crate) fn started(&mut self, now: Instant) {
+        if let Some(hedged) = &mut self.hedging {
+            hedged.hedges.started(now);
+            self.pace.set_beside(hedged.hedges.poll_timeout());
+        }
     }
 
     /// When [`one_more`](Self::one_more) is to be asked.
@@ -135,9 +146,9 @@ impl Tries {
         self.permit.take()
     }
 
-    /// When an attempt that starts now must have been answered.
-    pub(crate) fn attempt_deadline(&self) -> Option<Instant> {
-        self.retries.attempt_deadline(runtime::now())
+    /// When an attempt beside others that starts at `now` is over if it is not answered.
+    pub(crate) fn attempt_end(&self, now: Instant) -> Option<Instant> {
+        self.pace.end_of(self.retries.attempt_deadline(now), now)
     }
 
     /// Whether another attempt might do better than `outcome`.

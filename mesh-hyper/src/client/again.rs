@@ -8,11 +8,13 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::header::CONTENT_TYPE;
 use http::uri::Authority;
 use http::{HeaderMap, Request};
 use mesh_core::classify::Failure;
+use mesh_core::cluster::{Cluster, Permit};
 use mesh_core::inherited;
-use mesh_core::request::Protocol;
+use mesh_core::request::{Protocol, RoutingPriority, is_grpc};
 
 use super::attempt::{self, Next, SendAgain, Why, answered, fail};
 use super::slow::{Outcome, before};
@@ -28,8 +30,25 @@ use crate::transport::exchange::{self, Started, Unprocessed, Way};
 /// away one after the other are broken, and the caller should know.
 const MAX_AGAIN: u32 = 64;
 
-/// How often of these after a refusal: it comes from a peer that may have too much to do already.
-const MAX_REFUSED: u32 = 3;
+/// How often of these after a refusal: it comes from a peer that may have too much to do already, so
+/// that all others are the policy's to decide (gRFC A6).
+const MAX_REFUSED: u32 = 1;
+
+/// On what terms all attempts of a call are made.
+pub(super) struct Terms {
+    /// Where the request goes by its own word.
+    pub(super) authority: Option<Authority>,
+    /// Whether it waits for streams although nothing can be reached at present.
+    pub(super) patient: bool,
+    pub(super) returns: Returns,
+}
+
+impl Terms {
+    /// Those of a call that has been sent for the first time.
+    pub(super) fn new(authority: Option<Authority>, patient: bool) -> Self {
+        Self { authority, patient, returns: Returns::default() }
+    }
+}
 
 /// How often a request has come back unprocessed.
 #[derive(Default)]
@@ -48,28 +67,24 @@ impl Returns {
 }
 
 /// Sends a request again, for as often as it takes.
-pub(super) async fn run(
-    mut guard: Guard,
-    authority: Option<Authority>,
-    patient: bool,
-    mut again: SendAgain,
-) -> Outcome {
-    let Some((pool, target)) = home(&guard) else {
+pub(super) async fn run(mut guard: Guard, mut terms: Terms, mut again: SendAgain) -> Outcome {
+    let Some(home) = Home::of(&guard) else {
         return fail(guard, Error::new(Kind::Transport, "the request was given back"));
     };
-    let to = authority.as_ref().unwrap_or(&target.authority).clone();
-    let mut returns = Returns::default();
+    let Home { pool, target, .. } = &home;
+    let to = terms.authority.as_ref().unwrap_or(&target.authority).clone();
+    let patient = terms.patient;
     loop {
         let at = match again.why {
             Why::Policy(at) => Some(at),
-            Why::Unprocessed(why) if returns.are_too_many(why) => {
+            Why::Unprocessed(why) if terms.returns.are_too_many(why) => {
                 let (course, report) = (&mut guard.course, guard.report.as_deref());
-                match attempt::unsent(course, &pool, Failure::Refused, report) {
+                match attempt::unsent(course, pool, Failure::Refused, report) {
                     Some(at) => {
-                        returns.all = 0;
+                        terms.returns.all = 0;
                         Some(at)
                     }
-                    None => return fail(guard, given_up(&target, why)),
+                    None => return fail(guard, given_up(target, why)),
                 }
             }
             Why::Unprocessed(_) => None,
@@ -80,7 +95,7 @@ pub(super) async fn run(
             Some(None) => return fail(guard, again.error),
             None => return over(guard, late),
         };
-        guard.give_back_stream();
+        guard.end_attempt();
         if let Some(at) = at
             && before(deadline, runtime::sleep_until(at)).await.is_none()
         {
@@ -95,11 +110,15 @@ pub(super) async fn run(
                 Err(error) => error,
             };
             let (course, report) = (&mut guard.course, guard.report.as_deref());
-            match attempt::without_stream(course, &pool, &error, report) {
+            match attempt::without_stream(course, pool, &error, report) {
                 Some(at) if before(deadline, runtime::sleep_until(at)).await.is_some() => {}
                 Some(_) => return over(guard, late),
                 None => return fail(guard, error),
             }
+        };
+        guard.permit = match home.admit() {
+            Ok(permit) => Some(permit),
+            Err(error) => return fail(guard, error),
         };
         let request = told(request, &guard);
         let way = Way { stream: &stream, authority: &to, keep: guard.course.keep() };
@@ -119,7 +138,7 @@ pub(super) async fn run(
                     return fail(guard, error);
                 }
                 Next::Race(spur) => {
-                    return race::run(guard, exchange, (authority, patient), spur).await;
+                    return race::run(guard, exchange, terms, spur).await;
                 }
                 Next::GoOn => {}
                 Next::Again(next) => break next,
@@ -129,11 +148,27 @@ pub(super) async fn run(
     }
 }
 
-/// The pool and the target of a call whose attempt is under way.
-pub(super) fn home(guard: &Guard) -> Option<(Arc<Pool>, Arc<Inner>)> {
-    let pool = guard.stream.as_ref()?.0.signals.owner::<Pool>()?;
-    let owner: Arc<dyn Any + Send + Sync> = guard.owner.clone()?;
-    Some((pool, owner.downcast::<Inner>().ok()?))
+/// Where a call is at home whose attempt is under way.
+pub(super) struct Home {
+    pub(super) pool: Arc<Pool>,
+    pub(super) target: Arc<Inner>,
+    cluster: Arc<Cluster>,
+    priority: RoutingPriority,
+}
+
+impl Home {
+    pub(super) fn of(guard: &Guard) -> Option<Self> {
+        let pool = guard.stream.as_ref()?.0.signals.owner::<Pool>()?;
+        let owner: Arc<dyn Any + Send + Sync> = guard.owner.clone()?;
+        let permit = guard.permit.as_ref()?;
+        let (cluster, priority) = (permit.cluster().clone(), permit.priority());
+        Some(Self { pool, target: owner.downcast().ok()?, cluster, priority })
+    }
+
+    /// The place of another attempt among the requests under way.
+    pub(super) fn admit(&self) -> Result<Permit, Error> {
+        self.pool.admit(&self.cluster, self.priority)
+    }
 }
 
 /// Until when the call may go on, and what is over then.
@@ -166,9 +201,9 @@ pub(super) fn hurry(headers: &mut HeaderMap, deadline: Instant) {
 
 /// In whose terms a request says how much time there is.
 fn protocol(headers: &HeaderMap) -> Protocol {
-    match headers.contains_key(timeout::GRPC) {
-        true => Protocol::Grpc,
-        false => Protocol::Http,
+    match headers.get(CONTENT_TYPE) {
+        Some(value) if is_grpc(value.as_bytes()) => Protocol::Grpc,
+        _ => Protocol::Http,
     }
 }
 

@@ -86,12 +86,16 @@ pub(super) fn next(exchange: &mut Exchange, guard: &mut Guard, ended: Ended) -> 
         && let Some(tries) = guard.course.tries()
         && (late == Late::Alone || tries.is_soft())
     {
-        tries.pace.let_go_on();
-        return match (exchange.copy(), late) {
+        if late == Late::Alone {
+            tries.pace.set_beside(None);
+        } else {
+            tries.pace.let_go();
+        }
+        return match (exchange.is_at_hand(), late) {
             // It cannot be sent a second time while it is being sent.
-            (None, _) => Next::GoOn,
-            (Some(_), Late::Alone) => Next::Race(Spur::Alone),
-            (Some(_), _) => Next::Race(Spur::Soft),
+            (false, _) => Next::GoOn,
+            (true, Late::Alone) => Next::Race(Spur::Alone),
+            (true, _) => Next::Race(Spur::Soft),
         };
     }
     if guard.course.may_retry() {

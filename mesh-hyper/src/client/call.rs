@@ -18,6 +18,7 @@ use mesh_core::retry::{Asked, Start};
 use mesh_core::snapshot::{NoPlan, Plan, Root};
 use mesh_core::tenant::Tenant;
 
+use super::again::Terms;
 use super::attempt::{Spur, fail};
 use super::future::ResponseFuture;
 use super::target::{Inner, Options};
@@ -47,6 +48,8 @@ pub(super) struct Call {
     pub(super) has_timeout: bool,
     /// Whose the request is that it is made for.
     pub(super) tenant: Option<Tenant>,
+    /// Whether the deadline is the end of the stream's life, which is nobody's fault.
+    pub(super) is_lifetime: bool,
     /// How often the request was sent before for whose sake the call is made.
     pub(super) inherited: u32,
     pub(super) course: Course,
@@ -77,6 +80,7 @@ impl ResponseFuture {
             report: report(target),
             has_timeout: parts.headers.contains_key(timeout::GRPC),
             tenant: None,
+            is_lifetime: false,
             inherited: 0,
             course: Course::default(),
             parts,
@@ -144,6 +148,8 @@ impl Call {
         if let Some(report) = &mut self.report {
             report.cluster(plan.cluster.name());
         }
+        // To others than gRPC the field means nothing, as in Envoy.
+        self.has_timeout &= protocol == Protocol::Grpc;
         let asked = Asked::take(&mut self.parts.headers);
         // The clock is read only for routes that take something off.
         let own = plan.route.timeouts.grpc_timeout_header_offset.and(self.deadline);
@@ -155,6 +161,7 @@ impl Call {
             if self.deadline.is_none_or(|deadline| until < deadline) {
                 self.deadline = Some(until);
                 self.has_timeout = false;
+                self.is_lifetime = plan.is_lifetime(protocol, limit);
             }
             usual = (self.deadline == Some(until)).then_some(limit);
         }
@@ -290,6 +297,7 @@ impl Call {
             Err(error) => return ResponseFuture::decided(self.failed(error)),
         };
         let mut guard = Guard::new(permit, self.deadline);
+        guard.is_lifetime = self.is_lifetime;
         guard.passing = passing;
         guard.course = std::mem::take(&mut self.course);
         guard.course.enter(pool);
@@ -302,10 +310,10 @@ impl Call {
             Ok(Started { exchange, pump }) => {
                 guard.start(stream, pump);
                 let wait_for_ready = self.wait_for_ready;
-                let attempts = guard.course.begin(pool);
-                if attempts > 1 && exchange.copy().is_some() {
-                    let call = (authority, wait_for_ready);
-                    let race = race::run(guard, exchange, call, Spur::Start(attempts));
+                let attempts = guard.course.begin(pool, || exchange.is_at_hand());
+                if attempts > 1 {
+                    let terms = Terms::new(authority, wait_for_ready);
+                    let race = race::run(guard, exchange, terms, Spur::Start(attempts));
                     return ResponseFuture::later(race);
                 }
                 ResponseFuture::sent(exchange, guard, authority, wait_for_ready)

@@ -8,6 +8,7 @@ use std::task::{Context as Task, Poll, ready};
 use http::Response;
 use http::uri::Authority;
 
+use super::again::Terms;
 use super::attempt::{self, Next, Spur, answered, fail};
 use super::call::Decided;
 use super::{again, race};
@@ -78,8 +79,8 @@ impl Future for ResponseFuture {
                         }
                         next @ (Next::Answer(_) | Next::Fail(_) | Next::Again(_)) => next,
                     };
-                    let (guard, patient) = (std::mem::take(guard), *wait_for_ready);
-                    let authority = authority.take();
+                    let guard = std::mem::take(guard);
+                    let terms = Terms::new(authority.take(), *wait_for_ready);
                     // The exchange goes first: what is left of it is on the guard's stream.
                     self.0 = State::Ended;
                     match next {
@@ -88,7 +89,7 @@ impl Future for ResponseFuture {
                         }
                         Next::Fail(error) => return Poll::Ready(fail(guard, error)),
                         Next::Again(again) => {
-                            let retried = again::run(guard, authority, patient, again);
+                            let retried = again::run(guard, terms, again);
                             self.0 = State::Slow(Box::pin(retried));
                         }
                         Next::Race(_) | Next::GoOn => {}
@@ -116,7 +117,8 @@ impl ResponseFuture {
     fn race(&mut self, spur: Spur) {
         self.0 = match std::mem::replace(&mut self.0, State::Ended) {
             State::Sent { exchange, guard, authority, wait_for_ready } => {
-                let race = race::run(guard, exchange, (authority, wait_for_ready), spur);
+                let terms = Terms::new(authority, wait_for_ready);
+                let race = race::run(guard, exchange, terms, spur);
                 State::Slow(Box::pin(race))
             }
             other @ (State::Slow(_) | State::Decided(_) | State::Ended) => other,

@@ -12,6 +12,7 @@ mod attempt;
 mod call;
 mod future;
 mod http;
+mod lane;
 mod race;
 mod side;
 mod slow;

@@ -2,126 +2,74 @@
 //! are reset.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::uri::Authority;
 use http::{Request, Response};
 use http_body_util::Full;
 use mesh_core::classify::{Failure, Outcome as Attempted};
-use mesh_core::retry::Permit;
+use mesh_core::retry;
 
-use super::again::{self, Returns, bound, given_up, home, over, told};
+use super::again::{self, Home, Terms, bound, given_up, over, told};
 use super::attempt::{Spur, answered, fail};
+use super::lane::{Cost, Fee, Lane, Leg, Run, Sent};
 use super::slow::Outcome;
-use super::target::Inner;
 use crate::body::{Guard, Late};
 use crate::error::{Error, Kind};
-use crate::pool::{Avoid, Draw, Pool, Want};
+use crate::pool::{Avoid, Draw, Want};
 use crate::runtime;
-use crate::transport::connection::{Stream, Wire};
+use crate::transport::connection::Stream;
 use crate::transport::exchange::{self, Broken, Exchange, Started, Way};
-use crate::transport::h1;
 use crate::transport::recv::Source;
 
 /// Makes the call of `exchange`, which goes on, more than once at a time.
-pub(super) async fn run(
-    mut guard: Guard,
+pub(super) fn run(
+    guard: Guard,
     exchange: Exchange,
-    (authority, patient): (Option<Authority>, bool),
+    terms: Terms,
     spur: Spur,
-) -> Outcome {
-    let (home, request) = (home(&guard), exchange.copy());
-    let (Some((pool, target)), Some(request)) = (home, request) else {
-        return fail(guard, Error::new(Kind::Transport, "the request cannot be sent twice"));
-    };
-    let Some((stream, _)) = guard.detach() else {
-        return fail(guard, Error::new(Kind::Transport, "the request was not sent"));
-    };
-    let mut race = Race {
-        guard,
-        authority: authority.unwrap_or_else(|| target.authority.clone()),
-        patient,
-        pool,
-        target,
-        request,
-        lanes: Vec::new(),
-        returns: Returns::default(),
-    };
-    race.started(Sent { exchange, leg: Leg(Some(stream)) }, None);
-    race.spurred(spur);
-    loop {
-        let event = race.event().await;
-        if let Some(end) = race.follow(event) {
-            return match end {
-                End::Answer(response) => Ok(answered(race.guard, response)),
-                End::Fail(error) => fail(race.guard, error),
-                End::Late(late) => {
-                    race.lanes.clear();
-                    over(race.guard, late)
-                }
-            };
+) -> impl Future<Output = Outcome> + Send + use<> {
+    // Before it is polled: what was paid for hedges is given back if it never is.
+    let race = prepared(guard, exchange, terms, spur);
+    async move {
+        match race {
+            Ok(race) => race.run().await,
+            Err(failed) => *failed,
         }
     }
+}
+
+fn prepared(
+    mut guard: Guard,
+    exchange: Exchange,
+    terms: Terms,
+    spur: Spur,
+) -> Result<Race, Box<Outcome>> {
+    let failed = |guard, why| Err(Box::new(fail(guard, Error::new(Kind::Transport, why))));
+    let (Some(home), Some(request)) = (Home::of(&guard), exchange.copy()) else {
+        return failed(guard, "the request cannot be sent twice");
+    };
+    let Some((stream, permit)) = guard.detach() else {
+        return failed(guard, "the request was not sent");
+    };
+    let home = Arc::new(home);
+    let mut race = Race { guard, terms, home, request, lanes: Vec::new() };
+    let until = race.guard.course.tries().and_then(|tries| tries.pace.attempt_end());
+    race.started(Sent { exchange, leg: Leg::new(stream, permit) }, until, None);
+    race.spurred(spur);
+    Ok(race)
 }
 
 /// A call and its attempts.
 struct Race {
     guard: Guard,
-    authority: Authority,
-    patient: bool,
-    pool: Arc<Pool>,
-    target: Arc<Inner>,
+    terms: Terms,
+    home: Arc<Home>,
     /// What each attempt sends.
     request: (Request<()>, Bytes),
     lanes: Vec<Lane>,
-    returns: Returns,
-}
-
-/// One of several attempts.
-struct Lane {
-    run: Run,
-    /// When it must have been answered.
-    until: Option<Instant>,
-    permit: Option<Permit>,
-}
-
-impl Lane {
-    /// Counts it at its endpoint as one that took too long.
-    fn late(&self) {
-        if let Run::Sent(sent) = &self.run {
-            sent.leg.0.iter().for_each(Stream::late);
-        }
-    }
-}
-
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
-enum Run {
-    /// It waits for its time or a stream.
-    Coming(Pin<Box<dyn Future<Output = Result<Sent, Error>> + Send>>),
-    Sent(Sent),
-}
-
-/// An attempt that has been sent. The exchange goes before what it is on.
-struct Sent {
-    exchange: Exchange,
-    leg: Leg,
-}
-
-/// The stream of an attempt.
-struct Leg(Option<Stream>);
-
-impl Drop for Leg {
-    fn drop(&mut self) {
-        if let Some(stream) = self.0.take()
-            && matches!(stream.0.wire, Wire::H1(_))
-        {
-            h1::recycle(stream);
-        }
-    }
 }
 
 /// Something that has happened.
@@ -144,10 +92,29 @@ enum End {
 }
 
 impl Race {
+    async fn run(mut self) -> Outcome {
+        loop {
+            let event = self.event().await;
+            let Some(end) = self.follow(event) else { continue };
+            return match end {
+                End::Answer(response) => Ok(answered(self.guard, response)),
+                End::Fail(error) => fail(self.guard, error),
+                End::Late(late) => {
+                    self.lanes.clear();
+                    over(self.guard, late)
+                }
+            };
+        }
+    }
+
     fn spurred(&mut self, spur: Spur) {
         let now = runtime::now();
         match spur {
-            Spur::Start(attempts) => (1..attempts).for_each(|_| self.add(now, None)),
+            Spur::Start(attempts) => {
+                for _ in 1..attempts {
+                    self.add(now, Cost::Hedge(Fee::paid(&self.home)));
+                }
+            }
             Spur::Soft => self.soft(0),
             Spur::Alone => self.one_more(now),
         }
@@ -170,10 +137,16 @@ impl Race {
 
     /// When something is over next.
     fn due(&mut self) -> Option<Instant> {
-        let beside = self.guard.course.tries().and_then(|tries| tries.beside_at());
+        let beside = self.beside_at();
         let (bound, _) = bound(&mut self.guard);
         let lanes = self.lanes.iter().filter_map(|lane| lane.until);
         lanes.chain(beside).chain(bound).min()
+    }
+
+    /// When another attempt starts beside those that have been sent; there has to be one.
+    fn beside_at(&mut self) -> Option<Instant> {
+        let is_sent = self.lanes.iter().any(Lane::is_sent);
+        self.guard.course.tries().filter(|_| is_sent)?.beside_at()
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
@@ -189,7 +162,7 @@ impl Race {
                     }
                 },
                 Run::Sent(sent) => {
-                    let Some(stream) = &sent.leg.0 else { continue };
+                    let Some(stream) = sent.leg.stream() else { continue };
                     if let Poll::Ready(done) = sent.exchange.poll(stream, None, cx) {
                         return Poll::Ready(Event::Done(at, done));
                     }
@@ -199,36 +172,45 @@ impl Race {
         let Some((at, sent)) = came else { return Poll::Pending };
         let permit = self.lanes.swap_remove(at).permit;
         self.guard.attempts = self.guard.attempts.saturating_add(1);
-        self.started(sent, permit);
+        let now = runtime::now();
+        let until = self.guard.course.tries().and_then(|tries| {
+            tries.started(now);
+            tries.attempt_end(now)
+        });
+        self.started(sent, until, permit);
         Poll::Ready(Event::Sent)
     }
 
     /// An attempt has been sent.
-    fn started(&mut self, sent: Sent, permit: Option<Permit>) {
-        let mut until = None;
-        if let (Some(tries), Some(stream)) = (self.guard.course.tries(), &sent.leg.0) {
+    fn started(&mut self, sent: Sent, until: Option<Instant>, permit: Option<retry::Permit>) {
+        if let (Some(tries), Some(stream)) = (self.guard.course.tries(), sent.leg.stream()) {
             tries.asked(&stream.0.endpoint);
-            until = tries.attempt_deadline();
         }
         self.lanes.push(Lane { run: Run::Sent(sent), until, permit });
     }
 
     /// One more attempt, at this time.
-    fn add(&mut self, at: Instant, permit: Option<Permit>) {
+    fn add(&mut self, at: Instant, cost: Cost) {
+        let (permit, fee) = match cost {
+            Cost::Retry(permit) => (permit, None),
+            Cost::Hedge(fee) => (None, Some(fee)),
+        };
         let (head, body) = &self.request;
         let request = told(head.clone(), &self.guard).map(|()| Full::new(body.clone()));
-        let (pool, authority) = (self.pool.clone(), self.authority.clone());
+        let home = self.home.clone();
+        let authority = self.terms.authority.as_ref().unwrap_or(&home.target.authority).clone();
         // Silence ends a call, too, but is put off by each byte: it is not told.
         let end = self.guard.timer.deadline();
         let deadline = bound(&mut self.guard).0;
-        let (patient, keep) = (self.patient, self.guard.course.keep());
+        let (patient, keep) = (self.terms.patient, self.guard.course.keep());
         let elsewhere = self.guard.course.elsewhere();
         let pending = self.guard.course.pending();
         let coming = async move {
             runtime::sleep_until(at).await;
             let avoid = elsewhere.as_ref().map(|(hosts, tried)| Avoid { hosts, tried });
             let want = Want { deadline, patient, draw: Draw::Done, avoid, pending };
-            let stream = pool.wait(want).await?;
+            let stream = home.pool.wait(want).await?;
+            let permit = home.admit()?;
             let (mut parts, body) = request.into_parts();
             if let Some(end) = end {
                 // Some of the time is gone.
@@ -236,7 +218,8 @@ impl Race {
             }
             let way = Way { stream: &stream, authority: &authority, keep };
             let Started { exchange, .. } = exchange::start(way, parts, body)?;
-            Ok(Sent { exchange, leg: Leg(Some(stream)) })
+            fee.into_iter().for_each(Fee::keep);
+            Ok(Sent { exchange, leg: Leg::new(stream, permit) })
         };
         self.lanes.push(Lane { run: Run::Coming(Box::pin(coming)), until: None, permit });
     }
@@ -250,12 +233,12 @@ impl Race {
                 self.failed(at, Some(Failure::Reset), error)
             }
             Event::Done(at, Err(Broken::Unprocessed(returned))) => {
-                if self.returns.are_too_many(returned.why) {
-                    let error = given_up(&self.target, returned.why);
+                if self.terms.returns.are_too_many(returned.why) {
+                    let error = given_up(&self.home.target, returned.why);
                     return self.failed(at, Some(Failure::Refused), error);
                 }
                 let permit = self.lanes.swap_remove(at).permit;
-                self.add(runtime::now(), permit);
+                self.add(runtime::now(), Cost::Retry(permit));
                 None
             }
             Event::Unsent(at, error) => {
@@ -270,17 +253,18 @@ impl Race {
         let (until, late) = bound(&mut self.guard);
         if until.is_some_and(|until| until <= now) {
             if late == Late::Deadline {
-                self.lanes.iter().for_each(Lane::late);
+                let streams = self.lanes.iter().filter_map(Lane::stream);
+                streams.for_each(|stream| self.guard.overdue(stream));
             }
             return Some(End::Late(late));
         }
-        let beside = self.guard.course.tries().and_then(|tries| tries.beside_at());
+        let beside = self.beside_at();
         if beside.is_some_and(|at| at <= now) {
             self.one_more(now);
         }
         let is_over = |lane: &Lane| lane.until.is_some_and(|until| until <= now);
         let at = self.lanes.iter().position(is_over)?;
-        self.lanes.iter().skip(at).take(1).for_each(Lane::late);
+        self.lanes.get(at).and_then(Lane::stream).into_iter().for_each(Stream::late);
         if self.guard.course.tries().is_some_and(|tries| tries.is_soft()) {
             self.soft(at);
             return None;
@@ -296,16 +280,16 @@ impl Race {
         }
         let report = self.guard.report.as_deref();
         let Some(tries) = self.guard.course.tries() else { return };
-        if tries.beside(&self.pool, report) {
+        if tries.beside(&self.home.pool, report) {
             let permit = tries.take_permit();
-            self.add(runtime::now(), permit);
+            self.add(runtime::now(), Cost::Retry(permit));
         }
     }
 
     fn one_more(&mut self, now: Instant) {
         let tries = self.guard.course.tries();
-        if tries.is_some_and(|tries| tries.one_more(&self.pool)) {
-            self.add(now, None);
+        if tries.is_some_and(|tries| tries.one_more(&self.home.pool)) {
+            self.add(now, Cost::Hedge(Fee::paid(&self.home)));
         }
     }
 
@@ -320,7 +304,7 @@ impl Race {
             }
         }
         self.lanes.clear();
-        self.guard.stream = lane.take_stream();
+        self.take_over(lane);
         Some(End::Answer(response))
     }
 
@@ -334,7 +318,7 @@ impl Race {
         if goes_on {
             return None;
         }
-        self.guard.stream = lane.take_stream();
+        self.take_over(lane);
         Some(End::Fail(error))
     }
 
@@ -343,20 +327,17 @@ impl Race {
     fn goes_on(&mut self, outcome: &Attempted<'_>) -> bool {
         let report = self.guard.report.as_deref();
         let Some(tries) = self.guard.course.tries() else { return false };
-        if let Some(at) = tries.after(&self.pool, outcome, true, report) {
+        if let Some(at) = tries.after(&self.home.pool, outcome, true, report) {
             let permit = tries.take_permit();
-            self.add(at, permit);
+            self.add(at, Cost::Retry(permit));
         }
         !self.lanes.is_empty()
     }
-}
 
-impl Lane {
-    /// The stream of an attempt that has ended.
-    fn take_stream(&mut self) -> Option<Stream> {
-        match &mut self.run {
-            Run::Coming(_) => None,
-            Run::Sent(sent) => sent.leg.0.take(),
+    /// What the call ends with is what this attempt has come to.
+    fn take_over(&mut self, mut lane: Lane) {
+        if let Run::Sent(sent) = &mut lane.run {
+            (self.guard.stream, self.guard.permit) = sent.leg.take().unzip();
         }
     }
 }

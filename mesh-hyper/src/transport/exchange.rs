@@ -274,6 +274,16 @@ impl Exchange {
         }
     }
 
+    /// Whether there is a [`copy`](Self::copy) of the request to be had.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        self.head.is_some()
+            && match &self.kept {
+                Kept::Empty => true,
+                Kept::Whole(body) => body.len() <= MAX_RETRIED,
+                Kept::Gone => false,
+            }
+    }
+
     /// A copy of the request, if all of it is kept.
     pub(crate) fn copy(&self) -> Option<(Request<()>, Bytes)> {
         let head = self.head.as_ref()?;

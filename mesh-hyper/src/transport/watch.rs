@@ -2,7 +2,9 @@
 //!
 //! HTTP requests are judged by the head of the answer, and once more if the stream breaks
 //! afterwards, as in Envoy. gRPC calls are judged at their end (gRFC A50). What the caller gives up
-//! says nothing, nor does a request that goes to another connection because this one went away.
+//! says nothing, nor does a request that goes to another connection because this one went away. A
+//! deadline that passes is a failure, whoever has set it and however short: of HTTP requests until
+//! the head has come, as in Envoy, of gRPC calls until their end, as in gRFC A50.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -28,6 +30,8 @@ pub(super) struct Watch {
 pub(super) const OFF: u8 = 0;
 pub(super) const HTTP: u8 = 1;
 pub(super) const GRPC: u8 = 2;
+/// An HTTP request whose answer has begun.
+const ANSWERED: u8 = 3;
 
 impl Stream {
     /// A request with these header fields is being sent.
@@ -63,7 +67,10 @@ impl Stream {
             self.judge_head(status, headers);
         }
         match self.1.outlier.load(Ordering::Relaxed) {
-            HTTP => self.count(|counter| counter.answered(status.as_u16())),
+            HTTP => {
+                self.1.outlier.store(ANSWERED, Ordering::Relaxed);
+                self.count(|counter| counter.answered(status.as_u16()));
+            }
             GRPC => {
                 let has_status = headers.contains_key(GRPC_STATUS);
                 if has_status || status != StatusCode::OK {
@@ -96,6 +103,13 @@ impl Stream {
         self.fail(Local::TimedOut);
     }
 
+    /// The time of the whole call is over.
+    pub(crate) fn overdue(&self) {
+        if self.1.outlier.load(Ordering::Relaxed) != ANSWERED {
+            self.late();
+        }
+    }
+
     /// The peer has not looked at the request, which is sent again: for gRPC that is no attempt.
     pub(super) fn refused(&self) {
         if self.is_on_trial() {
@@ -115,7 +129,7 @@ impl Stream {
             });
         }
         match self.1.outlier.load(Ordering::Relaxed) {
-            HTTP => {
+            HTTP | ANSWERED => {
                 self.settle();
                 self.count(|counter| counter.failed(failure));
             }

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::Request;
 
 use super::kit::{Config, MS, Slow, URI, after, at_once, never, script};
 use crate::client::Options;
+use crate::error::Kind;
 use crate::testing::{Mesh, Seen};
 
 /// A mesh with these policies: for hedging, and of retries.
@@ -126,6 +130,33 @@ async fn a_request_that_is_still_coming_is_made_once_at_a_time() {
         let response = mesh.client().send(request, Options::default()).await.unwrap();
         assert_eq!((response.status().as_u16(), log.see(<[_]>::len)), (200, 1), "{retry}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_is_over_when_it_has_been_silent_for_too_long() {
+    let mesh = hedging("initial_requests: 2", "per_try_idle_timeout: 0.4s");
+    let log = script(&mesh.backend("shop"), [never(), never()]);
+    assert_eq!(only(&mesh.get(URI).await), (0, 2, 400));
+    assert_eq!(log.given_up().await, 2);
+    // The one that wins may not fall silent afterwards either.
+    let mesh = hedging(
+        SOFT,
+        "retry_on: 5xx, num_retries: 1, per_try_timeout: 0.2s, per_try_idle_timeout: 0.4s",
+    );
+    let first = Arc::new(AtomicBool::new(true));
+    mesh.backend("shop").serve(tower::service_fn(move |_| {
+        let is_first = first.swap(false, Ordering::SeqCst);
+        async move {
+            if is_first {
+                std::future::pending::<()>().await;
+            }
+            let body = Slow::new(10, 1).then_silence();
+            Ok::<_, std::convert::Infallible>(http::Response::new(body))
+        }
+    }));
+    let seen = mesh.get(URI).await;
+    assert_eq!(seen.answers()[0].error().unwrap().kind(), Kind::Deadline);
+    assert_eq!((seen.answers()[0].attempts(), seen.elapsed().as_millis()), (2, 600));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,5 +3,6 @@
 mod budget;
 mod hedging;
 mod kit;
+mod limits;
 mod retries;
 mod timeouts;

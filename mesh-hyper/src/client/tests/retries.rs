@@ -111,7 +111,9 @@ async fn grpc_calls_say_how_often_they_were_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn grpc_servers_say_when_to_come_again_or_not_to() {
-    for (pushback, times) in [("70", &[0, 70][..]), ("0", &[0, 0]), ("-1", &[0]), ("soon", &[0])] {
+    for (pushback, times) in
+        [("70", &[0, 70][..]), ("0", &[0, 0]), ("-1", &[0]), ("soon", &[0]), ("300001", &[0])]
+    {
         let mesh = retrying("retry_on: unavailable, num_retries: 2");
         let refusal = Reply::grpc(14, "busy").header("grpc-retry-pushback-ms", pushback);
         let message = at_once(Reply::message(""));
@@ -168,14 +170,14 @@ async fn a_connection_that_breaks_is_a_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_cost_retries_only_when_there_are_too_many() {
+async fn the_first_refusal_costs_no_retry() {
     for (retry_on, refusals, status, attempts) in [
-        ("reset", 3, 200, 4),
-        ("connect-failure", 4, 0, 4),
-        ("refused-stream", 4, 200, 5),
-        ("refused-stream", 8, 0, 5),
+        ("connect-failure", 1, 200, 2),
+        ("connect-failure", 2, 0, 2),
+        ("refused-stream", 3, 200, 4),
+        ("refused-stream", 8, 0, 4),
     ] {
-        let mesh = retrying(&format!("retry_on: '{retry_on}'"));
+        let mesh = retrying(&format!("retry_on: '{retry_on}', num_retries: 2"));
         let backend = mesh.backend("shop");
         script(&backend, (0..refusals).map(|_| at_once(Reply::reset(7))));
         let seen = mesh.get(URI).await;

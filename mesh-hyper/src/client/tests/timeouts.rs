@@ -102,6 +102,17 @@ async fn a_deadline_that_an_offset_uses_up_ends_the_call_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_http_request_that_carries_a_grpc_timeout_has_none() {
+    let mesh = retrying("retry_on: 5xx");
+    let log = script(&mesh.backend("shop"), [at_once(503), after(MS * 100, 200)]);
+    let get = mesh.get(URI).header("grpc-timeout", "50m");
+    assert_eq!(get.timeout(MS * 1_000).seed(7).await.statuses()[&200], 1);
+    let said = |all: [&str; 2]| all.map(|one| Some(one.to_owned()));
+    assert_eq!(log.fields("x-envoy-expected-rq-timeout-ms"), said(["1000", "989"]));
+    assert_eq!(log.fields("grpc-timeout"), said(["50m", "50m"]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_ends_an_http_call() {
     let mesh = route("timeout: 0s, idle_timeout: 1s");
     let log = script(&mesh.backend("shop"), [never(), after(MS * 900, 200), never()]);

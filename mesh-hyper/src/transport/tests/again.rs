@@ -12,6 +12,7 @@ use h2::Reason;
 use h2::server::{Builder, SendResponse};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Frame;
+use mesh_core::cluster::Config;
 use mesh_core::hedge::{self, Delay, Safe};
 use mesh_core::inherited::{ATTEMPT_COUNT, Caller, Inherited};
 use mesh_core::request::RoutingPriority;
@@ -37,14 +38,27 @@ fn retry(times: u32) -> retry::Policy {
 }
 
 /// A lab with two endpoints that answer by `answer`.
-fn lab<R>(
+pub(super) fn lab<R>(
     change: impl FnOnce(&mut Forward),
     answer: impl Fn(u32, SendResponse<Bytes>) -> R + Clone + Send + Sync + 'static,
 ) -> Lab
 where
     R: Future<Output = ()> + Send + 'static,
 {
-    let lab = Lab::with(2, |_| {}, forward(change));
+    limited(1_024, change, answer)
+}
+
+/// The same, with a cluster that takes so many requests at once.
+pub(super) fn limited<R>(
+    max_requests: u32,
+    change: impl FnOnce(&mut Forward),
+    answer: impl Fn(u32, SendResponse<Bytes>) -> R + Clone + Send + Sync + 'static,
+) -> Lab
+where
+    R: Future<Output = ()> + Send + 'static,
+{
+    let limit = |config: &mut Config| config.limits.max_requests = max_requests;
+    let lab = Lab::with(2, limit, forward(change));
     let count = Arc::new(AtomicU32::new(0));
     for endpoint in 0..2 {
         let (count, answer) = (count.clone(), answer.clone());
@@ -156,7 +170,8 @@ async fn calls_that_are_given_up_at_any_moment_give_everything_back() {
             respond.send_response(Response::new(()), true).ok();
         }
     };
-    let lab = lab(change, answer);
+    // One less than a call may need.
+    let lab = limited(2, change, answer);
     let mut rng = XorShift::new(7);
     for _ in 0..calls {
         let method = if rng.below(2) == 0 { Method::GET } else { Method::POST };

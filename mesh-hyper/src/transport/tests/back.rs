@@ -77,15 +77,18 @@ async fn a_body_that_comes_back_twice_is_sent_a_third_time() {
             seen.extend_from_slice(&peer.next_of(DATA).await.unwrap().payload);
         }
         assert_eq!(seen, all.as_bytes());
-        if part == "three" {
-            peer.answer(stream).await;
-        } else {
-            peer.reset(stream, Reason::REFUSED_STREAM.into()).await;
+        match part {
+            "one " => peer.reset(stream, Reason::REFUSED_STREAM.into()).await,
+            "two " => {
+                peer.go_away(0, Reason::NO_ERROR.into()).await;
+                peer = Peer::accept(acceptor.recv().await.unwrap(), &[]).await;
+            }
+            _ => peer.answer(stream).await,
         }
     }
     assert_eq!(call.await.unwrap().unwrap().body().attempts(), 3);
     eventually!(feed.is_closed() && lab.is_at_rest());
-    assert_eq!(lab.dials(), 1);
+    assert_eq!(lab.dials(), 2);
 }
 
 #[tokio::test(start_paused = true)]

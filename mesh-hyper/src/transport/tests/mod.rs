@@ -2,6 +2,7 @@
 
 mod again;
 mod back;
+mod beside;
 mod breakers;
 mod cancel;
 mod filters;

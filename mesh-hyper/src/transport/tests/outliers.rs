@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use mesh_core::cluster::{Config, Version};
 use mesh_core::outlier::{self, Percent};
 use mesh_core::record::{self, Event, Recorder};
+use mesh_core::route::Route;
 use tokio::time::Instant;
 
 use super::kit::{Acceptor, Lab, SECOND, post, serve};
@@ -26,6 +27,7 @@ enum Peer {
     Reset,
     ResetAfterHead,
     Silent,
+    SilentAfterHead,
 }
 
 impl Peer {
@@ -55,6 +57,10 @@ impl Peer {
                 stream.send_reset(Reason::INTERNAL_ERROR);
             }
             Self::Silent => std::future::pending().await,
+            Self::SilentAfterHead => {
+                let _stream = respond.send_response(head, false).unwrap();
+                std::future::pending().await
+            }
         }
     }
 }
@@ -108,10 +114,18 @@ struct World {
 impl World {
     /// All endpoints are connected.
     async fn new(peers: &[Peer], change: impl Fn(&mut Config)) -> Self {
+        Self::routed(peers, change, |_| {}).await
+    }
+
+    async fn routed(
+        peers: &[Peer],
+        change: impl Fn(&mut Config),
+        route: impl FnOnce(&mut Route),
+    ) -> Self {
         let told = Arc::<Told>::default();
         *told.1.lock().unwrap() = Some(Instant::now());
         let count = peers.len().try_into().unwrap();
-        let lab = Lab::recorded(count, change, |_| {}, Some(told.clone()));
+        let lab = Lab::recorded(count, change, route, Some(told.clone()));
         for (at, peer) in peers.iter().enumerate() {
             peer.serve(lab.listen(at));
         }
@@ -204,6 +218,39 @@ async fn calls_that_their_callers_give_up_do_not_count() {
         assert!(tokio::time::timeout(SECOND / 100, call).await.is_err());
     }
     assert_eq!(world.told(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_is_a_failure_of_an_http_request_until_its_answer_begins() {
+    // An answer that breaks off is a good one and a bad one.
+    let half = |config: &mut Config| {
+        shares(config);
+        config.outlier.as_mut().unwrap().failure_percentage.threshold = Percent::new(40).unwrap();
+    };
+    for (peer, is_ejected) in
+        [(Peer::Silent, true), (Peer::ResetAfterHead, true), (Peer::SilentAfterHead, false)]
+    {
+        let world = World::new(&[peer, Peer::Status(200)], half).await;
+        world.calls(HTTP, 30).await;
+        tokio::time::sleep(SECOND * 10).await;
+        assert_eq!(!world.told().is_empty(), is_ejected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_streams_life_is_a_failure_of_grpc_calls_only() {
+    let timeout = |route: &mut Route| route.timeouts.route = Some(SECOND / 4);
+    let lifetime = |route: &mut Route| route.timeouts.max_stream_duration = Some(SECOND / 4);
+    let peers = [Peer::Silent, Peer::Silent];
+    for (content_type, route, is_ejected) in [
+        (HTTP, &timeout as &dyn Fn(&mut Route), true),
+        (HTTP, &lifetime, false),
+        (GRPC, &lifetime, true),
+    ] {
+        let world = World::routed(&peers, shares, route).await;
+        world.calls(content_type, 60).await;
+        assert_eq!(!world.told().is_empty(), is_ejected, "{content_type}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
