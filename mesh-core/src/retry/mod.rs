@@ -48,6 +48,7 @@ mod conditions;
 mod hosts;
 mod next;
 mod policy;
+mod priorities;
 mod spacing;
 mod state;
 #[cfg(test)]
@@ -61,6 +62,7 @@ pub use conditions::Conditions;
 pub use hosts::Hosts;
 pub use next::{Next, Stop};
 pub use policy::{Methods, OfRetries, Policy};
+pub use priorities::Priorities;
 pub use spacing::{RateLimited, ResetFormat, ResetHeader, Spacing};
 pub use state::{Context, Dialect, Retries, Start};
 pub use throttle::Throttle;
