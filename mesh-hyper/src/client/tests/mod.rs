@@ -3,5 +3,6 @@
 mod budget;
 mod hedging;
 mod kit;
+mod priorities;
 mod retries;
 mod timeouts;
