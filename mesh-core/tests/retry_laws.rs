@@ -12,8 +12,8 @@ use mesh_core::hedge::{self, Allowance, Delay, Hedges, Latencies};
 use mesh_core::matcher::Fraction;
 use mesh_core::request::RequestHead;
 use mesh_core::retry::{
-    Budget, Conditions, Context, Dialect, Limit, Next, OfRetries, Policy, Retries, Spacing, Start,
-    Throttle,
+    Budget, Conditions, Context, Dialect, Limit, Next, OfRetries, Policy, Priorities, Retries,
+    Spacing, Start, Throttle,
 };
 use mesh_core::rng::{Rng, XorShift};
 use mesh_core::testing::{at, at_millis};
@@ -266,6 +266,32 @@ proptest! {
             }
             prop_assert_eq!(hedges.after(Class::Bad), hedge::Next::Last);
         }
+    }
+
+    #[test]
+    fn priorities_are_excluded_as_one_attempt_after_the_other_says(
+        asked in prop::collection::vec(prop::option::weighted(0.9, 0u32..4), 0..24),
+        able in prop::collection::btree_set(0u32..4, 0..4),
+        every in 1u32..5,
+    ) {
+        let able: Vec<u32> = able.into_iter().collect();
+        let priorities = Priorities { update_frequency: every.try_into().unwrap() };
+        // What a call that remembers the attempts since it last began anew would do.
+        let (mut since, mut excluded) = (Vec::new(), Vec::new());
+        for (at, one) in asked.iter().enumerate() {
+            since.push(*one);
+            if since.len() % usize::try_from(every).unwrap() == 0 {
+                excluded = (0..4).filter(|p| since.contains(&Some(*p))).collect();
+                if able.iter().all(|priority| excluded.contains(priority)) {
+                    since.clear();
+                    excluded.clear();
+                }
+            }
+            let found = priorities.excluded(&asked[..=at], &able);
+            prop_assert_eq!(&found, &excluded);
+            prop_assert!(able.is_empty() || able.iter().any(|one| !found.contains(one)));
+        }
+        prop_assert_eq!(priorities.excluded(&[], &able), [0; 0]);
     }
 
     #[test]

@@ -46,12 +46,13 @@ impl Balance {
     }
 
     /// Makes sure that a priority is started and stays.
-    fn need(&mut self, priority: usize, now: Instant) {
+    pub(super) fn need(&mut self, priority: usize, now: Instant) {
         self.table.priorities[priority].keep_until = None;
         if self.table.priorities[priority].started {
             return;
         }
         self.table.priorities[priority].start(now);
+        self.table.changed = true;
         let slots = self.table.priorities[priority].slots.clone();
         let is_list = self.table.priorities[priority].first.is_some();
         for slot in slots {
@@ -90,6 +91,7 @@ impl Balance {
             self.table.edit(slot, |entry| entry.failed = false);
         }
         self.table.priorities[priority].stop();
+        self.table.changed = true;
     }
 
     fn observe(&mut self, priority: usize, now: Instant) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::entry::{Phase, Status};
 use super::table::Table;
-use super::{Action, Closed, Condition, ConnectionId, Group, Reachable, View};
+use super::{Action, Closed, Condition, ConnectionId, View};
 use crate::backoff::Backoff;
 use crate::cluster::Policy;
 use crate::cluster::{Endpoint, Identity, Version};
@@ -18,9 +18,6 @@ const REMEMBER: Duration = Duration::from_secs(150);
 /// How long a cluster without a connection keeps trying when no call wants it (gRPC's idle
 /// timeout).
 const TRY: Duration = Duration::from_secs(30 * 60);
-
-/// The error of endpoints that failed elsewhere, before they came to their priority.
-const UNTOLD: &str = "no endpoint could be connected to";
 
 /// How many connections in a row may end in good order, and without a call, until that is a failure.
 /// A few are bad luck; a peer that does nothing else must not be connected to all the time.
@@ -45,6 +42,8 @@ pub struct Balance {
     idle_since: Option<Instant>,
     /// Since when there has been neither an open connection nor a demand.
     unused_since: Option<Instant>,
+    /// Until when others than the active priority are shown.
+    pub(super) aside_until: Option<Instant>,
 }
 
 impl Balance {
@@ -59,6 +58,7 @@ impl Balance {
             current: None,
             idle_since: None,
             unused_since: None,
+            aside_until: None,
         }
     }
 
@@ -85,15 +85,7 @@ impl Balance {
         }
         let active = self.current.map_or(0, |current| current + 1);
         for priority in 0..active {
-            for slot in std::mem::take(&mut self.table.priorities[priority].parked) {
-                if self.table.entries[slot].is_idle() {
-                    self.table.queue(slot);
-                }
-            }
-            let first = self.table.priorities[priority].first.as_ref();
-            if first.is_some_and(|first| first.status() == Status::Idle) {
-                self.table.begin_pass(priority, self.shuffles(), now);
-            }
+            self.rouse(priority, now);
         }
         self.unused_since = None;
         self.settle(now);
@@ -207,6 +199,10 @@ impl Balance {
                 self.sleep();
                 return;
             }
+            if self.aside_until.is_some_and(|end| end <= now) {
+                self.aside_until = None;
+                self.table.changed = true;
+            }
             while let Some(&(_, slot)) = self.table.waits.first().filter(|(at, _)| *at <= now) {
                 self.wake(slot);
             }
@@ -229,7 +225,7 @@ impl Balance {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let wait = self.table.waits.first().map(|(until, _)| *until);
         let priorities = self.table.priorities.iter().filter_map(|priority| priority.timeout());
-        priorities.chain(wait).chain(self.rest_ends()).min()
+        priorities.chain(wait).chain(self.aside_until).chain(self.rest_ends()).min()
     }
 
     /// The next thing to do; call until `None`.
@@ -249,48 +245,13 @@ impl Balance {
         if self.usable == 0 {
             return Condition::Empty;
         }
-        let Some(priority) = self.current.map(|current| &self.table.priorities[current]) else {
-            return Condition::Idle;
-        };
-        match (priority.status, priority.since) {
-            (Some(Status::Ready), _) => Condition::Ready,
-            (Some(Status::Connecting), _) => Condition::Connecting,
-            (Some(Status::Failed), Some(since)) => {
-                let why = priority.error.clone().unwrap_or_else(|| UNTOLD.into());
-                Condition::Failed { why, since }
-            }
-            (Some(Status::Idle | Status::Failed) | None, _) => Condition::Idle,
-        }
+        self.current.map_or(Condition::Idle, |current| self.table.priorities[current].condition())
     }
 
     /// What can take calls. Takes time in proportion to the active priority's endpoints.
     #[must_use]
     pub fn view(&self) -> View {
-        let Some(priority) = self.current.map(|current| &self.table.priorities[current]) else {
-            return View::default();
-        };
-        let mut view = View { priority: Some(priority.number), groups: Vec::new() };
-        if priority.counts.ready() == 0 {
-            return view;
-        }
-        for place in &priority.places {
-            let entries = self.table.entries[place.slots.clone()].iter();
-            let endpoints: Vec<_> = entries
-                .filter(|entry| !entry.open.is_empty() && !entry.out)
-                .map(|entry| Reachable {
-                    endpoint: entry.endpoint.clone(),
-                    connections: entry.open.clone(),
-                })
-                .collect();
-            if !endpoints.is_empty() {
-                view.groups.push(Group {
-                    name: place.name.clone(),
-                    weight: place.weight,
-                    endpoints,
-                });
-            }
-        }
-        view
+        self.current.map_or_else(View::default, |current| self.table.view(current))
     }
 
     /// Whether lists of `pick_first` are shuffled.
@@ -318,6 +279,7 @@ impl Balance {
         self.current = None;
         self.idle_since = None;
         self.unused_since = None;
+        self.aside_until = None;
     }
 
     /// An endpoint failed: the next attempt comes after a while.

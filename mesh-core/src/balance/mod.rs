@@ -10,7 +10,7 @@
 //! [`Balance`] opens no connection itself and chooses no endpoint for a call; it is told what
 //! happened and answers with [`Action`]s and a [`View`]. Priorities fail over as gRFC [A56] says,
 //! endpoints are health-filtered as in [A27], ejected ones count as failed as in A50, `pick_first` follows [A61] and [A62], and endpoints
-//! get further connections as in A105.
+//! get further connections as in A105. Retries may want another priority than the active one.
 //!
 //! Reconfiguring costs time in proportion to the endpoints; every other event touches the
 //! endpoint it is about, plus the priorities, of which there are few.
@@ -21,6 +21,7 @@
 //! [A62]: https://github.com/grpc/proposal/blob/master/A62-pick-first.md
 
 mod action;
+mod aside;
 mod ejection;
 mod entry;
 mod failover;

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::ConnectionId;
+use super::entry::Status;
+use super::priority::Priority;
+use super::table::Table;
 use crate::cluster::{Endpoint, LocalityName};
 
 /// What a call that wants the cluster can expect.
@@ -27,11 +30,11 @@ pub enum Condition {
     Empty,
 }
 
-/// The connections that take calls: those of the active priority.
+/// The connections of one priority that take calls.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// The active priority's number in the assignment; `None` before the first demand and without
-    /// endpoints.
+    /// The priority's number in the assignment. Of the active one `None` before the first demand
+    /// and without endpoints.
     pub priority: Option<u32>,
     /// Its localities that have a reachable endpoint, in the assignment's order.
     pub groups: Vec<Group>,
@@ -55,4 +58,49 @@ pub struct Reachable {
     pub endpoint: Arc<Endpoint>,
     /// Its open connections, the oldest first (gRFC A105 fills them in this order); never empty.
     pub connections: Vec<ConnectionId>,
+}
+
+/// The error of endpoints that failed elsewhere, before they came to their priority.
+const UNTOLD: &str = "no endpoint could be connected to";
+
+impl Priority {
+    pub(super) fn condition(&self) -> Condition {
+        match (self.status, self.since) {
+            (Some(Status::Ready), _) => Condition::Ready,
+            (Some(Status::Connecting), _) => Condition::Connecting,
+            (Some(Status::Failed), Some(since)) => {
+                let why = self.error.clone().unwrap_or_else(|| UNTOLD.into());
+                Condition::Failed { why, since }
+            }
+            (Some(Status::Idle | Status::Failed) | None, _) => Condition::Idle,
+        }
+    }
+}
+
+impl Table {
+    pub(super) fn view(&self, priority: usize) -> View {
+        let priority = &self.priorities[priority];
+        let mut view = View { priority: Some(priority.number), groups: Vec::new() };
+        if priority.counts.ready() == 0 {
+            return view;
+        }
+        for place in &priority.places {
+            let entries = self.entries[place.slots.clone()].iter();
+            let endpoints: Vec<_> = entries
+                .filter(|entry| !entry.open.is_empty() && !entry.out)
+                .map(|entry| Reachable {
+                    endpoint: entry.endpoint.clone(),
+                    connections: entry.open.clone(),
+                })
+                .collect();
+            if !endpoints.is_empty() {
+                view.groups.push(Group {
+                    name: place.name.clone(),
+                    weight: place.weight,
+                    endpoints,
+                });
+            }
+        }
+        view
+    }
 }

@@ -1,4 +1,7 @@
-/// Which endpoints are better not asked again (Envoy's `retry_host_predicate`).
+use super::priorities::Priorities;
+
+/// Which endpoints are better not asked again (Envoy's `retry_host_predicate` and
+/// `retry_priority`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hosts {
@@ -10,6 +13,8 @@ pub struct Hosts {
     /// How often another endpoint is looked for before the one at hand is taken all the same
     /// (`host_selection_retry_max_attempts`).
     pub attempts: u32,
+    /// Which priorities are asked first (`retry_priority`); `None` is as for first attempts.
+    pub priorities: Option<Priorities>,
 }
 
 impl Hosts {
@@ -40,13 +45,19 @@ impl Hosts {
     /// Whether every endpoint is welcome.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.avoid_previous && self.omit.is_empty()
+        !self.looks_back() && self.omit.is_empty()
+    }
+
+    /// Whether it matters which endpoints were asked before.
+    #[must_use]
+    pub fn looks_back(&self) -> bool {
+        self.avoid_previous || self.priorities.is_some()
     }
 }
 
 /// Every endpoint is welcome, and one look further is allowed (Envoy).
 impl Default for Hosts {
     fn default() -> Self {
-        Self { avoid_previous: false, omit: Vec::new(), attempts: 1 }
+        Self { avoid_previous: false, omit: Vec::new(), attempts: 1, priorities: None }
     }
 }

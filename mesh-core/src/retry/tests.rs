@@ -525,3 +525,31 @@ fn other_hosts_are_looked_for() {
     assert_eq!(choose(&hosts, &[7, 3]), Some(3));
     assert_eq!(choose(&hosts, &[]), None);
 }
+
+#[test]
+fn priorities_are_left_when_they_were_asked() {
+    let after = |every: u32, asked: &[u32], able: &[u32]| {
+        let asked: Vec<_> = asked.iter().map(|one| (*one < 9).then_some(*one)).collect();
+        Priorities { update_frequency: every.try_into().unwrap() }.excluded(&asked, able)
+    };
+    assert_eq!(after(1, &[], &[0, 1]), [0; 0]);
+    assert_eq!(after(1, &[0], &[0, 1, 2]), [0]);
+    assert_eq!(after(1, &[1, 0, 1], &[0, 1, 2]), [0, 1]);
+    // All were asked: from the beginning.
+    assert_eq!(after(1, &[0, 1], &[0, 1]), [0; 0]);
+    assert_eq!(after(1, &[0, 1, 0], &[0, 1]), [0]);
+    assert_eq!(after(1, &[0], &[0]), [0; 0]);
+    // Of those that can take calls, all were.
+    assert_eq!(after(1, &[0, 1], &[0, 1, 3]), [0, 1]);
+    assert_eq!(after(1, &[1], &[1]), [0; 0]);
+    assert_eq!(after(1, &[1], &[]), [0; 0]);
+    // Every other attempt changes something.
+    assert_eq!(after(2, &[0], &[0, 1]), [0; 0]);
+    assert_eq!(after(2, &[0, 0], &[0, 1]), [0]);
+    assert_eq!(after(2, &[0, 0, 1], &[0, 1]), [0]);
+    assert_eq!(after(2, &[0, 0, 1, 1], &[0, 1]), [0; 0]);
+    assert_eq!(after(2, &[0, 0, 1, 1, 0], &[0, 1]), [0; 0]);
+    assert_eq!(after(2, &[0, 0, 1, 1, 0, 1], &[0, 1, 2]), [0, 1]);
+    // An endpoint that has left the cluster counts, and stands for no priority.
+    assert_eq!(after(1, &[0, 9], &[0, 1]), [0]);
+}

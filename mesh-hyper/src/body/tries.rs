@@ -88,7 +88,7 @@ impl Tries {
 
     /// Notes that the request was sent to `endpoint`.
     pub(crate) fn asked(&mut self, endpoint: &Arc<Endpoint>) {
-        if self.hedging.is_some() || policy_of(&self.route).hosts.avoid_previous {
+        if self.hedging.is_some() || policy_of(&self.route).hosts.looks_back() {
             self.tried.push(endpoint.clone());
         }
     }

@@ -126,6 +126,12 @@ impl Keeper {
                 self.run_on(handle);
                 self.balance.handle_demand(now);
             }
+            Event::Wanted(handle) => {
+                self.run_on(handle);
+                for priority in self.signals.take_wanted() {
+                    self.balance.handle_wanted(priority, now);
+                }
+            }
             Event::Saturated(endpoint, handle) => {
                 self.run_on(handle);
                 self.balance.handle_saturated(&endpoint, now);
@@ -274,9 +280,13 @@ impl Keeper {
             cluster.usage().set_connections(open);
         }
         let (view, condition) = (self.balance.view(), self.balance.condition());
-        let picks =
-            runtime::with_rng(|rng| Picks::new(&self.version, view, condition, &self.open, rng));
-        pool.publish(picks);
+        let asides = self.balance.asides();
+        let picks = |view, condition| {
+            runtime::with_rng(|rng| Picks::new(&self.version, view, condition, &self.open, rng))
+        };
+        let mut active = picks(view, condition);
+        active.asides = asides.into_iter().map(|(view, why)| picks(view, why)).collect();
+        pool.publish(active);
     }
 
     /// The cluster is gone: attempts end, connections close with their last call.

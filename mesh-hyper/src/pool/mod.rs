@@ -4,12 +4,13 @@
 //! call ── Pool::pick ──► Picks (arc-swap) ──► Stream of a connection
 //!   │ none ready                 ▲
 //!   └─ Pool::wait                │ rebuilt when something changed
-//!        └─ Demand ──► keeper: one task per cluster, the shell of mesh_core::balance
+//!        └─ Demand, Wanted ──► keeper: one task per cluster, the shell of mesh_core::balance
 //!                        └─ spawns connections on the runtime of the call that asked
 //! ```
 //!
 //! A pool is made at a cluster's first call and lives as long as somebody holds the cluster.
 
+mod aside;
 mod breakers;
 mod keeper;
 mod outliers;
@@ -59,7 +60,7 @@ pub(crate) struct Want<'a> {
     pub(crate) pending: Option<RoutingPriority>,
 }
 
-/// Endpoints that a retry had better not go to.
+/// Endpoints and priorities that a retry had better not go to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avoid<'a> {
     pub(crate) hosts: &'a Hosts,
@@ -168,7 +169,11 @@ impl Pool {
         avoid: Option<Avoid<'_>>,
         rng: &mut dyn Rng,
     ) -> Result<Stream, Miss> {
-        let picked = self.picks.load().pick(draw, avoid, rng);
+        let picks = self.picks.load();
+        let picked = match avoid {
+            None => picks.pick(draw, None, rng),
+            Some(avoid) => picks.pick_apart(draw, avoid, rng),
+        };
         if let Err(Miss::Saturated(endpoint)) = &picked {
             self.signals.saturated(endpoint);
         }
@@ -198,6 +203,9 @@ impl Pool {
     /// When there is no endpoint, none can be reached (unless the call is patient), the breakers of
     /// all refuse, too many calls wait already, or the wait outlasts the deadline.
     ///
+    /// A retry that wants another priority than the active one waits for that first, but not longer
+    /// than its cluster's `connect_timeout`.
+    ///
     /// # Cancel safety
     /// Dropping the future gives the place in the queue to the next call.
     pub(crate) async fn wait(&self, want: Want<'_>) -> Result<Stream, Error> {
@@ -206,6 +214,9 @@ impl Pool {
             Some(entered) => Some(entered?),
             None => None,
         };
+        if let Some(avoid) = avoid.filter(|avoid| avoid.hosts.priorities.is_some()) {
+            Box::pin(self.reach(avoid, deadline)).await?;
+        }
         let waiting = Waiting::enter(&self.signals);
         let until = match (deadline, patient) {
             (Some(deadline), _) => deadline,

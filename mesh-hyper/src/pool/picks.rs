@@ -24,6 +24,12 @@ pub(crate) struct Picks {
     pub(super) connections: Box<[Box<[Arc<Connection>]>]>,
     /// Whether the endpoints have breakers.
     has_breakers: bool,
+    /// Of which priority these are.
+    pub(super) priority: Option<u32>,
+    /// The version of the cluster, whose endpoints these and those of the `asides` are.
+    pub(super) whole: Option<Arc<Version>>,
+    /// Those of other priorities, if retries wanted one lately.
+    pub(super) asides: Box<[Picks]>,
     /// The version of the cluster, or of the leaf of an aggregate, whose endpoints these are.
     version: Option<Arc<Version>>,
     /// The leaf of an aggregate, which calls count against.
@@ -55,6 +61,9 @@ impl Picks {
             picker: Picker::empty(),
             connections: Box::default(),
             has_breakers: false,
+            priority: None,
+            whole: None,
+            asides: Box::default(),
             version: None,
             leaf: None,
             condition: Condition::Idle,
@@ -70,7 +79,8 @@ impl Picks {
         open: &HashMap<ConnectionId, Arc<Connection>>,
         rng: &mut dyn Rng,
     ) -> Self {
-        let leaf = view.priority.and_then(|priority| version.assignment.leaf(priority));
+        let (priority, whole) = (view.priority, Some(version.clone()));
+        let leaf = priority.and_then(|priority| version.assignment.leaf(priority));
         let version = leaf.map_or(version, |leaf| &leaf.version);
         let mut connections = Vec::new();
         let mut groups = Vec::new();
@@ -93,6 +103,9 @@ impl Picks {
             picker: Picker::new(&version.config.lb, groups, rng),
             connections: connections.into(),
             has_breakers: version.config.breaker.is_some(),
+            priority,
+            whole,
+            asides: Box::default(),
             version: Some(version.clone()),
             leaf: leaf.map(|leaf| leaf.cluster.clone()),
             condition,
@@ -195,6 +208,7 @@ pub(super) fn limits(config: &Config) -> [Limits; 2] {
 #[cfg(test)]
 impl Picks {
     pub(super) fn connections(&self) -> impl Iterator<Item = &Arc<Connection>> {
-        self.connections.iter().flatten()
+        let all = std::iter::once(self).chain(&self.asides);
+        all.flat_map(|picks| picks.connections.iter().flatten())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use mesh_core::balance::{Closed, ConnectionId};
@@ -21,6 +21,8 @@ use crate::runtime;
 pub(crate) enum Event {
     /// A call waits; connections may be opened on its runtime.
     Demand(Option<Handle>),
+    /// Retries want other priorities than the active one, which may be connected to on the runtime.
+    Wanted(Option<Handle>),
     /// All streams of the endpoint's connections are taken; more may be opened on the runtime.
     Saturated(Arc<Endpoint>, Option<Handle>),
     /// The connection is old: it takes calls until another one takes its place.
@@ -44,9 +46,12 @@ pub(crate) enum Event {
     ShutDown,
 }
 
+/// The last priority that retries may want.
+pub(crate) const LAST: u32 = 63;
+
 /// Shared by a pool, its keeper and its connections.
 ///
-/// The queue of events is unbounded in type but not in fact: demands, publications and the
+/// The queue of events is unbounded in type but not in fact: demands, wants, publications and the
 /// like are folded into one, and all others are one per connection or endpoint.
 pub(crate) struct Signals {
     pub(crate) cluster: Arc<str>,
@@ -54,8 +59,11 @@ pub(crate) struct Signals {
     /// Calls that wait for a stream.
     pub(crate) waiting: AtomicU32,
     freed: Notify,
+    moved: Notify,
     events: mpsc::UnboundedSender<Event>,
     demanded: AtomicBool,
+    /// The priorities that are wanted, one bit for each.
+    wanted: AtomicU64,
     published: AtomicBool,
     saturated: AtomicBool,
     tripped: AtomicBool,
@@ -76,8 +84,10 @@ impl Signals {
             timers,
             waiting: AtomicU32::new(0),
             freed: Notify::new(),
+            moved: Notify::new(),
             events,
             demanded: AtomicBool::new(false),
+            wanted: AtomicU64::new(0),
             published: AtomicBool::new(false),
             saturated: AtomicBool::new(false),
             tripped: AtomicBool::new(false),
@@ -102,6 +112,11 @@ impl Signals {
         self.freed.notified()
     }
 
+    /// Resolves when the picks have changed; for those that are in no queue for a stream.
+    pub(crate) fn moved(&self) -> Notified<'_> {
+        self.moved.notified()
+    }
+
     /// A stream was given back.
     #[inline]
     pub(crate) fn stream_freed(&self) {
@@ -113,6 +128,7 @@ impl Signals {
     /// Everybody who waits looks again.
     pub(crate) fn changed(&self) {
         self.freed.notify_waiters();
+        self.moved.notify_waiters();
     }
 
     /// Calls that wait look again, if there are any.
@@ -126,6 +142,20 @@ impl Signals {
         if !self.demanded.swap(true, Ordering::AcqRel) {
             self.send(Event::Demand(runtime::current()));
         }
+    }
+
+    /// A retry wants `priority`, which is not after [`LAST`].
+    #[cold]
+    pub(crate) fn wanted(&self, priority: u32) {
+        if self.wanted.fetch_or(1 << priority.min(LAST), Ordering::AcqRel) == 0 {
+            self.send(Event::Wanted(runtime::current()));
+        }
+    }
+
+    /// The priorities that are wanted, which have to be reported again from now on.
+    pub(crate) fn take_wanted(&self) -> impl Iterator<Item = u32> + use<> {
+        let wanted = self.wanted.swap(0, Ordering::AcqRel);
+        (0..=LAST).filter(move |priority| wanted & (1 << priority) != 0)
     }
 
     pub(crate) fn saturated(&self, endpoint: &Arc<Endpoint>) {
@@ -149,7 +179,8 @@ impl Signals {
             Event::Saturated(..) => self.saturated.store(false, Ordering::Release),
             Event::Published => self.published.store(false, Ordering::Release),
             Event::Tripped => self.tripped.store(false, Ordering::Release),
-            Event::Aged(_)
+            Event::Wanted(_)
+            | Event::Aged(_)
             | Event::Connected(_)
             | Event::Failed { .. }
             | Event::Closed { .. }

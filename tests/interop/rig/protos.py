@@ -34,6 +34,7 @@ for module in (
     "extensions.path.rewrite.uri_template.v3.uri_template_rewrite_pb2",
     "extensions.retry.host.omit_canary_hosts.v3.omit_canary_hosts_pb2",
     "extensions.retry.host.previous_hosts.v3.previous_hosts_pb2",
+    "extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2",
     "extensions.upstreams.http.v3.http_protocol_options_pb2",
     "service.discovery.v3.discovery_pb2",
 ):

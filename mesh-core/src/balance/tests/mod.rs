@@ -3,6 +3,7 @@
 //! Endpoints are letters, localities are words, and actions, views and conditions are written out
 //! as text.
 
+mod asides;
 mod connections;
 mod ejections;
 mod first;
@@ -103,18 +104,31 @@ impl World {
     }
 
     fn condition(&self) -> String {
-        match self.balance.condition() {
-            Condition::Idle => "idle".into(),
-            Condition::Connecting => "connecting".into(),
-            Condition::Ready => "ready".into(),
-            Condition::Failed { why, .. } => format!("failed: {why}"),
-            Condition::Empty => "empty".into(),
-        }
+        tell(&self.balance.condition())
+    }
+
+    fn wanted(&mut self, priority: u32) {
+        self.balance.handle_wanted(priority, self.now());
+    }
+
+    fn asides(&self) -> Vec<String> {
+        let all = self.balance.asides().into_iter();
+        all.map(|(view, condition)| format!("{} {}", show(&view), tell(&condition))).collect()
     }
 
     /// How many milliseconds from now a timeout is due.
     fn due(&self) -> Option<u128> {
         self.balance.poll_timeout().map(|due| (due - self.now()).as_millis())
+    }
+}
+
+fn tell(condition: &Condition) -> String {
+    match condition {
+        Condition::Idle => "idle".into(),
+        Condition::Connecting => "connecting".into(),
+        Condition::Ready => "ready".into(),
+        Condition::Failed { why, .. } => format!("failed: {why}"),
+        Condition::Empty => "empty".into(),
     }
 }
 

@@ -38,7 +38,7 @@ impl Model {
 
     fn step(&mut self) {
         let anything = [State::Trying, State::Open, State::Abandoned, State::Retired, State::Gone];
-        match self.chance.below(20) {
+        match self.chance.below(21) {
             0 => self.reconfigure(),
             1 | 2 => self.world.demand(),
             3 => {
@@ -76,6 +76,7 @@ impl Model {
                 let millis = [3_000, 12_000, 200_000, 16 * 60_000, 31 * 60_000];
                 self.world.after(millis[usize::try_from(self.chance.below(5)).unwrap()]);
             }
+            16 => self.world.wanted(self.chance.below(4)),
             _ => self.world.after(u64::from(self.chance.below(600))),
         }
     }
@@ -153,16 +154,10 @@ impl Model {
     fn check(&self) {
         let balance = &self.world.balance;
         let (view, condition) = (balance.view(), balance.condition());
-        let mut seen = BTreeSet::new();
-        for reachable in view.groups.iter().flat_map(|group| &group.endpoints) {
-            let name = letter(&reachable.endpoint);
-            let priority = usize::try_from(view.priority.unwrap()).unwrap();
-            assert!(self.assigned[priority].contains(name));
-            assert!(!reachable.connections.is_empty() && seen.insert(name));
-            for id in &reachable.connections {
-                assert_eq!(self.states[&id.0], (State::Open, name), "{id:?}");
-            }
+        for (view, _) in balance.asides() {
+            self.check_view(&view);
         }
+        let seen = self.check_view(&view);
         assert_eq!(condition == Condition::Ready, !view.groups.is_empty(), "{condition:?}");
         if matches!(self.world.config.lb.policy, Policy::PickFirst { .. }) {
             assert!(seen.len() <= 1, "{seen:?}");
@@ -174,6 +169,26 @@ impl Model {
         assert!(!(condition == Condition::Connecting && hopeless));
         assert!(!(matches!(condition, Condition::Failed { .. }) && hopeless));
         self.check_sums();
+    }
+
+    /// What others see of it.
+    fn seen(&self) -> (String, String, Vec<String>) {
+        (self.world.view(), self.world.condition(), self.world.asides())
+    }
+
+    /// The endpoints of a view, whose connections are open.
+    fn check_view(&self, view: &View) -> BTreeSet<char> {
+        let mut seen = BTreeSet::new();
+        for reachable in view.groups.iter().flat_map(|group| &group.endpoints) {
+            let name = letter(&reachable.endpoint);
+            let priority = usize::try_from(view.priority.unwrap()).unwrap();
+            assert!(self.assigned[priority].contains(name));
+            assert!(!reachable.connections.is_empty() && seen.insert(name));
+            for id in &reachable.connections {
+                assert_eq!(self.states[&id.0], (State::Open, name), "{id:?}");
+            }
+        }
+        seen
     }
 
     /// What is counted along the way equals what can be counted now.
@@ -203,10 +218,10 @@ fn random_events_keep_the_promises() {
         let states = BTreeMap::new();
         let mut model = Model { world, states, assigned, chance: XorShift::new(seed) };
         for _ in 0..300 {
-            let before = (model.world.view(), model.world.condition());
+            let before = model.seen();
             model.world.balance.take_changed();
             model.step();
-            let after = (model.world.view(), model.world.condition());
+            let after = model.seen();
             assert!(before == after || model.world.balance.take_changed(), "{before:?} {after:?}");
             model.act();
             model.check();

@@ -36,24 +36,32 @@ pub(super) struct Config<'a> {
     pub(super) cluster: &'a str,
     /// Endpoints at 127.0.0.1:1 and so on, each with the fields it has besides its address.
     pub(super) endpoints: &'a [&'a str],
+    /// How many priorities there are besides theirs, each with an endpoint at the next address.
+    pub(super) lower: usize,
 }
 
 impl Config<'_> {
     fn yaml(&self) -> String {
-        let Self { route, host, cluster, endpoints } = *self;
+        let Self { route, host, cluster, endpoints, lower } = *self;
         let more = |fields: &str| match fields {
             "" => String::new(),
             fields => format!(", {fields}"),
         };
         let (route, host) = (more(route), more(host));
         let endpoints = if endpoints.is_empty() { &[""][..] } else { endpoints };
-        let all = endpoints.iter().enumerate().map(|(at, fields)| {
-            let (port, more) = (at + 1, more(fields));
+        let endpoint = |port: usize, fields: &str| {
+            let more = more(fields);
             format!(
                 "{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }} }}{more} }}"
             )
-        });
+        };
+        let all = endpoints.iter().enumerate().map(|(at, fields)| endpoint(at + 1, fields));
         let all = all.collect::<Vec<_>>().join(", ");
+        let lower = (1..=lower).map(|priority| {
+            let one = endpoint(endpoints.len() + priority, "");
+            format!(", {{ locality: {{ zone: z }}, priority: {priority}, load_balancing_weight: 1, lb_endpoints: [{one}] }}")
+        });
+        let lower = lower.collect::<String>();
         format!(
             r#"---
 "@type": type.googleapis.com/envoy.config.listener.v3.Listener
@@ -69,7 +77,7 @@ api_listener:
 "@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
 name: shop
 type: STATIC
-load_assignment: {{ cluster_name: shop, endpoints: [{{ locality: {{ zone: z }}, load_balancing_weight: 1, lb_endpoints: [{all}] }}] }}
+load_assignment: {{ cluster_name: shop, endpoints: [{{ locality: {{ zone: z }}, load_balancing_weight: 1, lb_endpoints: [{all}] }}{lower}] }}
 {cluster}
 "#
         )

@@ -4,5 +4,6 @@ mod budget;
 mod hedging;
 mod kit;
 mod limits;
+mod priorities;
 mod retries;
 mod timeouts;

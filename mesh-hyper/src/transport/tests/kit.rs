@@ -17,7 +17,7 @@ use http::{Method, Request, Response};
 use http_body::{Body, Frame};
 use mesh_core::cell::Cell;
 use mesh_core::cluster::{
-    Address, Assignment, Cluster, Config, Discovery, Endpoint, Locality, Version,
+    Address, Assignment, Cluster, Config, Discovery, Endpoint, Locality, LocalityName, Version,
 };
 use mesh_core::matcher::PathMatcher;
 use mesh_core::record::Recorder;
@@ -176,6 +176,25 @@ impl Lab {
         let root = Arc::new(Cell::new(Arc::new(Root::Ready(snapshot(&cluster, route)))));
         let target = target(root, &context);
         Self { target, network, cluster, endpoints, context }
+    }
+
+    /// Puts each endpoint into a priority of its own.
+    pub(super) fn divide(&self) {
+        let all = self.endpoints.iter().zip(0..).map(|(endpoint, priority)| Locality {
+            name: Arc::new(LocalityName {
+                zone: priority.to_string().into(),
+                ..LocalityName::default()
+            }),
+            weight: 1,
+            priority,
+            endpoints: [endpoint.clone()].into(),
+        });
+        let assignment = Assignment { localities: all.collect(), ..Assignment::default() };
+        let assignment = Arc::new(assignment);
+        self.cluster.version().update(|version| {
+            let config = version.unwrap().config.clone();
+            Arc::new(Version { config, assignment: assignment.clone(), note: None })
+        });
     }
 
     pub(super) fn listen(&self, endpoint: usize) -> Acceptor {

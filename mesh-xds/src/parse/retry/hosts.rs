@@ -1,5 +1,7 @@
 //! Where requests are sent again.
 
+use std::num::NonZeroU32;
+
 use envoy_types::pb::envoy::config::route::v3::RetryPolicy;
 use envoy_types::pb::envoy::config::route::v3::retry_policy::{
     RetryHostPredicate, RetryPriority, retry_host_predicate, retry_priority,
@@ -10,24 +12,27 @@ use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::Previou
 use envoy_types::pb::envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
 use envoy_types::pb::google::protobuf::Any;
 use envoy_types::pb::google::protobuf::value::Kind;
-use mesh_core::retry::Hosts;
+use mesh_core::retry::{Hosts, Priorities};
 
 use crate::parse::value::{is_type, unpack};
 use crate::parse::{Path, Reject};
 
 /// The endpoints that `message` keeps retries from.
-pub(super) fn hosts(message: &RetryPolicy, path: &Path<'_>) -> Result<Hosts, Reject> {
+pub(super) fn hosts(message: &RetryPolicy, parent: &Path<'_>) -> Result<Hosts, Reject> {
     /// Looking further than that finds nothing new.
     const MOST: u32 = 1_000;
     let mut hosts = Hosts::default();
     for (at, predicate) in message.retry_host_predicate.iter().enumerate() {
-        add(predicate, &mut hosts, &path.element("retry_host_predicate", at))?;
+        add(predicate, &mut hosts, &parent.element("retry_host_predicate", at))?;
     }
     let attempts = message.host_selection_retry_max_attempts;
-    let path = path.field("host_selection_retry_max_attempts");
+    let path = parent.field("host_selection_retry_max_attempts");
     let attempts = u64::try_from(attempts).map_err(|_| path.reject("is negative"))?;
     if attempts > 0 {
         hosts.attempts = u32::try_from(attempts).unwrap_or(MOST).min(MOST);
+    }
+    if let Some(message) = &message.retry_priority {
+        hosts.priorities = Some(priorities(message, &parent.field("retry_priority"))?);
     }
     Ok(hosts)
 }
@@ -89,19 +94,16 @@ fn labels(
     Ok((!labels.is_empty()).then_some(labels))
 }
 
-/// `retry_priority`: checked, not acted on yet.
-pub(super) fn check_priority(
-    message: Option<&RetryPriority>,
-    path: &Path<'_>,
-) -> Result<(), Reject> {
-    let Some(message) = message else { return Ok(()) };
+/// The priorities that `message` keeps retries from.
+fn priorities(message: &RetryPriority, path: &Path<'_>) -> Result<Priorities, Reject> {
     let Some(retry_priority::ConfigType::TypedConfig(any)) = &message.config_type else {
         return Err(path.field("typed_config").reject("is required"));
     };
     let path = path.field("typed_config");
-    match unpack::<PreviousPrioritiesConfig>(any, &path)? {
-        Some(config) if config.update_frequency > 0 => Ok(()),
-        Some(_) => Err(path.field("update_frequency").reject("is not above 0")),
-        None => Err(path.reject(format_args!("{} is not supported", any.type_url))),
-    }
+    let Some(config) = unpack::<PreviousPrioritiesConfig>(any, &path)? else {
+        return Err(path.reject(format_args!("{} is not supported", any.type_url)));
+    };
+    let update_frequency = u32::try_from(config.update_frequency).ok().and_then(NonZeroU32::new);
+    let above = || path.field("update_frequency").reject("is not above 0");
+    Ok(Priorities { update_frequency: update_frequency.ok_or_else(above)? })
 }

@@ -64,7 +64,6 @@ pub(super) fn policy(
         policy.request_headers.push(matcher::header(header, &path)?);
     }
     policy.hosts = hosts::hosts(message, path)?;
-    hosts::check_priority(message.retry_priority.as_ref(), &path.field("retry_priority"))?;
     Ok(Some(Arc::new(policy)))
 }
 

@@ -198,7 +198,10 @@ fn predicates_that_are_not_known_are_refused() {
     assert_eq!(why(other), "retry_priority.typed_config");
     let every = |update_frequency| Some(any(&PreviousPrioritiesConfig { update_frequency }));
     assert_eq!(why(every(0)), "retry_priority.typed_config.update_frequency");
-    policy(|p| p.retry_priority = Some(priority(every(2))));
+    assert_eq!(why(every(-1)), "retry_priority.typed_config.update_frequency");
+    let found = policy(|p| p.retry_priority = Some(priority(every(2)))).hosts;
+    assert_eq!(found.priorities.unwrap().update_frequency.get(), 2);
+    assert!(!found.is_empty());
 }
 
 #[test]
