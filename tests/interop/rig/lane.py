@@ -109,7 +109,7 @@ class Lane:
         finally:
             enough.set()
             thread.join()
-        if wrong := expect.mismatch(answers):
+        if wrong := expect.mismatch(answers, 0.0):
             verdict.wrong.append(f"while the push came: {check.ask.path}: {wrong}")
         else:
             verdict.held += 1
@@ -150,7 +150,9 @@ class Lane:
         expect = check.expect[self.peer.kind]
         deadline = time.monotonic() + settle
         while True:
-            wrong = expect.mismatch(self.peer.ask(check.ask))
+            start = time.monotonic()
+            answers = self.peer.ask(check.ask)
+            wrong = expect.mismatch(answers, time.monotonic() - start)
             if wrong is None or time.monotonic() > deadline:
                 return wrong
             time.sleep(0.1)
