@@ -105,25 +105,33 @@ class Expectation:
 
     def flipped(self, grpc: bool) -> "Expectation":
         """The same with one thing wrong."""
+        return self.turned(grpc)[0]
+
+    def turned(self, grpc: bool) -> list["Expectation"]:
+        """The same with each thing that it says wrong in turn."""
+        wrong = []
         if self.counts:
-            first = next(iter(self.counts))
-            return replace(self, counts={**self.counts, first: self.counts[first] + 1})
+            wrong.append(replace(self, counts={name: n + 1 for name, n in self.counts.items()}))
         if self.statuses:
-            first = next(iter(self.statuses))
-            return replace(self, statuses={**self.statuses, first: self.statuses[first] + 1})
+            more = {name: n + 1 for name, n in self.statuses.items()}
+            wrong.append(replace(self, statuses=more))
         if self.backends is not None:
-            return replace(self, backends=self.backends + 1)
+            wrong.append(replace(self, backends=self.backends + 1))
         if self.connections is not None:
-            return replace(self, connections=self.connections + 1)
+            wrong.append(replace(self, connections=self.connections + 1))
         if self.takes is not None:
-            return replace(self, takes=(self.takes[1], self.takes[1] + 1))
+            wrong.append(replace(self, takes=(self.takes[1], self.takes[1] + 1)))
         if self.to:
-            names = list(self.to)
-            wrong = {"nobody": 100.0} if len(names) == 1 else {names[0]: 100.0}
-            return replace(self, to=wrong)
-        if self.headers:
-            return replace(self, headers={name: f"{it}?" for name, it in self.headers.items()})
-        return replace(self, status={"DATA_LOSS" if grpc else "599": 100.0})
+            one = next(iter(self.to)) if len(self.to) > 1 else "nobody"
+            wrong.append(replace(self, to={one: 100.0}))
+        for name, value in self.headers.items():
+            wrong.append(replace(self, headers={**self.headers, name: f"{value}?"}))
+        for name, value in self.seen.items():
+            names = value if name == "headers" else [None]
+            wrong += [replace(self, seen={**self.seen, name: other(value, it)}) for it in names]
+        if not self.statuses:
+            wrong.append(replace(self, status={"DATA_LOSS" if grpc else "599": 100.0}))
+        return wrong
 
     def mismatch(self, answers: list[Answer], seconds: float) -> str | None:
         """What is wrong with the answers, which have taken so long, if anything is."""
@@ -158,6 +166,11 @@ class Expectation:
                 if seen != value:
                     return f"seen {key}: expected {value!r}, came {seen!r}"
         return None
+
+
+def other(value: Any, name: str | None) -> Any:
+    """Something else than what was seen, or than the field of this name in it."""
+    return "something else" if name is None else {**value, name: ["something else"]}
 
 
 def shares(expected: dict[str, float], came: Counter[Any], total: int) -> str | None:

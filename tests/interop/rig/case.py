@@ -17,6 +17,7 @@ class Check:
     """Requests and what must come back, by kind of data plane."""
 
     ask: Ask
+    grpc: bool
     expect: dict[str, Expectation]
     # Why a data plane is expected to differ, or is not asked.
     why: dict[str, str]
@@ -107,7 +108,7 @@ def check(text: Message, grpc: bool, skip: dict[str, str]) -> Check:
         if own:
             why[peer] = own.pop("why")
         expect[peer] = Expectation.parse(own or text, grpc)
-    return Check(ask, expect, why)
+    return Check(ask, grpc, expect, why)
 
 
 def listed(value: Any) -> list[str]:
