@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use crate::situations::situations;
+use serde::Deserialize;
 
 /// The file that names the tests.
 pub(crate) const SOURCE: &str = "docs/resilience.yaml";

@@ -17,7 +17,6 @@ class Check:
     """Requests and what must come back, by kind of data plane."""
 
     ask: Ask
-    grpc: bool
     expect: dict[str, Expectation]
     # Why a data plane is expected to differ, or is not asked.
     why: dict[str, str]
@@ -59,7 +58,7 @@ class Case:
         at = max(at for at, step in enumerate(self.steps) if step.checks)
         step = self.steps[at]
         last = step.checks[-1]
-        wrong = {peer: it.flipped(self.grpc) for peer, it in last.expect.items()}
+        wrong = {peer: it.flipped() for peer, it in last.expect.items()}
         checks = [*step.checks[:-1], replace(last, expect=wrong)]
         return replace(self, steps=[*self.steps[:at], replace(step, checks=checks)])
 
@@ -108,7 +107,7 @@ def check(text: Message, grpc: bool, skip: dict[str, str]) -> Check:
         if own:
             why[peer] = own.pop("why")
         expect[peer] = Expectation.parse(own or text, grpc)
-    return Check(ask, grpc, expect, why)
+    return Check(ask, expect, why)
 
 
 def listed(value: Any) -> list[str]:

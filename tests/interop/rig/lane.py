@@ -155,7 +155,7 @@ class Lane:
             seconds = time.monotonic() - start
             wrong = expect.mismatch(answers, seconds)
             if wrong is None:
-                turned = expect.turned(check.grpc)
+                turned = expect.turned()
                 blind = [it for it in turned if it.mismatch(answers, seconds) is None]
                 return f"it would not be noticed that this is wrong: {blind}" if blind else None
             if time.monotonic() > deadline:
