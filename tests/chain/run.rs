@@ -36,8 +36,8 @@ impl Size {
         slow: Duration::from_secs(1),
         failing: Duration::from_secs(2),
         after: Duration::from_secs(2),
-        rate: 100,
-        peak: 200,
+        rate: 60,
+        peak: 120,
     };
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure is a panic")]
 #![expect(dead_code, reason = "the test looks for faults")]
 
+mod situations;
 mod table;
 
 fn main() {

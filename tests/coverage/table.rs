@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::situations::situations;
 use serde::Deserialize;
 
 /// The file that names the tests.
@@ -13,8 +14,9 @@ pub(crate) const SOURCE: &str = "docs/resilience.yaml";
 /// The document made of it.
 pub(crate) const DOCUMENT: &str = "docs/resilience.md";
 
-/// Cases in each part at least that are compared with Envoy or gRPC C-core.
-const CASES: usize = 3;
+/// Situations of each feature at least that are compared with Envoy or gRPC C-core, unless it says
+/// why there are fewer.
+const SITUATIONS: usize = 3;
 
 /// All of it.
 #[derive(Debug, Deserialize)]
@@ -36,12 +38,12 @@ struct Part {
 #[serde(deny_unknown_fields)]
 struct Feature {
     feature: String,
-    /// What is missing of it.
+    /// What is missing of it, or why it is compared with nothing.
     #[serde(default)]
     but: String,
     /// `FILE: NAME` of a test, or `FILE` for all tests in it.
     tests: Vec<String>,
-    /// Files below `tests/interop`.
+    /// `FILE: SITUATION` below `tests/interop`, or `FILE` for all situations in it.
     #[serde(default)]
     interop: Vec<String>,
 }
@@ -65,7 +67,7 @@ impl Table {
         let parts: BTreeMap<_, _> = self.parts.iter().map(|part| (&*part.part, part)).collect();
         for (name, features) in required {
             match parts.get(name) {
-                Some(part) => part.compare(features, &mut faults),
+                Some(part) => compare(name, &part.features, features, &mut faults),
                 None => faults.push(format!("there is no part {name:?}")),
             }
         }
@@ -73,9 +75,12 @@ impl Table {
             faults.push("there are parts that nothing asks for".to_owned());
         }
         compare("Layers", &self.layers, layers, &mut faults);
-        let features = self.parts.iter().flat_map(|part| &part.features);
-        for feature in features.chain(&self.layers) {
+        for feature in self.parts.iter().flat_map(|part| &part.features) {
             feature.check(&mut faults);
+            feature.compared(&mut faults);
+        }
+        for layer in &self.layers {
+            layer.check(&mut faults);
         }
         faults
     }
@@ -88,7 +93,9 @@ impl Table {
             write!(text, "\n## {}\n\n{columns}\n", part.part).unwrap();
             for Feature { feature, but, tests, interop } in &part.features {
                 let but = if but.is_empty() { String::new() } else { format!(" ({but})") };
-                writeln!(text, "| {feature}{but} | {} | {} |", list(tests), list(interop)).unwrap();
+                let compared: Vec<_> = interop.iter().map(|entry| counted(entry)).collect();
+                let compared = compared.join("<br>");
+                writeln!(text, "| {feature}{but} | {} | {compared} |", list(tests)).unwrap();
             }
         }
         text.push_str("\n## Layers\n\n| | tests |\n|---|---|\n");
@@ -96,16 +103,6 @@ impl Table {
             writeln!(text, "| `{feature}` | {} |", list(tests)).unwrap();
         }
         text
-    }
-}
-
-impl Part {
-    fn compare(&self, required: &[&str], faults: &mut Vec<String>) {
-        compare(&self.part, &self.features, required, faults);
-        let cases: BTreeSet<_> = self.features.iter().flat_map(|row| &row.interop).collect();
-        if cases.len() < CASES {
-            faults.push(format!("{}: only {} cases are compared", self.part, cases.len()));
-        }
     }
 }
 
@@ -128,10 +125,19 @@ impl Feature {
                 faults.push(format!("{:?}: {file} has no test {name}", self.feature));
             }
         }
-        for case in &self.interop {
-            if !root().join("tests/interop").join(case).is_file() {
-                faults.push(format!("{:?}: there is no {case}", self.feature));
+    }
+
+    /// Whether enough of it is compared.
+    fn compared(&self, faults: &mut Vec<String>) {
+        let mut all = 0;
+        for entry in &self.interop {
+            match situations(entry) {
+                0 => faults.push(format!("{:?}: there is no {entry}", self.feature)),
+                count => all += count,
             }
+        }
+        if all < SITUATIONS && self.but.is_empty() {
+            faults.push(format!("{:?}: only {all} situations are compared", self.feature));
         }
     }
 }
@@ -147,13 +153,19 @@ fn compare(part: &str, features: &[Feature], required: &[&str], faults: &mut Vec
     }
 }
 
+/// An entry, and how many situations it stands for.
+fn counted(entry: &str) -> String {
+    format!("`{entry}` ({})", situations(entry))
+}
+
 fn list(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join("<br>")
 }
 
 const HEAD: &str = "# What resilience consists of
 
-Each part with the tests that show it. This page is made of `resilience.yaml` by
-`cargo run -p mesh-tests --bin coverage`; a test fails when they differ, when a test is not there, or
-when something has none.
+Each part with the tests that show it, and how many situations of which file below `tests/interop`
+Envoy or gRPC C-core shows the same in. This page is made of `resilience.yaml` by
+`cargo run -p mesh-tests --bin coverage`; a test fails when they differ, when a test is not there, when
+something has none, or when fewer than three situations are compared and no reason is given.
 ";

@@ -1,6 +1,7 @@
 //! Each part of resilience has its tests.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod situations;
 mod table;
 
 /// What there must be a row for.

@@ -1,6 +1,9 @@
-//! Requests that some backends are to fail: `x-echo-fail: b1=503`, with an HTTP status or a gRPC
-//! code.
+//! Requests that some backends are to fail: `x-echo-fail: b1=503`, with an HTTP status, a gRPC code,
+//! or without an answer.
 
+use std::future::pending;
+
+use h2::Reason;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -11,10 +14,26 @@ const FAIL: HeaderName = HeaderName::from_static("x-echo-fail");
 
 /// What `backend` is to fail with.
 pub(super) fn code(headers: &HeaderMap, backend: &HeaderValue) -> Option<u16> {
+    word(headers, backend)?.parse().ok()
+}
+
+/// Nothing, unless `backend` is not to answer.
+pub(super) async fn unanswered(
+    headers: &HeaderMap,
+    backend: &HeaderValue,
+) -> Result<(), h2::Error> {
+    match word(headers, backend) {
+        Some("refuse") => Err(Reason::REFUSED_STREAM.into()),
+        Some("reset") => Err(Reason::INTERNAL_ERROR.into()),
+        Some("never") => pending().await,
+        _ => Ok(()),
+    }
+}
+
+fn word<'a>(headers: &'a HeaderMap, backend: &HeaderValue) -> Option<&'a str> {
     let list = headers.get(FAIL)?.to_str().ok()?;
     let mut entries = list.split(',').filter_map(|entry| entry.trim().split_once('='));
-    let (_, code) = entries.find(|(name, _)| name.as_bytes() == backend.as_bytes())?;
-    code.parse().ok()
+    entries.find(|(name, _)| name.as_bytes() == backend.as_bytes()).map(|(_, word)| word)
 }
 
 /// `answer`, failed.

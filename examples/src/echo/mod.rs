@@ -3,13 +3,16 @@
 //!
 //! The answer to any request is JSON with the backend's `name` and the request's `method`, `path`
 //! (with the query), `authority`, `headers` and `body`; to a gRPC call it is the bytes of the one
-//! response message. The field `x-backend` has the name, too. Where the peer has proved a SPIFFE ID,
-//! that is `peer_spiffe` and `x-peer-spiffe`.
+//! response message. The field `x-backend` has the name, too, and `x-connection`, where [`serve`]
+//! serves, the number of the connection. Where the peer has proved a SPIFFE ID, that is `peer_spiffe`
+//! and `x-peer-spiffe`.
 //!
 //! A request may want another answer: `x-echo-status: 503,503` fails the first two attempts by the
 //! number that they say they have (`x-envoy-attempt-count`, `grpc-previous-rpc-attempts`), with HTTP
 //! statuses or gRPC codes, and `x-echo-field: retry-after: 1` adds a field to such answers;
-//! `x-echo-delay-ms: 400` lets the first one wait. `x-echo-fail: b1=503` makes the backend `b1` fail.
+//! `x-echo-delay-ms: 400` lets the first one wait. `x-echo-fail: b1=503` makes the backend `b1` fail,
+//! and where [`serve`] serves, `b1=refuse` and `b1=reset` reset the stream with REFUSED_STREAM and
+//! INTERNAL_ERROR, and `b1=never` is never answered.
 
 mod failing;
 pub mod grpc;
@@ -26,6 +29,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body::Body;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, Limited};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -46,6 +50,9 @@ pub const PEER: HeaderName = HeaderName::from_static("x-peer-spiffe");
 /// The field that has the backend's name.
 pub const BACKEND: HeaderName = HeaderName::from_static("x-backend");
 
+/// The field that has the number of the connection, in the order in which they came, from 1.
+pub const CONNECTION: HeaderName = HeaderName::from_static("x-connection");
+
 /// Serves connections of `listener` as `name`. Dropping the future closes them.
 ///
 /// # Errors
@@ -53,14 +60,18 @@ pub const BACKEND: HeaderName = HeaderName::from_static("x-backend");
 pub async fn serve(listener: TcpListener, name: &str) -> io::Result<()> {
     let backend = HeaderValue::from_str(name).map_err(io::Error::other)?;
     let mut connections = JoinSet::new();
+    let mut number = 0_u64;
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let (stream, _) = accepted?;
                 stream.set_nodelay(true)?;
-                let backend = backend.clone();
+                number += 1;
+                let (backend, number) = (backend.clone(), HeaderValue::from(number));
                 connections.spawn(async move {
-                    let service = service_fn(move |request| answer(request, backend.clone()));
+                    let service = service_fn(move |request| {
+                        numbered(request, backend.clone(), number.clone())
+                    });
                     let server = Builder::new(TokioExecutor::new());
                     // Clients that break off are none of an echo's business.
                     let _ = server.serve_connection(TokioIo::new(stream), service).await;
@@ -72,6 +83,18 @@ pub async fn serve(listener: TcpListener, name: &str) -> io::Result<()> {
 }
 
 type Answer = Response<BoxBody<Bytes, Infallible>>;
+
+/// The answer over a connection with a number, if there is one.
+async fn numbered(
+    request: Request<Incoming>,
+    backend: HeaderValue,
+    connection: HeaderValue,
+) -> Result<Answer, h2::Error> {
+    failing::unanswered(request.headers(), &backend).await?;
+    let Ok(mut answer) = answer(request, backend).await;
+    answer.headers_mut().insert(CONNECTION, connection);
+    Ok(answer)
+}
 
 async fn answer<B>(request: Request<B>, backend: HeaderValue) -> Result<Answer, Infallible>
 where

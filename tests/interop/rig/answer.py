@@ -26,6 +26,10 @@ class Ask:
     method: str = "GET"
     headers: dict[str, list[str]] = field(default_factory=dict)
     n: int = 1
+    # How many at a time; if left out, one in HTTP, and many in gRPC.
+    at_once: int | None = None
+    # How many bytes of content.
+    body: int = 0
     timeout: float = 5.0
 
     @classmethod
@@ -72,6 +76,12 @@ class Expectation:
     backends: int | None = None
     # The status of all answers, or the share in percent of each.
     status: dict[str, float] = field(default_factory=dict)
+    # How many answers have which status, exactly.
+    statuses: dict[str, int] | None = None
+    # How many connections of backends the answers came over.
+    connections: int | None = None
+    # How many seconds all of them take, at least and at most.
+    takes: tuple[float, float] | None = None
     # Fields of what the backend saw.
     seen: dict[str, Any] = field(default_factory=dict)
     # Fields of the response.
@@ -83,34 +93,56 @@ class Expectation:
         fine = "OK" if grpc else "200"
         to = text.pop("to", None)
         status = text.pop("status", fine)
+        statuses = text.pop("statuses", None)
+        if "takes" in text:
+            text["takes"] = tuple(text["takes"])
         return cls(
             to={to: 100.0} if isinstance(to, str) else to,
             status=status if isinstance(status, dict) else {str(status): 100.0},
+            statuses=statuses and {str(name): count for name, count in statuses.items()},
             **text,
         )
 
-    def flipped(self, grpc: bool) -> "Expectation":
+    def flipped(self) -> "Expectation":
         """The same with one thing wrong."""
-        if self.counts:
-            first = next(iter(self.counts))
-            return replace(self, counts={**self.counts, first: self.counts[first] + 1})
-        if self.backends is not None:
-            return replace(self, backends=self.backends + 1)
-        if self.to:
-            names = list(self.to)
-            wrong = {"nobody": 100.0} if len(names) == 1 else {names[0]: 100.0}
-            return replace(self, to=wrong)
-        if self.headers:
-            return replace(self, headers={name: f"{it}?" for name, it in self.headers.items()})
-        return replace(self, status={"DATA_LOSS" if grpc else "599": 100.0})
+        return self.turned()[0]
 
-    def mismatch(self, answers: list[Answer]) -> str | None:
-        """What is wrong with the answers, if anything is."""
+    def turned(self) -> list["Expectation"]:
+        """The same with each thing that it says wrong in turn."""
+        wrong = []
+        if self.counts:
+            wrong.append(replace(self, counts={name: n + 1 for name, n in self.counts.items()}))
+        if self.statuses:
+            more = {name: n + 1 for name, n in self.statuses.items()}
+            wrong.append(replace(self, statuses=more))
+        if self.backends is not None:
+            wrong.append(replace(self, backends=self.backends + 1))
+        if self.connections is not None:
+            wrong.append(replace(self, connections=self.connections + 1))
+        if self.takes is not None:
+            wrong.append(replace(self, takes=(self.takes[1], self.takes[1] + 1)))
+        if self.to:
+            one = next(iter(self.to)) if len(self.to) > 1 else "nobody"
+            wrong.append(replace(self, to={one: 100.0}))
+        for name, value in self.headers.items():
+            wrong.append(replace(self, headers={**self.headers, name: f"{value}?"}))
+        for name, value in self.seen.items():
+            names = value if name == "headers" else [None]
+            wrong += [replace(self, seen={**self.seen, name: other(value, it)}) for it in names]
+        if not self.statuses:
+            wrong.append(replace(self, status={"something else": 100.0}))
+        return wrong
+
+    def mismatch(self, answers: list[Answer], seconds: float) -> str | None:
+        """What is wrong with the answers, which have taken so long, if anything is."""
         statuses = Counter(answer.status for answer in answers)
         backends = Counter(answer.backend for answer in answers if answer.backend)
         whys = "; ".join(sorted({a.why for a in answers if a.why}))[:300]
         because = f" ({whys})" if whys else ""
-        if wrong := shares(self.status, statuses, len(answers)):
+        if self.statuses is not None:
+            if dict(statuses) != self.statuses:
+                return f"statuses: expected {self.statuses}, came {dict(statuses)}{because}"
+        elif wrong := shares(self.status, statuses, len(answers)):
             return f"status: {wrong}{because}"
         if self.to is not None and (wrong := shares(self.to, backends, len(answers))):
             return f"backends: {wrong}{because}"
@@ -118,6 +150,11 @@ class Expectation:
             return f"backends: expected {self.counts}, came {dict(backends)}"
         if self.backends is not None and len(backends) != self.backends:
             return f"backends: expected {self.backends} of them, came {dict(backends)}"
+        connections = {(a.backend, *a.headers["x-connection"]) for a in answers if "x-connection" in a.headers}
+        if self.connections is not None and len(connections) != self.connections:
+            return f"connections: expected {self.connections} of them, came {connections}"
+        if self.takes is not None and not self.takes[0] <= seconds <= self.takes[1]:
+            return f"seconds: expected {self.takes}, came {seconds:.3f}"
         for answer in answers:
             for name, value in self.headers.items():
                 if (came := answer.headers.get(name)) != [value]:
@@ -129,6 +166,11 @@ class Expectation:
                 if seen != value:
                     return f"seen {key}: expected {value!r}, came {seen!r}"
         return None
+
+
+def other(value: Any, name: str | None) -> Any:
+    """Something else than what was seen, or than the field of this name in it."""
+    return "something else" if name is None else {**value, name: ["something else"]}
 
 
 def shares(expected: dict[str, float], came: Counter[Any], total: int) -> str | None:

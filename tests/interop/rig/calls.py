@@ -15,8 +15,8 @@ def call(channel: grpc.Channel, ask: Ask) -> list[Answer]:
     answers: list[Answer] = []
     metadata = ask.metadata()
     while len(answers) < ask.n:
-        count = min(AT_ONCE, ask.n - len(answers))
-        calls = [method.future(b"", ask.timeout, metadata) for _ in range(count)]
+        count = min(ask.at_once or AT_ONCE, ask.n - len(answers))
+        calls = [method.future(bytes(ask.body), ask.timeout, metadata) for _ in range(count)]
         answers += [answer(it) for it in calls]
     return answers
 

@@ -58,7 +58,7 @@ class Case:
         at = max(at for at, step in enumerate(self.steps) if step.checks)
         step = self.steps[at]
         last = step.checks[-1]
-        wrong = {peer: it.flipped(self.grpc) for peer, it in last.expect.items()}
+        wrong = {peer: it.flipped() for peer, it in last.expect.items()}
         checks = [*step.checks[:-1], replace(last, expect=wrong)]
         return replace(self, steps=[*self.steps[:at], replace(step, checks=checks)])
 

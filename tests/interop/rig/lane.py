@@ -109,7 +109,7 @@ class Lane:
         finally:
             enough.set()
             thread.join()
-        if wrong := expect.mismatch(answers):
+        if wrong := expect.mismatch(answers, 0.0):
             verdict.wrong.append(f"while the push came: {check.ask.path}: {wrong}")
         else:
             verdict.held += 1
@@ -150,7 +150,14 @@ class Lane:
         expect = check.expect[self.peer.kind]
         deadline = time.monotonic() + settle
         while True:
-            wrong = expect.mismatch(self.peer.ask(check.ask))
-            if wrong is None or time.monotonic() > deadline:
+            start = time.monotonic()
+            answers = self.peer.ask(check.ask)
+            seconds = time.monotonic() - start
+            wrong = expect.mismatch(answers, seconds)
+            if wrong is None:
+                turned = expect.turned()
+                blind = [it for it in turned if it.mismatch(answers, seconds) is None]
+                return f"it would not be noticed that this is wrong: {blind}" if blind else None
+            if time.monotonic() > deadline:
                 return wrong
             time.sleep(0.1)

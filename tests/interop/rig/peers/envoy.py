@@ -3,6 +3,8 @@
 import http.client
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,15 @@ def hosts(assignment: Proto) -> set[tuple[Any, ...]]:
 
 
 def requests(port: int, ask: Ask, host: str) -> list[Answer]:
+    """HTTP/1.1 requests, one after the other on each of some connections."""
+    at_once = min(ask.at_once or 1, ask.n)
+    shares = [replace(ask, n=len(range(at, ask.n, at_once))) for at in range(at_once)]
+    with ThreadPoolExecutor(at_once) as threads:
+        parts = threads.map(lambda share: on_one(port, share, host), shares)
+        return [answer for part in parts for answer in part]
+
+
+def on_one(port: int, ask: Ask, host: str) -> list[Answer]:
     """HTTP/1.1 requests, one after the other on one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ask.timeout)
     answers = []
@@ -161,7 +172,9 @@ def requests(port: int, ask: Ask, host: str) -> list[Answer]:
         for name, values in ask.headers.items():
             for value in values:
                 connection.putheader(name, value)
-        connection.endheaders()
+        if ask.body:
+            connection.putheader("content-length", str(ask.body))
+        connection.endheaders(b"." * ask.body or None)
         response = connection.getresponse()
         body = response.read()
         headers: dict[str, list[str]] = {}

@@ -55,9 +55,10 @@ class Mesh:
             "path": ask.path,
             "method": ask.method,
             "headers": headers,
+            "body": "." * ask.body,
             "grpc": self._grpc,
             "n": ask.n,
-            "c": min(ask.n, AT_ONCE) if self._grpc else 1,
+            "c": min(ask.n, ask.at_once or (AT_ONCE if self._grpc else 1)),
             "timeout_ms": int(ask.timeout * 1000),
         }
         self._child.send(json.dumps(line))
