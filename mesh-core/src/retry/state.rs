@@ -296,7 +296,7 @@ impl Retries {
             Pushback::After(wait) if wait > MAX_PUSHBACK && self.deadline.is_none() => {
                 Pushback::Never
             }
-            said => said,
+            said @ (Pushback::None | Pushback::After(_) | Pushback::Never) => said,
         }
     }
 
