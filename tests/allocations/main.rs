@@ -50,6 +50,9 @@ async fn policies_that_are_not_acted_on_allocate_nothing() {
     let plain = allocations(&mesh("").unwrap()).await;
     for policy in [
         "retry_policy: { retry_on: 5xx, num_retries: 3 }",
+        "retry_policy: { retry_on: 5xx, retry_priority: { name: p, typed_config: { \
+         '@type': type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig, \
+         update_frequency: 1 } } }",
         "retry_policy: { retry_on: 5xx, per_try_timeout: 2s, per_try_idle_timeout: 1s }",
         "idle_timeout: 2s",
         "hedge_policy: { hedge_on_per_try_timeout: true }, \

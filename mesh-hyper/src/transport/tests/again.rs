@@ -16,7 +16,7 @@ use mesh_core::cluster::Config;
 use mesh_core::hedge::{self, Delay, Safe};
 use mesh_core::inherited::{ATTEMPT_COUNT, Caller, Inherited};
 use mesh_core::request::RoutingPriority;
-use mesh_core::retry::{self, Conditions, OfRetries, Spacing};
+use mesh_core::retry::{self, Conditions, OfRetries, Priorities, Spacing};
 use mesh_core::rng::{Rng, XorShift};
 use mesh_core::route::{Action, Forward, Route};
 
@@ -146,6 +146,7 @@ async fn calls_that_are_given_up_at_any_moment_give_everything_back() {
     let change = |forward: &mut Forward| {
         let mut policy = retry(3);
         policy.hosts.avoid_previous = true;
+        policy.hosts.priorities = Some(Priorities { update_frequency: 1.try_into().unwrap() });
         policy.per_try_timeout = Some(Duration::from_millis(20));
         policy.spacing = Spacing { base: Duration::from_millis(1), max: Duration::from_millis(5) };
         forward.retry = Some(Arc::new(policy));
@@ -173,7 +174,11 @@ async fn calls_that_are_given_up_at_any_moment_give_everything_back() {
     // One less than a call may need.
     let lab = limited(2, change, answer);
     let mut rng = XorShift::new(7);
-    for _ in 0..calls {
+    for at in 0..calls {
+        if at == calls / 2 {
+            // From here on retries want another priority.
+            lab.divide();
+        }
         let method = if rng.below(2) == 0 { Method::GET } else { Method::POST };
         let request = Request::builder().method(method).uri("/x");
         let options = match rng.below(4) {
