@@ -66,7 +66,7 @@ async fn endpoints_are_secured_by_their_labels() {
 }
 
 #[tokio::test]
-async fn a_revoked_peers_connection_is_closed_within_a_second() {
+async fn a_revoked_peers_connection_is_closed() {
     let ca = DevCa::new("td").unwrap();
     let server = ca.issue(&ca.workload("/server")).unwrap();
     let mut material = ca.material(&ca.workload("/x")).unwrap();
@@ -87,7 +87,7 @@ async fn a_revoked_peers_connection_is_closed_within_a_second() {
     let mut material = ca.material(&ca.workload("/client")).unwrap();
     material.crls = vec![ca.revocation_list(&[&other, &server]).unwrap()];
     source.publish(material);
-    tokio::time::timeout(Duration::from_secs(1), door.emptied()).await.unwrap();
+    door.emptied().await;
     let why = call(&mut client).await.unwrap_err();
     assert!(why.starts_with("Unavailable: ") && why.contains("Revoked"), "{why}");
 }

@@ -7,6 +7,7 @@ use axum::routing::get;
 use http::{HeaderMap, Request};
 use mesh_core::cluster::Address;
 use mesh_hyper::{Client, InRequest, Kind, Mesh, Server, empty};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -62,25 +63,35 @@ async fn a_deadline_ends_the_services_of_the_whole_chain() {
             _ = self.0.take().map(|ended| ended.send(()));
         }
     }
-    let mesh = Mesh::disabled().unwrap();
+    let mesh = Mesh::builder().disabled().runtime(Handle::current()).build().unwrap();
     let client = Client::new(&mesh);
-    let (tell, ended) = oneshot::channel();
-    let tell = Arc::new(std::sync::Mutex::new(Some(tell)));
+    let (begin, begun) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    let tell = Arc::new(std::sync::Mutex::new(Some((begin, end))));
     let back = get(async move || {
-        let _ended = Ended(tell.lock().unwrap().take());
+        let (begin, end) = tell.lock().unwrap().take().unwrap();
+        let _ended = Ended(Some(end));
+        begin.send(()).unwrap();
         std::future::pending::<()>().await;
     });
     let (back, _back) = serve(&mesh, Router::new().route("/", back)).await;
     let http = client.clone();
     let middle = get(async move || {
-        let error = http.get(back.clone()).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Deadline);
+        // Both sides of the call have a deadline, and they are less than a millisecond apart.
+        match http.get(back.clone()).await {
+            Ok(page) => assert_eq!(page.status(), 504),
+            Err(error) => assert_eq!(error.kind(), Kind::Deadline),
+        }
         // Its own deadline passes in the same moment, and ends it.
         std::future::pending::<()>().await;
     });
     let (middle, _middle) = serve(&mesh, Router::new().route("/", middle)).await;
-    let request = Request::get(middle).header("x-envoy-expected-rq-timeout-ms", "60");
-    let page = client.request(request.body(empty()).unwrap()).await.unwrap();
-    assert_eq!(page.status(), 504);
+    let request = Request::get(middle).header("x-envoy-expected-rq-timeout-ms", "30000");
+    let request = request.body(empty()).unwrap();
+    let page = tokio::spawn(async move { client.request(request).await });
+    begun.await.unwrap();
+    // From here on time passes when nothing else is left to do.
+    tokio::time::pause();
+    assert_eq!(page.await.unwrap().unwrap().status(), 504);
     ended.await.unwrap();
 }

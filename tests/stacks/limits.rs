@@ -1,10 +1,11 @@
 //! The layers for limits and faults.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 
 use http::{HeaderName, Request, StatusCode};
 use mesh_hyper::layer::{FaultLayer, RateLimitLayer};
-use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::{asks, channel, grpc_client, mesh_channel, plain, router};
 
@@ -32,6 +33,20 @@ async fn limits_on_rates_go_on_everything() {
     let own = layer.by(|text: &&str| (*text).to_owned()).or_error();
     let stack = ServiceBuilder::new().layer(own).service(text);
     assert_eq!(stack.oneshot("four").await.unwrap(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_caller_of_a_server_of_axum_has_a_limit_of_its_own() {
+    let app = router().layer(RateLimitLayer::per_second(1).by_peer());
+    let mut app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let mut statuses = Vec::new();
+    for caller in ["192.0.2.1:1000", "192.0.2.1:2000", "192.0.2.2:1000", "[::ffff:192.0.2.2]:1000"]
+    {
+        let served = app.call(caller.parse::<SocketAddr>().unwrap()).await.unwrap();
+        let request = Request::get("/").body(axum::body::Body::empty()).unwrap();
+        statuses.push(served.oneshot(request).await.unwrap().status().as_u16());
+    }
+    assert_eq!(statuses, [200, 429, 200, 429]);
 }
 
 #[tokio::test]

@@ -1,14 +1,13 @@
-use std::any::Any;
 use std::marker::PhantomData;
-use std::task::{Context, Poll};
 
 use mesh_core::admission::{Admission as State, Config};
 use mesh_core::classify::Class;
+use mesh_core::request::Protocol;
 use tower_layer::Layer;
-use tower_service::Service;
 
-use super::judged::{By, Errors, Grpc, Http, Judge, JudgedFuture, Told};
-use super::refusal::{Fail, Look, Refusal, Refuse, Respond};
+use super::judged::sealed::Sealed;
+use super::judged::{By, Errors, Gate, Grpc, Http, Judged, Told};
+use super::refusal::{Fail, Refusal, Respond};
 use crate::runtime;
 
 /// Refuses a part of the requests while too few of them succeed, as Envoy's `admission_control` does.
@@ -99,45 +98,21 @@ impl<C, M> AdmissionLayer<C, M> {
 }
 
 impl<S, C: Clone, M> Layer<S> for AdmissionLayer<C, M> {
-    type Service = Admission<S, C, M>;
+    type Service = Judged<S, State, C, M>;
 
-    fn layer(&self, inner: S) -> Admission<S, C, M> {
-        Admission { inner, state: self.state.clone(), judge: self.judge.clone(), mode: PhantomData }
+    fn layer(&self, inner: S) -> Self::Service {
+        Judged::new(inner, self.state.clone(), self.judge.clone())
     }
 }
 
-/// A service that is left alone in part while it fails. Made by [`AdmissionLayer`].
-#[derive(Clone, Debug)]
-pub struct Admission<S, C = Http, M = Respond> {
-    inner: S,
-    state: State,
-    judge: C,
-    mode: PhantomData<M>,
-}
+impl Sealed for State {}
 
-impl<S, Q, C, M> Service<Q> for Admission<S, C, M>
-where
-    S: Service<Q>,
-    S::Error: Any,
-    C: Judge<S::Response> + Clone,
-    M: Look<Q> + Refuse<C::Response, S::Error>,
-{
-    type Response = C::Response;
-    type Error = M::Error;
-    type Future = JudgedFuture<S::Future, C, M>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
-        self.inner.poll_ready(cx).map_err(M::pass)
-    }
-
-    fn call(&mut self, mut request: Q) -> Self::Future {
+impl Gate for State {
+    fn admit(&self, _: Protocol) -> Result<Told, &'static Refusal> {
         let now = runtime::now();
-        if runtime::with_rng(|rng| self.state.admit(now, rng)).is_err() {
-            let protocol = M::protocol(&mut request);
-            return JudgedFuture::refused(&Refusal::FAILING, protocol, self.judge.clone());
-        }
-        let told = Told::admission(self.state.clone());
-        JudgedFuture::sent(self.inner.call(request), self.judge.clone(), told)
+        // By its path, as this method has the same name.
+        let admitted = runtime::with_rng(|rng| State::admit(self, now, rng));
+        admitted.map(|_| Told::admission(self.clone())).map_err(|_| &Refusal::FAILING)
     }
 }
 

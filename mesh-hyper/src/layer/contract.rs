@@ -146,9 +146,9 @@ where
 
 /// Checks the service that `layer` makes: the one below is called ready, also where it is cloned
 /// and called twice, and a response future that is dropped leaves nothing behind.
-pub(super) async fn check<S>(layer: impl Fn(Strict) -> S)
+pub(super) async fn check<S, B>(layer: impl Fn(Strict) -> S)
 where
-    S: Service<Request<String>, Response = Response<String>, Error = BoxError> + Clone,
+    S: Service<Request<String>, Response = Response<B>, Error = BoxError> + Clone,
 {
     let strict = Strict::new([Play::status(200)]);
     let mut service = layer(strict.clone());

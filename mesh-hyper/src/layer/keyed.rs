@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
-use http::{HeaderName, Request};
+use http::{Extensions, HeaderName, Request};
 
 use crate::inherit;
 use crate::runtime;
@@ -29,8 +30,12 @@ pub trait KeyOf<Q> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct All;
 
-/// A limit for each peer: for each SPIFFE ID, and without one for each IP address. For services
-/// behind a [`Server`](crate::Server) of the mesh.
+/// A limit for each peer: for each SPIFFE ID, and without one for each IP address.
+///
+/// A [`Server`](crate::Server) of the mesh says who the peer is. Of others, axum's does, with the
+/// feature `axum` and where the router is made a service by
+/// `into_make_service_with_connect_info::<SocketAddr>()`. Where nobody says it, all requests share
+/// one limit; give a key of your own there ([`by`](super::RateLimitLayer::by)).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByPeer;
 
@@ -51,13 +56,28 @@ impl<Q> KeyOf<Q> for All {
 
 impl<B> KeyOf<Request<B>> for ByPeer {
     fn key<'q>(&'q self, request: &'q Request<B>) -> Cow<'q, str> {
-        let Some(peer) = request.extensions().get::<Peer>() else { return Cow::Borrowed("") };
-        match (peer.spiffe_id(), peer.remote) {
-            (Some(id), _) => Cow::Owned(id.to_string()),
-            (None, Some(remote)) => Cow::Owned(remote.ip().to_canonical().to_string()),
-            (None, None) => Cow::Borrowed(""),
+        let peer = request.extensions().get::<Peer>();
+        if let Some(id) = peer.and_then(|peer| peer.spiffe_id()) {
+            return Cow::Owned(id.to_string());
         }
+        let remote = match peer {
+            Some(peer) => peer.remote,
+            None => remote(request.extensions()),
+        };
+        let of = |remote: SocketAddr| Cow::Owned(remote.ip().to_canonical().to_string());
+        remote.map_or(Cow::Borrowed(""), of)
     }
+}
+
+/// Where a request comes from, by the words of axum's server.
+#[cfg(feature = "axum")]
+fn remote(extensions: &Extensions) -> Option<SocketAddr> {
+    extensions.get::<axum::extract::ConnectInfo<SocketAddr>>().map(|info| info.0)
+}
+
+#[cfg(not(feature = "axum"))]
+fn remote(_: &Extensions) -> Option<SocketAddr> {
+    None
 }
 
 impl<B> KeyOf<Request<B>> for ByTenant {

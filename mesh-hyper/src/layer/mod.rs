@@ -43,6 +43,8 @@ mod contract;
 mod decided;
 mod failure;
 mod fault;
+#[cfg(test)]
+mod frames;
 mod hedge;
 mod judged;
 mod keyed;
@@ -54,17 +56,19 @@ mod replay;
 mod retry;
 mod timeout;
 
-pub use admission::{Admission, AdmissionLayer};
-pub use breaker::{Breaker, BreakerLayer};
+pub use admission::AdmissionLayer;
+pub use breaker::BreakerLayer;
 pub use bulkhead::{Bulkhead, BulkheadFuture, BulkheadLayer};
 pub use concurrency::{AdaptiveConcurrency, AdaptiveConcurrencyFuture, AdaptiveConcurrencyLayer};
 pub use decided::Decided;
 pub use fault::{Fault, FaultFuture, FaultLayer};
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer};
-pub use judged::{By, Errors, Grpc, Http, Judge, JudgedFuture, Told, Watched};
+pub use judged::{
+    By, ByStatus, Errors, Gate, Grpc, Http, Judge, Judged, JudgedFuture, Told, Watched,
+};
 pub use keyed::{All, ByHeader, ByPeer, ByTenant, KeyOf};
 pub use mesh_core::hedge::Safe;
-pub use outlier::{AnyResponse, ByStatus, HeadOf, Outlier, OutlierFuture, OutlierLayer, Outliers};
+pub use outlier::{Endpoint, OutlierLayer, Outliers};
 pub use rate_limit::{RateLimit, RateLimitLayer};
 pub use refusal::{Fail, Look, Refusal, Refuse, Respond};
 pub use replay::Replay;

@@ -101,6 +101,7 @@ impl<K, M> RateLimitLayer<K, M> {
     }
 
     /// The limit for each key that `key` gives, such as a function from a request to a string.
+    /// Requests whose key is empty share one.
     #[must_use]
     pub fn by<L>(self, key: L) -> RateLimitLayer<L, M> {
         let (per_second, burst, keys) = (self.per_second, self.burst, self.keys.max(KEYS));

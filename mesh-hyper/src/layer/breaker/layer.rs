@@ -1,14 +1,13 @@
-use std::any::Any;
 use std::marker::PhantomData;
-use std::task::{Context, Poll};
 
 use mesh_core::breaker::{Admission, Breaker as State, Config};
 use mesh_core::classify::Class;
+use mesh_core::request::Protocol;
 use tower_layer::Layer;
-use tower_service::Service;
 
-use crate::layer::judged::{By, Errors, Grpc, Http, Judge, JudgedFuture, Told};
-use crate::layer::refusal::{Fail, Look, Refusal, Refuse, Respond};
+use crate::layer::judged::sealed::Sealed;
+use crate::layer::judged::{By, Errors, Gate, Grpc, Http, Judged, Told};
+use crate::layer::refusal::{Fail, Refusal, Respond};
 use crate::runtime;
 
 /// Leaves a server alone that fails: refuses requests for a while, then lets one at a time find out
@@ -105,46 +104,22 @@ impl<C, M> BreakerLayer<C, M> {
 }
 
 impl<S, C: Clone, M> Layer<S> for BreakerLayer<C, M> {
-    type Service = Breaker<S, C, M>;
+    type Service = Judged<S, State, C, M>;
 
-    fn layer(&self, inner: S) -> Breaker<S, C, M> {
-        Breaker { inner, state: self.state.clone(), judge: self.judge.clone(), mode: PhantomData }
+    fn layer(&self, inner: S) -> Self::Service {
+        Judged::new(inner, self.state.clone(), self.judge.clone())
     }
 }
 
-/// A service that is left alone while it fails. Made by [`BreakerLayer`].
-#[derive(Clone, Debug)]
-pub struct Breaker<S, C = Http, M = Respond> {
-    inner: S,
-    state: State,
-    judge: C,
-    mode: PhantomData<M>,
-}
+impl Sealed for State {}
 
-impl<S, Q, C, M> Service<Q> for Breaker<S, C, M>
-where
-    S: Service<Q>,
-    S::Error: Any,
-    C: Judge<S::Response> + Clone,
-    M: Look<Q> + Refuse<C::Response, S::Error>,
-{
-    type Response = C::Response;
-    type Error = M::Error;
-    type Future = JudgedFuture<S::Future, C, M>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
-        self.inner.poll_ready(cx).map_err(M::pass)
-    }
-
-    fn call(&mut self, mut request: Q) -> Self::Future {
-        let told = match self.state.admit(runtime::now()) {
-            Admission::Pass(pass) => Told::breaker(pass, false),
-            Admission::Probe(pass) => Told::breaker(pass, true),
-            Admission::Refuse { .. } => {
-                let protocol = M::protocol(&mut request);
-                return JudgedFuture::refused(&Refusal::BROKEN, protocol, self.judge.clone());
-            }
-        };
-        JudgedFuture::sent(self.inner.call(request), self.judge.clone(), told)
+impl Gate for State {
+    fn admit(&self, _: Protocol) -> Result<Told, &'static Refusal> {
+        // By its path, as this method has the same name.
+        match State::admit(self, runtime::now()) {
+            Admission::Pass(pass) => Ok(Told::breaker(pass, false)),
+            Admission::Probe(pass) => Ok(Told::breaker(pass, true)),
+            Admission::Refuse { .. } => Err(&Refusal::BROKEN),
+        }
     }
 }

@@ -4,4 +4,4 @@ mod layer;
 #[cfg(test)]
 mod tests;
 
-pub use layer::{Breaker, BreakerLayer};
+pub use layer::BreakerLayer;

@@ -1,10 +1,6 @@
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use http_body::{Body, Frame};
+use http::Request;
 use http_body_util::BodyExt;
 use mesh_core::breaker::{Breaker as State, Config};
 use mesh_core::classify::Class;
@@ -14,6 +10,7 @@ use tower_layer::Layer;
 use super::BreakerLayer;
 use crate::error::{BoxError, Error};
 use crate::layer::contract::{self, Play, Strict};
+use crate::layer::frames::{Part, message, status, streams};
 use crate::runtime;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -72,38 +69,8 @@ async fn refused_grpc_calls_are_told_so_in_their_way() {
     assert_eq!(strict.seen().len(), 4);
 }
 
-/// The body of a gRPC response whose head has no status.
-#[derive(Default)]
-struct Frames(std::vec::IntoIter<Result<Frame<Bytes>, BoxError>>);
-
-impl Body for Frames {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Poll::Ready(self.0.next())
-    }
-}
-
-fn streams(frames: Vec<Result<Frame<Bytes>, BoxError>>) -> Response<Frames> {
-    Response::new(Frames(frames.into_iter()))
-}
-
-fn message() -> Result<Frame<Bytes>, BoxError> {
-    Ok(Frame::data(Bytes::from_static(b"m")))
-}
-
-fn status(code: &str) -> Result<Frame<Bytes>, BoxError> {
-    let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", code.parse().unwrap());
-    Ok(Frame::trailers(trailers))
-}
-
 /// Whether a breaker refuses that takes no failure after such an answer.
-async fn refuses_after(frames: fn() -> Vec<Result<Frame<Bytes>, BoxError>>, read: bool) -> bool {
+async fn refuses_after(frames: fn() -> Vec<Part>, read: bool) -> bool {
     let state = State::new(Config::consecutive(1).unwrap());
     let server = service_fn(move |_: Request<String>| {
         std::future::ready(Ok::<_, BoxError>(streams(frames())))

@@ -3,11 +3,10 @@ use std::task::{Context, Poll, ready};
 
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use mesh_core::classify::{Class, Classifier, Outcome};
+use mesh_core::classify::Class;
 use pin_project_lite::pin_project;
 
-use super::judge::Told;
-use crate::transport::trial::wanted;
+use super::told::Told;
 
 pin_project! {
     /// A body of a gRPC response whose status is not known yet.
@@ -46,13 +45,13 @@ impl<B: Body> Body for Watched<B> {
         let Some(told) = this.told.take() else { return Poll::Ready(frame) };
         match &frame {
             Some(Ok(frame)) => match frame.trailers_ref() {
-                Some(trailers) => tell(told, trailers),
+                Some(trailers) => told.called(StatusCode::OK, trailers),
                 // Streams may be long, and others wait to know that there is one.
                 None if told.is_urgent() => told.tell(Class::Good, None),
                 None => *this.told = Some(told),
             },
             // There has to be a status.
-            Some(Err(_)) | None => told.tell(Class::Bad, None),
+            Some(Err(_)) | None => told.called(StatusCode::OK, &HeaderMap::new()),
         }
         Poll::Ready(frame)
     }
@@ -65,13 +64,4 @@ impl<B: Body> Body for Watched<B> {
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
     }
-}
-
-fn tell(told: Told, trailers: &HeaderMap) {
-    let outcome = Outcome::answer(StatusCode::OK, trailers);
-    let class = match outcome.grpc_code() {
-        Some(_) => Classifier::Grpc.class(&outcome),
-        None => Class::Bad,
-    };
-    told.tell(class, wanted(trailers));
 }

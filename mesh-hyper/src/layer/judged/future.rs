@@ -8,7 +8,8 @@ use mesh_core::classify::{Class, Failure};
 use mesh_core::request::Protocol;
 use pin_project_lite::pin_project;
 
-use super::judge::{Judge, Told};
+use super::judge::Judge;
+use super::told::Told;
 use crate::layer::failure;
 use crate::layer::refusal::{Refusal, Refuse};
 

@@ -1,14 +1,12 @@
 use std::fmt;
-use std::time::Duration;
 
 use http::Response;
-use mesh_core::admission::Admission;
-use mesh_core::breaker::{Change, Pass};
-use mesh_core::classify::{Class, Classifier, Outcome};
+use http::header::CONTENT_TYPE;
+use mesh_core::classify::{Class, Outcome};
+use mesh_core::request::is_grpc;
 
 use super::body::Watched;
-use crate::runtime;
-use crate::transport::trial::wanted;
+use super::told::Told;
 
 /// Good answers have HTTP statuses below 500.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,6 +17,11 @@ pub struct Http;
 /// trailers, too.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Grpc;
+
+/// Answers are judged as gRPC's where their `content-type` says that they are, and as HTTP's
+/// otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByStatus;
 
 /// All answers are good, and no error is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,48 +37,8 @@ impl<F> fmt::Debug for By<F> {
     }
 }
 
-/// Who is told whether a request ended well.
-#[derive(Debug)]
-pub struct Told(Hears);
-
-#[derive(Debug)]
-enum Hears {
-    Breaker { pass: Pass, is_probe: bool },
-    Admission(Admission),
-}
-
-impl Told {
-    pub(crate) fn breaker(pass: Pass, is_probe: bool) -> Self {
-        Self(Hears::Breaker { pass, is_probe })
-    }
-
-    pub(crate) fn admission(admission: Admission) -> Self {
-        Self(Hears::Admission(admission))
-    }
-
-    /// Says what came of the request, and how long the server wants to be left alone. Dropping
-    /// this instead says that nothing is known.
-    pub(crate) fn tell(self, class: Class, retry_after: Option<Duration>) {
-        let now = runtime::now();
-        match self.0 {
-            Hears::Breaker { pass, .. } => {
-                match runtime::with_rng(|rng| pass.done(class, retry_after, now, rng)) {
-                    Change::None => {}
-                    Change::Opened(wait) => tracing::warn!(?wait, "a breaker refuses requests"),
-                    Change::Closed => tracing::info!("a breaker lets requests pass again"),
-                }
-            }
-            Hears::Admission(admission) => admission.record(class, now),
-        }
-    }
-
-    /// Whether others wait for the outcome.
-    pub(super) fn is_urgent(&self) -> bool {
-        matches!(self.0, Hears::Breaker { is_probe: true, .. })
-    }
-}
-
-/// Tells good answers `R` from bad ones: [`Http`], [`Grpc`], [`Errors`] or [`By`]. Sealed.
+/// Tells good answers `R` from bad ones: [`Http`], [`Grpc`], [`ByStatus`], [`Errors`] or [`By`].
+/// Sealed.
 pub trait Judge<R>: sealed::Sealed {
     /// What becomes of an answer.
     type Response;
@@ -88,8 +51,7 @@ impl<B> Judge<Response<B>> for Http {
     type Response = Response<B>;
 
     fn judge(&self, response: Response<B>, told: Told) -> Response<B> {
-        let class = Classifier::Http.class(&Outcome::answer(response.status(), response.headers()));
-        told.tell(class, wanted(response.headers()));
+        told.answered(response.status(), response.headers());
         response
     }
 }
@@ -102,8 +64,20 @@ impl<B> Judge<Response<B>> for Grpc {
         if outcome.grpc_code().is_none() {
             return response.map(|body| Watched::new(body, told));
         }
-        told.tell(Classifier::Grpc.class(&outcome), wanted(response.headers()));
+        told.called(response.status(), response.headers());
         response.map(Watched::told)
+    }
+}
+
+impl<B> Judge<Response<B>> for ByStatus {
+    type Response = Response<Watched<B>>;
+
+    fn judge(&self, response: Response<B>, told: Told) -> Response<Watched<B>> {
+        let content_type = response.headers().get(CONTENT_TYPE);
+        match content_type.is_some_and(|value| is_grpc(value.as_bytes())) {
+            true => Grpc.judge(response, told),
+            false => Http.judge(response, told).map(Watched::told),
+        }
     }
 }
 
@@ -131,6 +105,7 @@ mod sealed {
 
     impl Sealed for super::Http {}
     impl Sealed for super::Grpc {}
+    impl Sealed for super::ByStatus {}
     impl Sealed for super::Errors {}
     impl<F> Sealed for super::By<F> {}
 }

@@ -1,7 +1,9 @@
 mod group;
-mod service;
+mod layer;
+
 #[cfg(test)]
 mod tests;
 
 pub use group::Outliers;
-pub use service::{AnyResponse, ByStatus, HeadOf, Outlier, OutlierFuture, OutlierLayer};
+pub(crate) use layer::Trial;
+pub use layer::{Endpoint, OutlierLayer};

@@ -1,13 +1,16 @@
 use std::time::Duration;
 
-use http::Request;
+use http::{Request, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
 use mesh_core::outlier::{Config, FailurePercentage, Percent};
-use tower::ServiceExt;
+use tower::{ServiceExt, service_fn};
 use tower_layer::Layer;
 
 use super::*;
 use crate::error::{BoxError, Error, Kind};
 use crate::layer::contract::{self, Play, Strict};
+use crate::layer::frames::{Part, message, status, streams};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -28,7 +31,10 @@ async fn an_endpoint_that_fails_is_refused_for_a_while() {
     }
     assert!(a.is_ejected() && outliers.endpoint("a").is_ejected() && !b.is_ejected());
     let refused = service.clone().oneshot(request("text/plain")).await.unwrap();
-    assert_eq!((refused.status().as_u16(), &**refused.body()), (503, ""));
+    assert_eq!(
+        (refused.status(), refused.body().size_hint().exact()),
+        (StatusCode::SERVICE_UNAVAILABLE, Some(0))
+    );
     let refused = service.clone().oneshot(request("application/grpc")).await.unwrap();
     assert_eq!(refused.headers()["grpc-status"], "14");
     assert_eq!(strict.seen().len(), 3);
@@ -50,8 +56,12 @@ async fn one_endpoint_of_few_is_refused_and_no_more_than_half() {
     assert_eq!(ejected, [true, false, false]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn grpc_is_judged_by_its_status_at_the_sweep() {
+/// Whether an endpoint whose calls end so is ejected by the sweep, beside one whose calls end well.
+async fn is_ejected_after(
+    head: Option<&'static str>,
+    parts: fn() -> Vec<Part>,
+    read: bool,
+) -> bool {
     let shares = FailurePercentage {
         enforcing: Percent::ALL,
         minimum_hosts: 2,
@@ -65,21 +75,38 @@ async fn grpc_is_judged_by_its_status_at_the_sweep() {
     };
     let outliers = Outliers::new(config);
     let (a, b) = (outliers.endpoint("a"), outliers.endpoint("b"));
-    let answer = |code: &'static str| {
-        tower::service_fn(move |_: Request<String>| async move {
-            let response = http::Response::builder()
-                .header("content-type", "application/grpc")
-                .header("grpc-status", code);
-            Ok::<_, BoxError>(response.body(String::new()).unwrap())
-        })
-    };
     for _ in 0..10 {
-        a.layer(answer("14")).oneshot(request("application/grpc")).await.unwrap();
-        b.layer(answer("0")).oneshot(request("application/grpc")).await.unwrap();
+        for (layer, head, parts) in [(&a, head, parts), (&b, Some("0"), Vec::new as fn() -> _)] {
+            let answer = service_fn(move |_: Request<String>| async move {
+                let mut response = streams(parts());
+                response.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+                if let Some(code) = head {
+                    response.headers_mut().insert("grpc-status", code.parse().unwrap());
+                }
+                Ok::<_, BoxError>(response)
+            });
+            let response = layer.layer(answer).oneshot(request("application/grpc")).await.unwrap();
+            if read {
+                drop(response.into_body().collect().await);
+            }
+        }
     }
     assert!(!a.is_ejected());
     tokio::time::sleep(SECOND * 10).await;
-    assert!(a.is_ejected() && !b.is_ejected());
+    assert!(!b.is_ejected());
+    a.is_ejected()
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_is_judged_by_its_status_at_the_sweep_wherever_that_is() {
+    assert!(is_ejected_after(Some("5"), Vec::new, false).await);
+    assert!(!is_ejected_after(Some("0"), Vec::new, false).await);
+    assert!(is_ejected_after(None, || vec![message(), status("14")], true).await);
+    assert!(is_ejected_after(None, || vec![message(), status("5")], true).await);
+    assert!(!is_ejected_after(None, || vec![message(), status("0")], true).await);
+    assert!(is_ejected_after(None, || vec![message()], true).await);
+    assert!(is_ejected_after(None, || vec![message(), Err("broken".into())], true).await);
+    assert!(!is_ejected_after(None, || vec![message(), status("14")], false).await);
 }
 
 #[tokio::test(start_paused = true)]

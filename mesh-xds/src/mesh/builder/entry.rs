@@ -73,6 +73,6 @@ impl Mesh {
     /// # Errors
     /// When the control thread cannot be started.
     pub fn disabled() -> Result<Self, Error> {
-        Builder { plain: true, ..Builder::default() }.build()
+        Self::builder().disabled().build()
     }
 }

@@ -42,6 +42,13 @@ impl Builder {
         self
     }
 
+    /// Needs no bootstrap and takes none: without files there is no mesh, as with
+    /// [`Mesh::disabled`](crate::Mesh::disabled).
+    pub fn disabled(mut self) -> Self {
+        self.plain = true;
+        self
+    }
+
     /// Waits for a [`bootstrap_file`](Self::bootstrap_file) that is not there yet, or not good yet,
     /// instead of failing. Calls wait as they do for any configuration. Default: fail.
     pub fn wait_for_bootstrap(mut self) -> Self {
