@@ -18,6 +18,8 @@ mod failing;
 pub mod grpc;
 mod orders;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
