@@ -184,6 +184,10 @@ fn the_listener_bounds_calls_without_a_bound() {
     assert_eq!(plan.limit(Protocol::Grpc, None, &nothing), seconds(9));
     assert_eq!(plan.limit(Protocol::Http, seconds(3), &nothing), seconds(3));
     assert_eq!(plan.limit(Protocol::Http, None, &nothing), seconds(9));
+    // Only to HTTP is it the life of a stream.
+    let is_lifetime = |protocol, s| plan.is_lifetime(protocol, Duration::from_secs(s));
+    assert!(is_lifetime(Protocol::Http, 9));
+    assert!(!is_lifetime(Protocol::Http, 3) && !is_lifetime(Protocol::Grpc, 9));
     // What callers ask for is no way around the listener's bound.
     for (millis, expect) in [("2000", seconds(2)), ("20000", seconds(9)), ("0", seconds(9))] {
         let name = HeaderName::from_static("x-envoy-upstream-rq-timeout-ms");
