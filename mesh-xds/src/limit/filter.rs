@@ -108,8 +108,7 @@ impl Filter for LocalLimit {
         let is_told = verdict.tells_rest.unwrap_or(settings.tells_rest);
         let rest = verdict.counted.as_ref().filter(|_| is_told);
         let rest = rest.map(|counted| Rest::of(counted, context.now));
-        let is_shadow = verdict.counted.is_some_and(|counted| counted.is_shadow);
-        if let Some(wait) = verdict.refused.filter(|_| !is_shadow) {
+        if let Some(wait) = verdict.refused {
             if settings.enforced.decide(context.rng) {
                 return Step::Respond(refusal(settings, wait, rest));
             }

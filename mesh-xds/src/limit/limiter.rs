@@ -80,7 +80,8 @@ impl Limiter {
     }
 
     /// Takes what a request with these `descriptors` counts as, the most slowly filling bucket
-    /// first. What was taken before an empty bucket is met stays taken, as in Envoy.
+    /// first. What was taken before an empty bucket is met stays taken, as in Envoy, and one that
+    /// only counts keeps no other from being asked.
     pub(crate) fn judge(&self, descriptors: &[Descriptor], now: Instant) -> Verdict {
         let mut matched: Vec<(Counted, &Descriptor)> =
             descriptors.iter().filter_map(|it| Some((self.find(&it.entries)?, it))).collect();
@@ -90,7 +91,9 @@ impl Limiter {
             let hits = descriptor.hits.unwrap_or(1);
             if descriptor.gives_back && descriptor.hits.is_some() {
                 counted.bucket.give_back(hits, now);
-            } else if let Err(shortage) = counted.bucket.take(hits, now) {
+            } else if let Err(shortage) = counted.bucket.take(hits, now)
+                && !counted.is_shadow
+            {
                 let refused = Some(shortage.wait);
                 let (counted, tells_rest) = (Some(counted.clone()), descriptor.tells_rest);
                 return Verdict { refused, counted, tells_rest };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use envoy_types::pb::envoy::config::route::v3::RateLimit;
 use envoy_types::pb::envoy::config::route::v3::rate_limit::HitsAddend;
+use envoy_types::pb::envoy::extensions::common::ratelimit::v3::LocalRateLimitDescriptor;
 use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3::LocalRateLimit;
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::BoolValue;
@@ -152,6 +153,23 @@ fn shadows_count_but_refuse_nobody() {
         text(&response, "x-ratelimit-remaining").map(str::to_owned)
     });
     assert_eq!(left, [(); 3].map(|()| Some("0".to_owned())));
+}
+
+#[test]
+fn a_shadow_keeps_no_other_limit_from_being_asked() {
+    let mut shadow = described(&[("user", "gold")], 0);
+    shadow.shadow_mode = true;
+    let passing = |descriptors: Vec<LocalRateLimitDescriptor>, tokens: u32| {
+        let message = LocalRateLimit {
+            descriptors,
+            rate_limits: vec![rule(vec![user()]), rule(vec![generic("all")])],
+            ..limit(tokens)
+        };
+        Kit::new(&message).passing(9, &[("x-user", "gold")])
+    };
+    assert_eq!(passing(vec![shadow.clone()], 100), 9);
+    assert_eq!(passing(vec![shadow.clone(), described(&[("generic_key", "all")], 2)], 100), 2);
+    assert_eq!(passing(vec![shadow], 4), 4);
 }
 
 #[test]
