@@ -5,13 +5,22 @@ use std::time::{Duration, Instant};
 
 use mesh_core::balance::Condition;
 use mesh_core::cluster::{Assignment, Endpoint, Locality};
+use mesh_core::retry::Hosts;
 use mesh_core::rng::Rng;
 
-use super::{Avoid, Draw, Miss, Picks, Pool};
+use super::{Draw, Miss, Picks, Pool};
 use crate::error::{Error, Kind};
 use crate::runtime;
 use crate::transport::connection::Stream;
 use crate::transport::signals::LAST;
+
+/// Endpoints and priorities that a retry had better not go to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avoid<'a> {
+    pub(crate) hosts: &'a Hosts,
+    /// The endpoints that were asked before.
+    pub(crate) tried: &'a [Arc<Endpoint>],
+}
 
 impl Pool {
     /// Has the priority connected to that a retry wants, and waits until it is or cannot be, but not

@@ -24,12 +24,13 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mesh_core::balance::Condition;
-use mesh_core::cluster::{Cluster, Endpoint, Pending, Permit, Usage};
+use mesh_core::cluster::{Cluster, Pending, Permit, Usage};
 use mesh_core::hedge::{Allowance, Latencies};
 use mesh_core::request::RoutingPriority;
-use mesh_core::retry::{Budget, Dialect, Hosts, Limit};
+use mesh_core::retry::{Budget, Dialect, Limit};
 use mesh_core::rng::Rng;
 
+pub(crate) use aside::Avoid;
 pub(crate) use picks::{Miss, Picks};
 
 use crate::context::Context;
@@ -58,14 +59,6 @@ pub(crate) struct Want<'a> {
     pub(crate) avoid: Option<Avoid<'a>>,
     /// Whose limit on waiting requests holds; `None` for gRPC calls, which have none (gRFC A32).
     pub(crate) pending: Option<RoutingPriority>,
-}
-
-/// Endpoints and priorities that a retry had better not go to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Avoid<'a> {
-    pub(crate) hosts: &'a Hosts,
-    /// Those that were asked before.
-    pub(crate) tried: &'a [Arc<Endpoint>],
 }
 
 /// Whether a call has still to be drawn for being dropped; each is once, however often it looks.
