@@ -107,6 +107,15 @@ pub enum Event<'a> {
         /// What becomes of it.
         change: Outlier,
     },
+    /// The breaker of an endpoint has begun to refuse calls, or lets them pass again.
+    Breaker {
+        /// The cluster; of an aggregate, the leaf.
+        cluster: &'a str,
+        /// The endpoint's address.
+        address: &'a str,
+        /// What it does.
+        change: Breaker,
+    },
     /// A server has closed a connection: before its first request, or because its peer is not
     /// accepted any more.
     Refused {
@@ -176,6 +185,16 @@ pub enum Outlier {
         /// `enforcement_percentage` or `max_ejection_overflow`.
         because: &'static str,
     },
+}
+
+/// What the breaker of an endpoint does from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Breaker {
+    /// It refuses calls for so long, and then lets one find out how the endpoint is.
+    Refuses(Duration),
+    /// It lets calls pass.
+    Passes,
 }
 
 /// What happened to an identity, or to the authorities that are trusted.

@@ -221,6 +221,23 @@ impl Signals {
         self.events.send(event).ok();
     }
 
+    /// The breaker of an endpoint does something else from now on.
+    pub(crate) fn breaker(&self, endpoint: &Endpoint, change: record::Breaker) {
+        let (cluster, address) = (&*self.cluster, &endpoint.address);
+        match change {
+            record::Breaker::Refuses(wait) => {
+                tracing::warn!(cluster, %address, ?wait, "the breaker of an endpoint refuses calls");
+            }
+            record::Breaker::Passes | _ => {
+                tracing::info!(cluster, %address, "the breaker of an endpoint lets calls pass again");
+            }
+        }
+        if let Some(recorder) = &self.recorder {
+            let address = address.to_string();
+            recorder.record(&record::Event::Breaker { cluster, address: &address, change });
+        }
+    }
+
     fn record(&self, endpoint: &Endpoint, change: record::Connection<'_>) {
         if let Some(recorder) = &self.recorder {
             let address = endpoint.address.to_string();

@@ -11,6 +11,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use mesh_core::breaker::{Change, Ticket};
 use mesh_core::classify::{Class, Classifier, Failure, Outcome};
+use mesh_core::record;
 use mesh_core::request::is_grpc;
 
 use super::connection::Stream;
@@ -104,16 +105,12 @@ impl Stream {
         let (breaker, now) = (connection.endpoint.state.breaker(), runtime::now());
         let (ticket, outcome) = (self.1.ticket, (class, retry_after));
         let change = runtime::with_rng(|rng| breaker.done(ticket, config, outcome, now, rng));
-        let (cluster, address) = (&*connection.signals.cluster, &connection.endpoint.address);
-        match change {
-            Change::None => {}
-            Change::Opened(wait) => {
-                tracing::warn!(cluster, %address, ?wait, "the breaker of an endpoint refuses calls");
-            }
-            Change::Closed => {
-                tracing::info!(cluster, %address, "the breaker of an endpoint lets calls pass again");
-            }
-        }
+        let change = match change {
+            Change::None => return,
+            Change::Opened(wait) => record::Breaker::Refuses(wait),
+            Change::Closed => record::Breaker::Passes,
+        };
+        connection.signals.breaker(&connection.endpoint, change);
     }
 }
 

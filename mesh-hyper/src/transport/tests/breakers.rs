@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use mesh_core::backoff::Backoff;
 use mesh_core::breaker;
 use mesh_core::cluster::{Config, Endpoint, Version};
+use mesh_core::record::{Breaker, Event, Recorder};
 
 use super::kit::{Lab, SECOND, eventually, post, serve};
 use crate::body::empty;
@@ -104,7 +105,16 @@ struct World {
 impl World {
     /// All endpoints are connected.
     async fn new(peers: &[Peer], change: impl Fn(&mut Config)) -> Self {
-        let lab = Lab::with(peers.len().try_into().unwrap(), change, |_| {});
+        Self::recorded(peers, change, None).await
+    }
+
+    /// The same; what happens is told to `recorder`.
+    async fn recorded(
+        peers: &[Peer],
+        change: impl Fn(&mut Config),
+        recorder: Option<Arc<dyn Recorder>>,
+    ) -> Self {
+        let lab = Lab::recorded(peers.len().try_into().unwrap(), change, |_| {}, recorder);
         let peers: Vec<_> =
             peers.iter().map(|peer| Arc::new(Mutex::new((*peer, 0_usize)))).collect();
         for (at, peer) in peers.iter().enumerate() {
@@ -155,6 +165,18 @@ impl World {
     }
 }
 
+/// What the breakers do.
+#[derive(Default)]
+struct Told(Mutex<Vec<(String, Breaker)>>);
+
+impl Recorder for Told {
+    fn record(&self, event: &Event<'_>) {
+        if let Event::Breaker { cluster: "backend", address, change } = event {
+            self.0.lock().unwrap().push(((*address).to_owned(), *change));
+        }
+    }
+}
+
 /// That no breaker lets a call through.
 fn is_refusal(call: &Result<(), Error>) -> bool {
     call.as_ref().is_err_and(|error| error.kind() == Kind::Overloaded)
@@ -181,6 +203,20 @@ async fn an_endpoint_that_fails_gets_one_call_after_each_wait_until_it_is_well()
     world.set(0, Peer::Status(200));
     assert_eq!(world.calls(100).await, [50, 50]);
     assert!(world.lab.is_at_rest());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_breaker_does_is_told_to_the_recorder() {
+    let told = Arc::new(Told::default());
+    let peers = [Peer::Status(500), Peer::Status(200)];
+    let world = World::recorded(&peers, breakers(1), Some(told.clone())).await;
+    world.calls(10).await;
+    world.set(0, Peer::Status(200));
+    after(1_010).await;
+    world.calls(10).await;
+    let first = || "127.0.0.1:1000".to_owned();
+    let changes = [Breaker::Refuses(SECOND), Breaker::Passes].map(|change| (first(), change));
+    assert_eq!(*told.0.lock().unwrap(), changes);
 }
 
 #[tokio::test(start_paused = true)]
