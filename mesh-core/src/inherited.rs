@@ -137,12 +137,13 @@ impl Inherited {
 }
 
 /// How often a request had been sent before it was sent this time, by the word of whoever sent it:
-/// `grpc-previous-rpc-attempts` (gRFC A6) or `x-envoy-attempt-count`, which counts from 1.
+/// `grpc-previous-rpc-attempts` (gRFC A6) or `x-envoy-attempt-count`, which counts from 1; where both
+/// are there, the one that says more.
 #[must_use]
 pub fn retries(headers: &HeaderMap) -> u32 {
     let number = |name: HeaderName| headers.get(name).and_then(digits);
-    let before = number(PREVIOUS_ATTEMPTS);
-    before.or_else(|| number(ATTEMPT_COUNT).map(|count| count.saturating_sub(1))).unwrap_or(0)
+    let before = number(PREVIOUS_ATTEMPTS).unwrap_or(0);
+    before.max(number(ATTEMPT_COUNT).unwrap_or(0).saturating_sub(1))
 }
 
 /// How long a caller that speaks HTTP says that it waits (`x-envoy-expected-rq-timeout-ms`);
@@ -283,6 +284,7 @@ mod tests {
             (&[("x-envoy-attempt-count", "0")], 0),
             (&[("x-envoy-attempt-count", "-1")], 0),
             (&[("grpc-previous-rpc-attempts", "+2")], 0),
+            (&[("grpc-previous-rpc-attempts", "0"), ("x-envoy-attempt-count", "3")], 2),
             (&[("grpc-previous-rpc-attempts", "99999999999")], 0),
         ] {
             assert_eq!(retries(&headers(fields)), expect, "{fields:?}");

@@ -66,14 +66,16 @@ pub enum Methods {
 }
 
 impl Methods {
-    /// What is left of `wanted` for `method`.
-    pub(super) fn restrict(self, wanted: Conditions, method: &Method) -> Conditions {
+    /// Whether requests with `method` may be carried out twice.
+    pub(super) fn has(self, method: &Method) -> bool {
         use http::Method as M;
         let idempotent = [M::GET, M::HEAD, M::PUT, M::DELETE, M::OPTIONS, M::TRACE];
-        match self {
-            Self::Idempotent if !idempotent.contains(method) => wanted.of_untouched(),
-            Self::Idempotent | Self::All => wanted,
-        }
+        self == Self::All || idempotent.contains(method)
+    }
+
+    /// What is left of `wanted` for `method`.
+    pub(super) fn restrict(self, wanted: Conditions, method: &Method) -> Conditions {
+        if self.has(method) { wanted } else { wanted.of_untouched() }
     }
 }
 

@@ -34,7 +34,7 @@ impl Recent {
     }
 
     /// Counts a retry, unless that would be more than `ratio` of the calls, and more than `reserve`.
-    /// `under_way` calls have not ended.
+    /// `under_way` calls have not ended, and are recent whenever they came.
     pub(super) fn admit(
         &self,
         ratio: Fraction,
@@ -45,7 +45,7 @@ impl Recent {
         self.mark(under_way, now);
         let Mark { firsts, agains } = Mark::from(self.older.load(Ordering::Relaxed));
         let recent = self.firsts.load(Ordering::Relaxed).wrapping_sub(firsts);
-        let most = ratio.of(recent).max(reserve);
+        let most = ratio.of(recent.max(under_way)).max(reserve);
         let admit = |now: u32| (now.wrapping_sub(agains) < most).then(|| now.wrapping_add(1));
         self.agains.fetch_update(Ordering::Relaxed, Ordering::Relaxed, admit).is_ok()
     }

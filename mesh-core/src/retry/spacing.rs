@@ -32,6 +32,9 @@ impl Spacing {
     }
 }
 
+/// No server is waited for longer: a day, so that half as much again is a duration.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// 25 ms, up to ten times that (Envoy, gRFC A44).
 impl Default for Spacing {
     fn default() -> Self {
@@ -85,6 +88,6 @@ impl RateLimited {
             let wait = Duration::from_secs(seconds);
             (!wait.is_zero() && wait <= self.max).then_some(wait)
         })?;
-        Some(asked.mul_f64(1.0 + rng.unit() / 2.0))
+        Some(asked.min(LONGEST).mul_f64(1.0 + rng.unit() / 2.0))
     }
 }

@@ -29,6 +29,8 @@ pub struct Retries {
     deadline: Option<Instant>,
     per_try: Option<Duration>,
     is_committed: bool,
+    /// Attempts may run beside each other: none of them has been given up before the next is sent.
+    may_run_beside: bool,
 }
 
 /// Whose rules are followed.
@@ -133,6 +135,7 @@ impl Retries {
                 .or(policy.per_try_timeout)
                 .filter(|limit| !limit.is_zero()),
             is_committed: false,
+            may_run_beside: start.dialect == Dialect::Grpc || policy.methods.has(head.method),
         }
     }
 
@@ -192,7 +195,7 @@ impl Retries {
     /// Whether another attempt starts at once beside the last, which has taken its time (Envoy's
     /// `hedge_on_per_try_timeout`). It is one of the retries.
     pub fn beside(&mut self, context: &Context<'_>, now: Instant) -> Next {
-        if self.conditions.is_empty() {
+        if self.conditions.is_empty() || !self.may_run_beside {
             return Next::Commit;
         }
         let is_throttled = context.throttle.is_some_and(|throttle| !throttle.allows());

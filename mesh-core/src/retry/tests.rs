@@ -276,6 +276,16 @@ fn what_is_not_idempotent_is_sent_again_only_untouched() {
     let untouched = retried("gateway-error", Methods::Idempotent, Method::POST);
     assert_eq!(untouched, [Connect, ResetBeforeRequest, Refused]);
     assert_eq!(retried("refused-stream", Methods::Idempotent, Method::PATCH), [Refused]);
+    // Nor beside an attempt that may be carrying it out.
+    let beside = |method| {
+        let mut policy = Policy::new(Conditions::parse("gateway-error"));
+        policy.methods = Methods::Idempotent;
+        let (uri, headers) = (Uri::from_static("/"), HeaderMap::new());
+        let head = RequestHead::from_pieces(&method, &uri, &headers, "a");
+        let mut retries = Retries::new(&policy, &head, Start::default());
+        said(&retries.beside(&Context::new(&policy), at(0)))
+    };
+    assert_eq!([beside(Method::GET), beside(Method::POST)], ["reset", "commit"]);
 }
 
 #[test]
@@ -413,6 +423,15 @@ fn a_budget_is_a_share_of_recent_calls_however_soon_retries_end() {
     // Those from before are not recent any more after ten seconds; those under way are.
     assert_eq!(sent(9), 0);
     assert_eq!(sent(19), 20);
+}
+
+#[test]
+fn a_budget_is_a_share_of_calls_that_take_long() {
+    let budget = Arc::new(Budget::default());
+    let limit = Limit::default();
+    // Too many for the reserve, and none of them is new.
+    let _calls: Vec<_> = (0..16).map(|_| budget.enter(limit)).collect();
+    assert!((0..10).all(|n| budget.admit(limit, at(n * 6)).is_some()));
 }
 
 #[test]

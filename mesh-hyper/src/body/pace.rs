@@ -115,6 +115,10 @@ impl Pace {
         pump: Option<&Pumping>,
         cx: &mut Context<'_>,
     ) -> Option<Late> {
+        let is_bound = self.is_timed() || self.attempt.is_some() || self.beside.is_some();
+        if !is_bound && self.armed.is_none() {
+            return timer.poll(timers, cx).then_some(Late::Deadline);
+        }
         loop {
             let (due, late) = self.next(timer.deadline(), pump)?;
             // A timer that goes off too early is set anew then, not for each byte.

@@ -75,6 +75,11 @@ pub(super) async fn run(mut guard: Guard, mut terms: Terms, mut again: SendAgain
     let to = terms.authority.as_ref().unwrap_or(&target.authority).clone();
     let patient = terms.patient;
     loop {
+        if let (Why::Unprocessed(Unprocessed::Refused), Some(stream), Some(tries)) =
+            (&again.why, &guard.stream, guard.course.tries())
+        {
+            tries.asked(&stream.0.endpoint);
+        }
         let at = match again.why {
             Why::Policy(at) => Some(at),
             Why::Unprocessed(why) if terms.returns.are_too_many(why) => {

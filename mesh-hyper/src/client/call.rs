@@ -215,7 +215,8 @@ impl Call {
         }
     }
 
-    /// Asks the current filter once and makes the changes it wants.
+    /// Asks the filters up to one that does not let the call go on at once, or that wants changes, and
+    /// makes these.
     pub(super) fn filter(
         &mut self,
         target: &Inner,
@@ -241,7 +242,12 @@ impl Call {
                     body: None,
                     changes: &mut changes,
                 };
-                passing.poll(&head, &mut context)
+                loop {
+                    match passing.poll(&head, &mut context) {
+                        Some(Step::Continue) if context.changes.is_empty() => context.answer = None,
+                        step => break step,
+                    }
+                }
             })
         };
         if !changes.is_empty() {

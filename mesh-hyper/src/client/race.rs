@@ -56,8 +56,12 @@ fn prepared(
     };
     let home = Arc::new(home);
     let mut race = Race { guard, terms, home, request, lanes: Vec::new() };
-    let until = race.guard.course.tries().and_then(|tries| tries.pace.attempt_end());
-    race.started(Sent { exchange, leg: Leg::new(stream, permit) }, until, None);
+    let tries = race.guard.course.tries();
+    let (until, retry) = tries.map_or((None, None), |tries| {
+        // It may be a retry, whose place it keeps for as long as it runs.
+        (tries.pace.attempt_end(), tries.take_permit())
+    });
+    race.started(Sent { exchange, leg: Leg::new(stream, permit) }, until, retry);
     race.spurred(spur);
     Ok(race)
 }

@@ -42,7 +42,7 @@ where
         Ok((plan, Filters::Passed(passing), draw)) => (plan, passing, draw),
         Ok((plan, Filters::Ahead(passing, step), draw)) => {
             // The plan may have brought the deadline forward.
-            let bound = call.deadline;
+            let bound = until(&mut call);
             let filtered = filter(&target, &mut call, &plan, (passing, step));
             match in_time(&target, bound, filtered).await {
                 Ok(passing) => (plan, passing, draw),
@@ -56,7 +56,7 @@ where
         return call.failed(Error::new(Kind::NoCluster, why));
     };
     call.course.enter(&pool);
-    let (deadline, patient) = (call.deadline, call.wait_for_ready);
+    let (deadline, patient) = (until(&mut call), call.wait_for_ready);
     let mut draw = draw;
     loop {
         let pending = call.pending(&target, &plan);
@@ -81,6 +81,12 @@ where
         }
         draw = Draw::Done;
     }
+}
+
+/// Until when a call that is planned may wait: silence counts from its start, also before it is sent.
+fn until(call: &mut Call) -> Option<Instant> {
+    let silent = call.course.tries().and_then(|tries| tries.pace.silent_at());
+    [call.deadline, silent].into_iter().flatten().min()
 }
 
 /// What `stage` comes to, unless the deadline passes before.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,7 +30,8 @@ pub trait KeyOf<Q> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct All;
 
-/// A limit for each peer: for each SPIFFE ID, and without one for each IP address.
+/// A limit for each peer: for each SPIFFE ID, and without one for each IP address, of IPv6 for each
+/// network of 64 bits, in which a peer may choose any address.
 ///
 /// A [`Server`](crate::Server) of the mesh says who the peer is. Of others, axum's does, with the
 /// feature `axum` and where the router is made a service by
@@ -64,8 +65,18 @@ impl<B> KeyOf<Request<B>> for ByPeer {
             Some(peer) => peer.remote,
             None => remote(request.extensions()),
         };
-        let of = |remote: SocketAddr| Cow::Owned(remote.ip().to_canonical().to_string());
-        remote.map_or(Cow::Borrowed(""), of)
+        remote.map_or(Cow::Borrowed(""), |remote| Cow::Owned(network(remote.ip()).to_string()))
+    }
+}
+
+/// What one peer is: an address, or of IPv6 the network of 64 bits in which it may choose any.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -239,6 +250,14 @@ mod tests {
     fn keyed(per_second: u32, burst: u32, keys: usize) -> Keyed {
         let number = |n| NonZeroU32::new(n).unwrap();
         Keyed::new(number(per_second), number(burst), keys)
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_peer() {
+        let of = |ip: &str| network(ip.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("192.0.2.1"), "192.0.2.1");
     }
 
     #[tokio::test(start_paused = true)]

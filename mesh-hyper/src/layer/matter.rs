@@ -19,7 +19,8 @@ pub(super) fn criticality(callers: Callers, headers: Option<&mut HeaderMap>) -> 
     let inherited = inherit::with(|request| request.map(|request| request.criticality));
     inherited.unwrap_or_else(|| match (callers, headers) {
         (Callers::Obeyed, Some(headers)) => {
-            let said = headers.get(CRITICALITY);
+            // As in servers of the mesh, the last one counts.
+            let said = headers.get_all(CRITICALITY).iter().next_back();
             said.and_then(|value| Criticality::parse(value.as_bytes())).unwrap_or_default()
         }
         (Callers::Obeyed, None) | (Callers::Unheard, _) => Criticality::default(),

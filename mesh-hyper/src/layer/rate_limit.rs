@@ -46,7 +46,9 @@ const KEYS: usize = 10_000;
 pub struct RateLimitLayer<K = All, M = Respond> {
     per_second: u32,
     burst: u32,
-    keys: usize,
+    /// How many are remembered; `None` where nothing was said.
+    keys: Option<usize>,
+    is_keyed: bool,
     limits: Arc<Limits>,
     key: K,
     mode: PhantomData<M>,
@@ -66,7 +68,8 @@ impl RateLimitLayer {
         Self {
             per_second: requests,
             burst: requests,
-            keys: 0,
+            keys: None,
+            is_keyed: false,
             limits: Arc::new(one(requests, requests)),
             key: All,
             mode: PhantomData,
@@ -78,8 +81,7 @@ impl<K, M> RateLimitLayer<K, M> {
     /// Lets `requests` pass at once, after a while without any.
     #[must_use]
     pub fn burst(self, requests: u32) -> Self {
-        let limits = limits(self.per_second, requests, self.keys);
-        Self { burst: requests, limits, ..self }
+        Self { burst: requests, ..self }.anew()
     }
 
     /// The limit for each peer: see [`ByPeer`].
@@ -104,26 +106,30 @@ impl<K, M> RateLimitLayer<K, M> {
     /// Requests whose key is empty share one.
     #[must_use]
     pub fn by<L>(self, key: L) -> RateLimitLayer<L, M> {
-        let (per_second, burst, keys) = (self.per_second, self.burst, self.keys.max(KEYS));
-        let limits = limits(per_second, burst, keys);
-        RateLimitLayer { per_second, burst, keys, limits, key, mode: PhantomData }
+        let Self { per_second, burst, keys, limits, .. } = self;
+        let mode = PhantomData;
+        RateLimitLayer { per_second, burst, keys, is_keyed: true, limits, key, mode }.anew()
     }
 
     /// Remembers at least 1 and at most `keys` keys, and forgets the one that was not used for the
     /// longest time if there are more. Default: 10 000.
     #[must_use]
     pub fn keys(self, keys: usize) -> Self {
-        let keys = if self.keys == 0 { 0 } else { keys.max(1) };
-        let limits = limits(self.per_second, self.burst, keys);
-        Self { keys, limits, ..self }
+        Self { keys: Some(keys.max(1)), ..self }.anew()
+    }
+
+    /// The same, of which nothing has passed.
+    fn anew(self) -> Self {
+        let keys = if self.is_keyed { self.keys.unwrap_or(KEYS) } else { 0 };
+        Self { limits: limits(self.per_second, self.burst, keys), ..self }
     }
 
     /// Fails the requests that are too many instead of answering them, whatever requests and
     /// responses are.
     #[must_use]
     pub fn or_error(self) -> RateLimitLayer<K, Fail> {
-        let Self { per_second, burst, keys, limits, key, .. } = self;
-        RateLimitLayer { per_second, burst, keys, limits, key, mode: PhantomData }
+        let Self { per_second, burst, keys, is_keyed, limits, key, .. } = self;
+        RateLimitLayer { per_second, burst, keys, is_keyed, limits, key, mode: PhantomData }
     }
 }
 
@@ -251,6 +257,9 @@ mod tests {
         assert_eq!(statuses(&layer, &["a", "a", "b"]).await, [200, 429, 200]);
         assert_eq!([ask(&layer, &[]).await.status(), ask(&layer, &[]).await.status()], [200, 429]);
         let few = layer.keys(1);
+        assert_eq!(statuses(&few, &["a", "b", "a"]).await, [200, 200, 200]);
+        let few = RateLimitLayer::per_second(1).keys(1);
+        let few = few.by_header(HeaderName::from_static("x-user"));
         assert_eq!(statuses(&few, &["a", "b", "a"]).await, [200, 200, 200]);
         let method = |request: &Request<String>| request.method().to_string();
         let layer = RateLimitLayer::per_second(1).by(method);

@@ -80,7 +80,14 @@ impl Refusal {
 
     fn response(&self, protocol: Protocol) -> Response<()> {
         match protocol {
-            Protocol::Grpc => grpc_head(self.grpc, self.why.as_bytes(), HeaderMap::new()).map(drop),
+            Protocol::Grpc => {
+                let mut headers = HeaderMap::new();
+                if self.kind == Kind::Overloaded && self.status.is_none() {
+                    // Do not send it again (gRFC A6): more would not help.
+                    headers.insert("grpc-retry-pushback-ms", HeaderValue::from_static("-1"));
+                }
+                grpc_head(self.grpc, self.why.as_bytes(), headers).map(drop)
+            }
             Protocol::Http | _ => {
                 let mut response = Response::new(());
                 *response.status_mut() = self.status.unwrap_or_else(|| self.error().status());
@@ -193,6 +200,9 @@ mod tests {
         assert!(!http.headers().contains_key("x-envoy-overloaded"));
         let full = Refusal { kind: Kind::Overloaded, ..Refusal::LATE }.response(Protocol::Http);
         assert_eq!(full.headers()["x-envoy-overloaded"], "true");
+        let full = Refusal::BROKEN.response(Protocol::Grpc);
+        assert_eq!(full.headers()["grpc-retry-pushback-ms"], "-1");
+        assert!(!grpc.headers().contains_key("grpc-retry-pushback-ms"));
         let error = <Fail as Refuse<(), BoxError>>::refuse(&Refusal::LATE, Protocol::Http);
         let error = error.unwrap_err();
         assert!(error.downcast_ref::<Error>().is_some_and(Error::is_deadline));

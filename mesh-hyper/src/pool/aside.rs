@@ -71,6 +71,10 @@ impl Picks {
         if let Some(other) = self.wanted(avoid).and_then(|priority| self.aside(priority)) {
             match other.pick(draw, Some(avoid), rng) {
                 Err(Miss::NotReady | Miss::Refused) => {}
+                // Whoever is woken by a stream that is free in the active priority must not leave it.
+                Err(full @ Miss::Saturated(_)) => {
+                    return self.pick(draw, Some(avoid), rng).map_err(|_| full);
+                }
                 found => return found,
             }
         }

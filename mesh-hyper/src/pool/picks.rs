@@ -13,8 +13,9 @@ use mesh_core::rng::Rng;
 use super::{Avoid, Draw};
 use crate::transport::connection::{Connection, Stream};
 
-/// How many further endpoints are looked at when the chosen one has no free stream.
-pub(super) const LOOK_AROUND: usize = 32;
+/// How many further endpoints are looked at when the chosen one has no free stream. Whoever waits for one
+/// and does not see it keeps those from seeing it who wait after him.
+pub(super) const LOOK_AROUND: usize = 1_024;
 
 /// The connections that can take calls, and the choice among them.
 #[derive(Debug)]

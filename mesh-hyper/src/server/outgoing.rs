@@ -1,7 +1,7 @@
 //! The body of a response on its way out, and all that a request holds until that has ended.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -24,11 +24,30 @@ use crate::inherit;
 use crate::runtime;
 use crate::transport::timer::Timer;
 
+/// When the response under way on a connection must have ended, if it must.
+#[derive(Debug, Default)]
+pub(super) struct Due(Mutex<Option<Instant>>);
+
+impl Due {
+    pub(super) fn get(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, at: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+}
+
 /// What a request holds from its first look at configuration until its response has ended.
 pub(super) struct Tail {
     pub(super) connected: Arc<Connected>,
     pub(super) protocol: Protocol,
     timer: Timer,
+    /// Frames since somebody last looked whether the deadline of a body that never has to be waited for
+    /// has passed.
+    ready: u8,
+    /// Where the deadline is said while the response is under way.
+    due: Option<Arc<Due>>,
     passage: Option<Passage>,
     /// What calls get from the request that the service makes for it; `None` until it is handed over, and
     /// if that is nothing.
@@ -43,6 +62,8 @@ impl Tail {
             connected,
             protocol,
             timer: Timer::default(),
+            ready: 0,
+            due: None,
             passage: None,
             inherited: None,
             fields: None,
@@ -94,6 +115,13 @@ impl Tail {
     #[inline]
     pub(super) fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         self.timer.poll(&self.connected.context.timers, cx)
+    }
+
+    /// Whether the deadline has passed, of a body that never has to be waited for.
+    fn is_overdue(&mut self) -> bool {
+        const PATIENCE: u8 = 64;
+        self.ready = (self.ready + 1) % PATIENCE;
+        self.ready == 0 && self.timer.deadline().is_some_and(|at| at <= runtime::now())
     }
 
     /// Gives everything back; the request ended as `end` says.
@@ -149,6 +177,7 @@ impl Tail {
 impl Drop for Tail {
     fn drop(&mut self) {
         self.finish(End::Cancelled);
+        self.due.iter().for_each(|due| due.set(None));
         self.timer.cancel(&self.connected.context.timers);
     }
 }
@@ -219,6 +248,9 @@ where
                     this.tail.iter_mut().for_each(|tail| tail.saw(trailers));
                     (End::Complete, Some(Ok(frame)))
                 }
+                None if this.tail.as_mut().is_some_and(Tail::is_overdue) => {
+                    (End::Failed, this.tail.as_ref().map(late))
+                }
                 None => return Poll::Ready(Some(Ok(frame))),
             },
             Poll::Ready(Some(Err(error))) => (End::Failed, Some(Err(error.into()))),
@@ -258,6 +290,28 @@ where
 }
 
 impl<B> Outgoing<B> {
+    /// Ends the body, which waits for the client, if its deadline has passed; `true` if it has. Otherwise
+    /// the task of `cx` is woken when it does.
+    pub(super) fn poll_late(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        let mut this = self.project();
+        let is_late = this.tail.as_mut().is_some_and(|tail| tail.is_late(cx));
+        if is_late {
+            this.content.set(Content::Done);
+            this.tail.take().iter_mut().for_each(|tail| tail.finish(End::Failed));
+        }
+        is_late
+    }
+
+    /// Says in `due` when the body must have ended, for as long as it has not.
+    pub(super) fn say_in(&mut self, due: &Arc<Due>) {
+        if let Some(tail) = &mut self.tail
+            && tail.timer.deadline().is_some()
+        {
+            due.set(tail.timer.deadline());
+            tail.due = Some(due.clone());
+        }
+    }
+
     /// Bytes that the application has given and that have not gone on yet.
     fn held(&self) -> u64 {
         let held = self.slices.as_ref().map_or(0, |slices| slices.held());

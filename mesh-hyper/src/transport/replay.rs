@@ -73,9 +73,11 @@ impl Head {
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = absolute(self.path.clone(), self.authority.clone());
-        let mut headers = HeaderMap::with_capacity(self.headers.len());
+        // As many values of one name as there are here need not be as many names as a map can hold.
+        let mut headers = HeaderMap::try_with_capacity(self.headers.len()).unwrap_or_default();
         for (name, value) in &self.headers {
-            headers.append(name.clone(), value.clone());
+            // Those of a map fit into a map.
+            let _ = headers.try_append(name.clone(), value.clone());
         }
         *request.headers_mut() = headers;
         request

@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, StatusCode};
 use mesh_core::breaker::Ticket;
 use mesh_core::classify::{Class, Failure};
@@ -165,4 +165,4 @@ fn class(fields: &HeaderMap) -> Class {
     }
 }
 
-const GRPC_STATUS: &str = "grpc-status";
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");

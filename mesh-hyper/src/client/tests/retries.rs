@@ -221,6 +221,19 @@ async fn a_retry_goes_to_another_endpoint() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_endpoint_that_refuses_has_been_asked() {
+    let predicate = "retry_host_predicate: [{ name: envoy.retry_host_predicates.previous_hosts }], host_selection_retry_max_attempts: 50";
+    let route = format!("retry_policy: {{ retry_on: refused-stream, {predicate} }}");
+    let endpoints = &["", "", ""];
+    let cluster = "lb_policy: RANDOM";
+    let mesh = Config { route: &route, cluster, endpoints, ..Config::default() }.mesh();
+    mesh.backend("127.0.0.1:1").fail_always(Reply::reset(7));
+    let seen = mesh.get(URI).times(600).seed(7).await;
+    assert!(seen.answers().iter().any(|it| it.attempts() > 1));
+    assert_eq!(seen.failures(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn endpoints_with_certain_metadata_get_no_retries() {
     let predicate = "retry_host_predicate: [{ name: envoy.retry_host_predicates.omit_canary_hosts }], host_selection_retry_max_attempts: 50";
     let route = format!("retry_policy: {{ retry_on: 5xx, {predicate} }}");

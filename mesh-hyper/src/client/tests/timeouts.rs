@@ -130,6 +130,19 @@ async fn silence_ends_an_http_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn silence_ends_an_http_call_that_is_not_sent_yet() {
+    let mesh = route("timeout: 0s, idle_timeout: 1s");
+    let backend = mesh.backend("shop");
+    backend.refuse_connections();
+    let start = tokio::time::Instant::now();
+    let request = http::Request::get(URI).body(crate::empty()).unwrap();
+    let patient = crate::client::Options { wait_for_ready: true, ..Default::default() };
+    let error = mesh.client().send(request, patient).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed().as_millis()), (Kind::Deadline, 1_000));
+    assert_eq!(backend.requests(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_ends_a_response_and_bytes_put_it_off() {
     let mesh = route("timeout: 0s, idle_timeout: 0.5s");
     // Chunks a millisecond apart, for longer than the bound.

@@ -79,6 +79,11 @@ impl Outliers {
 
     /// Refuses an endpoint after so many failures in a row, and up to half of them at once, but one
     /// of them in any case.
+    ///
+    /// Of HTTP: gRPC calls are judged by rates alone ([gRFC A50]), for which there are settings of
+    /// [`new`](Self::new), and have no rows.
+    ///
+    /// [gRFC A50]: https://github.com/grpc/proposal/blob/master/A50-xds-outlier-detection.md
     #[must_use]
     pub fn consecutive(failures: u32) -> Self {
         let row = Consecutive { threshold: failures, enforcing: Percent::ALL };
@@ -98,6 +103,19 @@ impl Outliers {
     }
 }
 
+impl State {
+    /// Forgets endpoints that are not there any more, also how many of them are ejected.
+    fn forget(&mut self) {
+        let before = self.members.len();
+        self.members.retain(|member| member.strong_count() > 0);
+        if self.members.len() < before {
+            let living = self.members.iter().filter_map(Weak::upgrade);
+            let living: Vec<_> = living.map(|member| (member.name.clone(), 0)).collect();
+            self.detector.set_endpoints(living);
+        }
+    }
+}
+
 impl Group {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -105,7 +123,7 @@ impl Group {
 
     fn member(self: Arc<Self>, name: Arc<str>) -> Arc<Member> {
         let mut state = self.lock();
-        state.members.retain(|member| member.strong_count() > 0);
+        state.forget();
         let members: Vec<_> = state.members.iter().filter_map(Weak::upgrade).collect();
         if let Some(known) = members.iter().find(|member| member.name == name) {
             return known.clone();
@@ -128,12 +146,14 @@ impl Group {
             return;
         }
         let mut state = self.lock();
+        state.forget();
         runtime::with_rng(|rng| state.detector.handle_timeout(now, rng));
         self.follow(&mut state);
     }
 
     fn tripped(&self) {
         let mut state = self.lock();
+        state.forget();
         let now = runtime::now();
         runtime::with_rng(|rng| state.detector.handle_tripped(now, rng));
         self.follow(&mut state);

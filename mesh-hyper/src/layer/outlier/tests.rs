@@ -143,6 +143,18 @@ async fn endpoints_leave_with_their_layers_and_services() {
     service.oneshot(Request::new(String::new())).await.unwrap();
     assert_eq!(format!("{outliers:?}"), "[]");
     assert!(!outliers.endpoint("a").is_ejected());
+
+    // Those that are gone are not among those of whom half may be ejected.
+    let (gone, stays) = (outliers.endpoint("gone"), outliers.endpoint("stays"));
+    let fail = async |layer: &OutlierLayer| {
+        let service = layer.layer(Strict::new([Play::status(500)]));
+        service.oneshot(Request::new(String::new())).await.unwrap();
+    };
+    fail(&gone).await;
+    assert!(gone.is_ejected());
+    drop(gone);
+    fail(&stays).await;
+    assert!(stays.is_ejected());
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,9 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::error::BoxError;
 
+/// How many pieces of a body are kept at the most: each may hold on to all that was read with it.
+const MAX_CHUNKS: usize = 1_024;
+
 /// The body of one attempt: a request body that may have been read before by others.
 ///
 /// What services below [`RetryLayer`](super::RetryLayer) and [`HedgeLayer`](super::HedgeLayer) get
@@ -160,7 +163,7 @@ where
     fn keep(&mut self, data: Bytes) {
         self.size = self.size.saturating_add(data.len());
         self.chunks.push(data);
-        self.is_gone |= self.size > self.max;
+        self.is_gone |= self.size > self.max || self.chunks.len() > MAX_CHUNKS;
     }
 
     /// The frame with the number `next` for the attempt `turn`.

@@ -118,6 +118,10 @@ async fn a_long_body_is_sent_once() {
         assert!(!body.is_there());
         assert_eq!(text(body.attempt()).await, "gone");
     }
+    let many = [Some("a"); 1_025];
+    let mut body = kept(Script::new(&many), 9_999);
+    assert_eq!(text(body.attempt()).await.len(), 1_025);
+    assert!(!body.is_there());
     let mut full = kept(Full::new(Bytes::from_static(b"abcd")), 3);
     let mut body = full.attempt().unwrap();
     assert_eq!(body.size_hint().exact(), Some(4));

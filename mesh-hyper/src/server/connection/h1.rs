@@ -25,7 +25,9 @@ use super::sniff::Prefixed;
 use crate::error::BoxError;
 use crate::server::body::ServerBody;
 use crate::server::call::Call;
+use crate::server::outgoing::Due;
 use crate::server::settings::HTTP1_BUFFER;
+use crate::transport::timer::Timer;
 
 /// Serves a connection until it ends or is upgraded, and gives back what it lives by.
 pub(super) async fn serve<S, B>(
@@ -54,16 +56,20 @@ where
     let routing = Arc::new(ArcSwap::from_pointee(lifetime.routing().clone()));
     let requests = Arc::new(AtomicU64::new(0));
     let leaves = Arc::new(AtomicBool::new(false));
+    let due = Arc::<Due>::default();
+    let timers = connected.context.timers.clone();
     let handler = {
         let (routing, requests, leaves) = (routing.clone(), requests.clone(), leaves.clone());
+        let due = due.clone();
         let status = lifetime.status().clone();
         service_fn(move |request: Request<Incoming>| {
             requests.fetch_add(1, Ordering::Relaxed);
             let request = request.map(ServerBody::h1);
             let call = Call::start(&connected, &routing.load(), service.clone(), request);
-            let (status, leaves) = (status.clone(), leaves.clone());
+            let (status, leaves, due) = (status.clone(), leaves.clone(), due.clone());
             async move {
                 let mut response = call.await?;
+                response.body_mut().say_in(&due);
                 if status.is_stopping() || leaves.load(Ordering::Relaxed) {
                     leave(&mut response);
                 }
@@ -73,6 +79,7 @@ where
     };
     let wire = builder.serve_connection(TokioIo::new(io), handler).with_upgrades();
     let mut wire = pin!(wire);
+    let mut timer = Timer::default();
     poll_fn(|cx| {
         // hyper knows when there is nothing to do: the header timeout ends idle connections.
         match lifetime.poll(cx, requests.load(Ordering::Relaxed), || true) {
@@ -86,13 +93,22 @@ where
         if !is_same(&routing.load(), now) {
             routing.store(Arc::new(now.clone()));
         }
-        wire.as_mut().poll(cx).map(|ended| {
+        if let Poll::Ready(ended) = wire.as_mut().poll(cx) {
             if let Err(error) = ended {
                 tracing::debug!(%error, "HTTP/1.1 connection broke");
             }
-        })
+            return Poll::Ready(());
+        }
+        // hyper does not ask a body for more while the client takes nothing.
+        let at = due.get();
+        if timer.deadline() != at {
+            timer.cancel(&timers);
+            timer = Timer::new(at);
+        }
+        if timer.poll(&timers, cx) { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+    timer.cancel(&timers);
     lifetime
 }
 

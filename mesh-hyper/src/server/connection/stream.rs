@@ -169,6 +169,10 @@ where
             // The first frame needs no leave: h2 keeps it, and one frame for a stream is the bound.
             if !*is_first && !ready_to_send(send, cx) {
                 *ahead = Some(data);
+                if body.as_mut().poll_late(cx) {
+                    send.send_reset(Reason::CANCEL);
+                    return Poll::Ready(false);
+                }
                 return send.poll_reset(cx).map(|_| false);
             }
             *is_first = false;

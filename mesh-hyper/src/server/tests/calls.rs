@@ -8,7 +8,9 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use mesh_core::route::Action;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::kit::{App, Kit, ask, get, grpc, read, routes};
 use crate::server::Peer;
@@ -139,6 +141,68 @@ async fn a_deadline_ends_a_response_that_has_begun() {
     );
 }
 
+/// Tells of its end.
+struct Tell(Arc<Notify>);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// Answers with a body that never ends and never has to be waited for, and tells of its end.
+fn unstoppable(ended: &Arc<Notify>) -> App {
+    let ended = ended.clone();
+    App::new(move |_| {
+        let tell = Tell(ended.clone());
+        async move {
+            Response::new(endless(move || {
+                let _tell = &tell;
+                Some(Bytes::from_static(&[0; 10_000]))
+            }))
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_a_response_whose_client_takes_nothing() {
+    let ended = Arc::new(Notify::new());
+    let kit = Kit::serving(unstoppable(&ended));
+    let (sender, _) = kit.h2().await;
+    let mut sender = sender.ready().await.unwrap();
+    let mut request = grpc("/a.B/C");
+    request.headers_mut().insert("grpc-timeout", "1S".parse().unwrap());
+    let started = Instant::now();
+    let response = sender.send_request(request, true).unwrap().0.await.unwrap();
+    ended.notified().await;
+    assert_eq!(started.elapsed().as_secs(), 1);
+    drop(response);
+
+    let (mut io, _) = kit.connect();
+    let head = "GET / HTTP/1.1\r\nhost: a\r\nx-envoy-expected-rq-timeout-ms: 1000\r\n\r\n";
+    io.write_all(head.as_bytes()).await.unwrap();
+    ended.notified().await;
+    assert_eq!(started.elapsed().as_secs(), 2);
+    // What was on its way comes, and no end of the body after it.
+    let mut rest = Vec::new();
+    io.read_to_end(&mut rest).await.unwrap();
+    assert!(!rest.ends_with(b"0\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn a_deadline_ends_a_response_that_never_has_to_be_waited_for() {
+    let ended = Arc::new(Notify::new());
+    let (sender, _) = Kit::serving(unstoppable(&ended)).h2().await;
+    let mut request = grpc("/a.B/C");
+    request.headers_mut().insert("grpc-timeout", "50m".parse().unwrap());
+    // By what the client has taken at the time, it is told so or cut off.
+    match ask(&sender, request).await {
+        Ok(seen) => assert_eq!(seen.trailers.unwrap()["grpc-status"], "4"),
+        Err(error) => assert_eq!(error.reason(), Some(h2::Reason::CANCEL)),
+    }
+    ended.notified().await;
+}
+
 /// A body of what `frames` gives, that never ends.
 fn endless(frames: impl FnMut() -> Option<Bytes> + Send + Unpin + 'static) -> crate::Body {
     struct Endless<F>(F);
@@ -161,12 +225,6 @@ fn endless(frames: impl FnMut() -> Option<Bytes> + Send + Unpin + 'static) -> cr
 #[tokio::test]
 async fn a_client_that_resets_ends_the_handler() {
     let (called, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    struct Tell(Arc<Notify>);
-    impl Drop for Tell {
-        fn drop(&mut self) {
-            self.0.notify_one();
-        }
-    }
     let app = App::new({
         let (called, ended) = (called.clone(), ended.clone());
         move |_| {
