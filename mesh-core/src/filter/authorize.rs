@@ -68,6 +68,10 @@ impl Filter for Authorize {
             Verdict::Deny => Step::Respond(denial(&decision)),
         }
     }
+
+    fn watches_all(&self) -> bool {
+        false
+    }
 }
 
 /// What is known of a request.

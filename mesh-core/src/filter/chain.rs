@@ -93,6 +93,8 @@ pub struct Passage {
     asked: bool,
     /// When a filter was asked last.
     seen: Option<Instant>,
+    /// Whether a filter that was asked wants to be shown what becomes of the request.
+    is_watched: bool,
     metadata: Metadata,
 }
 
@@ -100,11 +102,37 @@ impl Passage {
     /// A passage at the first filter of `chain`.
     #[must_use]
     pub fn new(chain: Chain) -> Self {
+        let mut passage = Self {
+            chain: Chain::default(),
+            inline: Default::default(),
+            more: Vec::new(),
+            at: 0,
+            asked: false,
+            seen: None,
+            is_watched: false,
+            metadata: Metadata::default(),
+        };
+        passage.restart(chain);
+        passage
+    }
+
+    /// The same in the place of an earlier passage, which ends as when it is dropped.
+    pub fn restart(&mut self, chain: Chain) {
+        self.leave();
         let beyond = chain.entries().len().saturating_sub(INLINE);
-        let more = (0..beyond).map(|_| Slot::Empty).collect();
-        let inline = Default::default();
-        let metadata = Metadata::default();
-        Self { chain, inline, more, at: 0, asked: false, seen: None, metadata }
+        self.chain = chain;
+        self.inline = Default::default();
+        self.more.clear();
+        self.more.resize_with(beyond, Slot::default);
+        self.metadata = Metadata::default();
+    }
+
+    /// Whether a filter that was asked wants to be shown what becomes of the request. If not,
+    /// everything but [`poll`](Self::poll) is without effect.
+    #[inline]
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.is_watched
     }
 
     /// Says whose the request is before any filter is asked: in a client, that is known from the
@@ -129,6 +157,7 @@ impl Passage {
         context.metadata = mem::take(&mut self.metadata);
         let step = entry.filter.poll_request(slot, head, context);
         self.metadata = mem::take(&mut context.metadata);
+        self.is_watched |= !matches!(slot, Slot::Empty) || entry.filter.watches_all();
         if matches!(step, Step::Continue) {
             self.at += 1;
             self.asked = false;
@@ -164,10 +193,20 @@ impl Passage {
     /// Ends every filter that saw the request. The first time counts.
     pub fn finish(&mut self, end: End, now: Instant) {
         self.each_inverse(|filter, slot| filter.on_end(slot, end, now));
-        (self.at, self.asked, self.seen) = (0, false, None);
+        (self.at, self.asked, self.seen, self.is_watched) = (0, false, None, false);
+    }
+
+    /// As far as it knows, the call ended when a filter was asked last.
+    fn leave(&mut self) {
+        if let Some(seen) = self.seen {
+            self.finish(End::Cancelled, seen);
+        }
     }
 
     fn each_inverse(&mut self, mut with: impl FnMut(&dyn Filter, &mut Slot)) {
+        if !self.is_watched {
+            return;
+        }
         let entered = self.at + usize::from(self.asked);
         for (at, entry) in self.chain.entries().iter().enumerate().take(entered).rev() {
             let slot = match self.inline.get_mut(at) {
@@ -181,11 +220,8 @@ impl Passage {
     }
 }
 
-/// As far as it knows, the call ended when a filter was asked last.
 impl Drop for Passage {
     fn drop(&mut self) {
-        if let Some(seen) = self.seen {
-            self.finish(End::Cancelled, seen);
-        }
+        self.leave();
     }
 }

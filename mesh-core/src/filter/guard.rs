@@ -155,6 +155,10 @@ impl Filter for Guard {
         }
         self.judge_all(enforced, &RequestHead { headers: &headers, ..*head }, context)
     }
+
+    fn watches_all(&self) -> bool {
+        false
+    }
 }
 
 /// Whether a path has anything that [`NORMAL`] may rewrite.

@@ -85,6 +85,10 @@ impl Filter for Inject {
         }
     }
 
+    fn watches_all(&self) -> bool {
+        false
+    }
+
     fn throughput(&self, slot: &Slot) -> Option<NonZeroU64> {
         Memory::read(slot).throughput
     }
@@ -141,7 +145,10 @@ impl Memory {
         let throughput = self.throughput.map_or(0, |bytes| bytes.get().min(most));
         let delayed = u64::from(self.is_delayed) * Self::DELAYED;
         let active = u64::from(self.is_active) * Self::ACTIVE;
-        *slot = Slot::Bits(throughput << Self::BITS | active | delayed);
+        *slot = match throughput << Self::BITS | active | delayed {
+            0 => Slot::Empty,
+            bits => Slot::Bits(bits),
+        };
     }
 }
 

@@ -186,6 +186,13 @@ pub trait Filter: Send + Sync + fmt::Debug {
         context: &mut Context<'_>,
     ) -> Step;
 
+    /// Whether it is shown what becomes of every request, and not just of those for which its slot
+    /// is filled. A chain of filters that all say no costs a call nothing once it has passed them.
+    /// Default: yes.
+    fn watches_all(&self) -> bool {
+        true
+    }
+
     /// Looks at the head of the response and may change its header fields.
     fn on_response(
         &self,

@@ -121,6 +121,62 @@ fn an_answer_stops_the_passage_and_ends_only_those_entered() {
     assert_eq!(ended.load(Ordering::Relaxed), 2);
 }
 
+/// Remembers something of the call, or nothing; is shown only what it remembers something of.
+#[derive(Debug)]
+struct Brief(Slotted, Arc<AtomicUsize>);
+
+#[derive(Clone, Copy, Debug)]
+enum Slotted {
+    Empty,
+    Filled,
+}
+
+impl Filter for Brief {
+    fn poll_request(&self, slot: &mut Slot, _: &RequestHead<'_>, _: &mut Context<'_>) -> Step {
+        if let Slotted::Filled = self.0 {
+            *slot = Slot::Bits(1);
+        }
+        Step::Continue
+    }
+
+    fn watches_all(&self) -> bool {
+        false
+    }
+
+    fn on_response(&self, _: &mut Slot, _: http::StatusCode, _: &mut http::HeaderMap) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn throughput(&self, _: &Slot) -> Option<NonZeroU64> {
+        NonZeroU64::new(7)
+    }
+
+    fn on_end(&self, _: &mut Slot, _: End, _: Instant) {
+        self.1.fetch_add(10, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_chain_in_which_nobody_remembers_anything_is_shown_nothing() {
+    use Slotted::{Empty, Filled};
+    for (filters, expect) in [([Empty, Empty], 0), ([Empty, Filled], 22), ([Filled, Filled], 22)] {
+        let told = Arc::new(AtomicUsize::new(0));
+        let entry =
+            |slot| Entry { name: "brief".into(), filter: Arc::new(Brief(slot, told.clone())) };
+        let mut passage = Passage::new(Chain::new(filters.map(entry).into()));
+        assert!(drive(&mut passage).2.is_none());
+        assert_eq!(passage.is_watched(), expect > 0);
+        passage.respond(http::StatusCode::OK, &mut http::HeaderMap::new());
+        assert_eq!(passage.throughput().is_some(), expect > 0);
+        passage.finish(End::Complete, crate::testing::at(3));
+        // What becomes of the next call is nobody's business before anybody has seen it.
+        passage.restart(Chain::default());
+        assert!(!passage.is_watched());
+        drop(passage);
+        assert_eq!(told.load(Ordering::Relaxed), expect, "{filters:?}");
+    }
+}
+
 #[test]
 fn an_empty_chain_is_passed_at_once() {
     assert!(Chain::new(Vec::new()).is_empty());

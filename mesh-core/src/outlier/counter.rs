@@ -143,6 +143,17 @@ impl Counter {
         self.in_a_row[row].store(0, Ordering::Relaxed);
     }
 
+    /// The thresholds have changed: rows that have reached the new ones already are due at their next
+    /// failure.
+    pub(super) fn fit_rows(&self) {
+        for (row, threshold) in self.in_a_row.iter().zip(&self.rules.thresholds) {
+            let threshold = threshold.load(Ordering::Relaxed);
+            if threshold > 0 && row.load(Ordering::Relaxed) >= threshold {
+                row.store(threshold - 1, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Forgets all rows.
     pub(super) fn restart(&self) {
         (0..IN_A_ROW.len()).for_each(|row| self.restart_row(row));

@@ -70,18 +70,24 @@ impl<K: Clone + Eq + Hash> Outlier<K> {
 
     /// Takes new settings; without any, everybody is restored and nothing is counted.
     ///
-    /// Ejections last as long as the new settings say. The next sweep comes a new interval after
+    /// Ejections last as long as the new settings say. Who has failed as often in a row as is enough
+    /// from now on is ejected at the next failure. The next sweep comes a new interval after
     /// the last one (gRFC A50).
     pub fn reconfigure(&mut self, config: Option<Config>, now: Instant) {
         if self.config == config {
             return;
         }
         self.rules.set(config.as_ref());
-        if self.config.is_none() {
+        let was_off = self.config.is_none();
+        if was_off {
             self.began = now;
-            for record in &self.records {
+        }
+        for record in &self.records {
+            if was_off {
                 record.counter.take();
                 record.counter.restart();
+            } else {
+                record.counter.fit_rows();
             }
         }
         let judges_grpc = config.as_ref().is_some_and(Config::judges_grpc);

@@ -366,6 +366,29 @@ fn what_is_known_of_an_endpoint_outlives_settings_and_others() {
 }
 
 #[test]
+fn who_has_failed_more_often_than_is_enough_now_is_ejected_at_the_next_failure() {
+    let mut outlier = machine(3, |_| {});
+    assert_eq!(answers(&outlier, "a", &[(500, 4)]), 0);
+    assert_eq!(answers(&outlier, "b", &[(500, 1)]), 0);
+    let mut config = outlier.config.clone().unwrap();
+    config.consecutive_5xx.threshold = 2;
+    outlier.reconfigure(Some(config.clone()), at(1));
+    assert_eq!(tripped(&mut outlier, at(1)), [""; 0]);
+    // A row that a success ends is none.
+    assert_eq!(answers(&outlier, "a", &[(200, 1), (500, 1)]), 0);
+    assert_eq!(answers(&outlier, "b", &[(500, 1)]), 1);
+    assert_eq!(tripped(&mut outlier, at(1)), ["b consecutive_5xx until 31"]);
+    config.consecutive_5xx.threshold = 1;
+    outlier.reconfigure(Some(config.clone()), at(2));
+    assert_eq!(answers(&outlier, "a", &[(500, 1)]), 1);
+    assert_eq!(tripped(&mut outlier, at(2)), ["a consecutive_5xx until 32"]);
+    // Without a threshold nothing is a row.
+    config.consecutive_5xx.threshold = 0;
+    outlier.reconfigure(Some(config), at(3));
+    assert_eq!(answers(&outlier, "c", &[(500, 100)]), 0);
+}
+
+#[test]
 fn without_settings_all_return_and_nothing_is_counted() {
     let mut outlier = machine(3, |_| {});
     let counter = outlier.counter(&"a").unwrap().clone();

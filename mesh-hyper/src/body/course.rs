@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use mesh_core::cluster::Endpoint;
+use mesh_core::cluster::{Cluster, Endpoint};
 use mesh_core::hedge::Safe;
 use mesh_core::request::{Protocol, RequestHead, RoutingPriority};
 use mesh_core::retry::{Counted, Hosts, Limit, Start};
@@ -128,6 +128,21 @@ impl Course {
         }
     }
 
+    /// The call is to `cluster`, which is an aggregate if it counts against `counted`, another one.
+    #[inline]
+    pub(crate) fn count(&mut self, cluster: &Arc<Cluster>, counted: &Arc<Cluster>) {
+        if let Some(tries) = self.tries()
+            && !Arc::ptr_eq(cluster, counted)
+        {
+            tries.aggregate = Some(cluster.clone());
+        }
+    }
+
+    /// The aggregate that the call is to, if it is to one.
+    pub(crate) fn aggregate(&self) -> Option<&Arc<Cluster>> {
+        self.get()?.aggregate.as_ref()
+    }
+
     /// How long an attempt may take, if an upstream that speaks HTTP is to know.
     #[inline]
     pub(crate) fn told_limit(&self) -> Option<Duration> {
@@ -147,6 +162,10 @@ impl Course {
     #[inline]
     pub(crate) fn start(&mut self) {
         if let Some(tries) = self.tries() {
+            // The clock is read only if something is bound by it.
+            if !tries.is_timed() {
+                return tries.pace.start(None, tries.start);
+            }
             let now = runtime::now();
             tries.pace.start(tries.retries.attempt_deadline(now), now);
             tries.started(now);

@@ -31,13 +31,12 @@ impl Passing {
         if chain.is_empty() {
             return Self(None);
         }
-        let passage = Passage::new(chain);
         Self(Some(match SPARES.with_borrow_mut(Vec::pop) {
             Some(mut spare) => {
-                *spare = passage;
+                spare.restart(chain);
                 spare
             }
-            None => Box::new(passage),
+            None => Box::new(Passage::new(chain)),
         }))
     }
 
@@ -79,7 +78,12 @@ impl Passing {
 
     /// Tells the filters how the call ended.
     pub(crate) fn finish(mut self, end: End) {
-        if let Some(passage) = &mut self.0 {
+        self.end(end);
+    }
+
+    /// The clock is read only if somebody wants to know.
+    fn end(&mut self, end: End) {
+        if let Some(passage) = self.0.as_mut().filter(|passage| passage.is_watched()) {
             passage.finish(end, runtime::now());
         }
     }
@@ -88,11 +92,11 @@ impl Passing {
 impl Drop for Passing {
     #[inline]
     fn drop(&mut self) {
-        let Some(mut passage) = self.0.take() else { return };
         // The first time counts.
-        passage.finish(End::Cancelled, runtime::now());
+        self.end(End::Cancelled);
+        let Some(mut passage) = self.0.take() else { return };
         // Lets go of the configuration.
-        *passage = Passage::new(Chain::default());
+        passage.restart(Chain::default());
         // Without effect in a thread that is ending.
         let _ = SPARES.try_with(|spares| {
             let mut spares = spares.borrow_mut();

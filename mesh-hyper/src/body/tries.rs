@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use mesh_core::classify::{Class, Classifier, Outcome};
-use mesh_core::cluster::Endpoint;
+use mesh_core::cluster::{Cluster, Endpoint};
 use mesh_core::hedge::{self, Delay, Hedges, Safe, Safety, is_safe};
 use mesh_core::request::{Protocol, RequestHead, RoutingPriority};
 use mesh_core::retry::{Context, Dialect, Next, Permit, Policy, Retries, Start, UnderWay};
@@ -22,6 +22,9 @@ pub(crate) struct Tries {
     pub(crate) protocol: Protocol,
     pub(super) retries: Retries,
     pub(crate) pace: Pace,
+    /// The aggregate that the call is to, which counts against a leaf: it is kept for the attempts to
+    /// come.
+    pub(super) aggregate: Option<Arc<Cluster>>,
     pub(super) under_way: Option<UnderWay>,
     pub(super) permit: Option<Permit>,
     /// The endpoints that were asked so far, where that matters.
@@ -61,6 +64,7 @@ impl Tries {
             protocol,
             retries: Retries::new(policy, head, start),
             pace: Pace::new(idle, attempt_idle, now),
+            aggregate: None,
             under_way: None,
             permit: None,
             tried: Vec::new(),
@@ -84,6 +88,11 @@ impl Tries {
 
     pub(super) fn may_retry(&self) -> bool {
         !self.is_answered && self.retries.may_retry()
+    }
+
+    /// Whether it matters when an attempt starts.
+    pub(super) fn is_timed(&self) -> bool {
+        self.hedging.is_some() || self.pace.is_timed() || self.retries.attempt_limit().is_some()
     }
 
     /// Notes that the request was sent to `endpoint`.

@@ -24,6 +24,7 @@ use crate::body::{Guard, Late};
 use crate::error::{Error, Kind};
 use crate::pool::{Draw, Pool, Want};
 use crate::runtime;
+use crate::transport::connection::Stream;
 use crate::transport::exchange::{self, Started, Unprocessed, Way};
 
 /// How often a request is sent again at the most because no peer has looked at it. Peers that go
@@ -121,7 +122,7 @@ pub(super) async fn run(mut guard: Guard, mut terms: Terms, mut again: SendAgain
                 None => return fail(guard, error),
             }
         };
-        guard.permit = match home.admit() {
+        guard.permit = match home.admit(&stream) {
             Ok(permit) => Some(permit),
             Err(error) => return fail(guard, error),
         };
@@ -166,13 +167,13 @@ impl Home {
         let pool = guard.stream.as_ref()?.0.signals.owner::<Pool>()?;
         let owner: Arc<dyn Any + Send + Sync> = guard.owner.clone()?;
         let permit = guard.permit.as_ref()?;
-        let (cluster, priority) = (permit.cluster().clone(), permit.priority());
-        Some(Self { pool, target: owner.downcast().ok()?, cluster, priority })
+        let cluster = guard.course.aggregate().unwrap_or(permit.cluster()).clone();
+        Some(Self { pool, target: owner.downcast().ok()?, cluster, priority: permit.priority() })
     }
 
-    /// The place of another attempt among the requests under way.
-    pub(super) fn admit(&self) -> Result<Permit, Error> {
-        self.pool.admit(&self.cluster, self.priority)
+    /// The place of another attempt, on `stream`, among the requests under way.
+    pub(super) fn admit(&self, stream: &Stream) -> Result<Permit, Error> {
+        self.pool.admit(&self.cluster, self.priority, stream)
     }
 }
 

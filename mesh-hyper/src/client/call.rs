@@ -188,6 +188,9 @@ impl Call {
 
     /// Tells the upstream how much time is left, as far as there is a deadline.
     pub(super) fn tell_timeout(&mut self, protocol: Protocol) {
+        if self.deadline.is_none() && self.course.told_limit().is_none() {
+            return;
+        }
         let now = runtime::now();
         if let Some(until) = self.course.told_until(now).or(self.deadline) {
             let left = until.saturating_duration_since(now);
@@ -298,10 +301,11 @@ impl Call {
             return ResponseFuture::decided(self.failed(foreign(plan)));
         };
         let priority = plan.priority(|| self.head(target).protocol);
-        let permit = match pool.admit(&plan.cluster, priority) {
+        let permit = match pool.admit(&plan.cluster, priority, &stream) {
             Ok(permit) => permit,
             Err(error) => return ResponseFuture::decided(self.failed(error)),
         };
+        self.course.count(&plan.cluster, permit.cluster());
         let mut guard = Guard::new(permit, self.deadline);
         guard.is_lifetime = self.is_lifetime;
         guard.passing = passing;

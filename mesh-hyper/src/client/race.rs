@@ -214,7 +214,7 @@ impl Race {
             let avoid = elsewhere.as_ref().map(|(hosts, tried)| Avoid { hosts, tried });
             let want = Want { deadline, patient, draw: Draw::Done, avoid, pending };
             let stream = home.pool.wait(want).await?;
-            let permit = home.admit()?;
+            let permit = home.admit(&stream)?;
             let (mut parts, body) = request.into_parts();
             if let Some(end) = end {
                 // Some of the time is gone.

@@ -17,7 +17,8 @@ use crate::runtime;
 /// Bounds the time until the head of a response.
 ///
 /// What a caller says itself counts where it is shorter (`grpc-timeout`, or
-/// `x-envoy-expected-rq-timeout-ms` of HTTP), and the service behind is told how long it has. Late requests are dropped, and answered with 504 or DEADLINE_EXCEEDED.
+/// `x-envoy-expected-rq-timeout-ms` of HTTP), and the service behind is told how long it has. Late
+/// requests are dropped, and answered with 504 or DEADLINE_EXCEEDED.
 ///
 /// # Examples
 ///
@@ -52,7 +53,8 @@ impl TimeoutLayer {
         Self { limit, mode: PhantomData }
     }
 
-    /// Fails late requests instead of answering them, whatever requests and responses are.
+    /// Fails late requests instead of answering them, whatever requests and responses are: what they
+    /// say is not looked at, so that callers are not heard and the service behind is told nothing.
     #[must_use]
     pub fn or_error(self) -> TimeoutLayer<Fail> {
         TimeoutLayer { limit: self.limit, mode: PhantomData }

@@ -8,7 +8,7 @@ use mesh_core::cluster::{Assignment, Endpoint, Locality};
 use mesh_core::retry::Hosts;
 use mesh_core::rng::Rng;
 
-use super::{Draw, Miss, Picks, Pool};
+use super::{Draw, Miss, Picks, Place, Pool};
 use crate::error::{Error, Kind};
 use crate::runtime;
 use crate::transport::connection::Stream;
@@ -29,11 +29,12 @@ impl Pool {
     /// Calls that wait here are in no queue: the others go on.
     ///
     /// # Errors
-    /// When the deadline comes first.
+    /// When the deadline comes first, or too many calls wait already.
     pub(super) async fn reach(
         &self,
         avoid: Avoid<'_>,
         deadline: Option<Instant>,
+        place: &mut Place<'_>,
     ) -> Result<(), Error> {
         let mut patient_until = None;
         loop {
@@ -44,6 +45,7 @@ impl Pool {
             let Some((priority, patience)) = lack.filter(|_| !self.signals.is_closed()) else {
                 return Ok(());
             };
+            place.take()?;
             let patient_until = *patient_until.get_or_insert_with(|| runtime::after(patience));
             let deadline = deadline.filter(|deadline| *deadline <= patient_until);
             self.signals.wanted(priority);

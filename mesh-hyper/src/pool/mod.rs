@@ -173,7 +173,7 @@ impl Pool {
         picked
     }
 
-    /// Counts a request to `cluster` of `priority`.
+    /// Counts a request to `cluster` of `priority`, which is to be sent on `stream`.
     ///
     /// # Errors
     /// When as many are under way as there may be.
@@ -182,12 +182,12 @@ impl Pool {
         &self,
         cluster: &Arc<Cluster>,
         priority: RoutingPriority,
+        stream: &Stream,
     ) -> Result<Permit, Error> {
-        let picks = self.picks.load();
-        picks.admit(cluster, priority).ok_or_else(|| {
-            let max = picks.limits(priority).max_requests;
-            self.error(Kind::Overloaded, &format!("{max} requests are under way"))
-        })
+        self.picks
+            .load()
+            .admit(cluster, priority, stream)
+            .map_err(|max| self.error(Kind::Overloaded, &format!("{max} requests are under way")))
     }
 
     /// A stream for a call, waiting for a connection or a free stream if need be.
@@ -203,12 +203,9 @@ impl Pool {
     /// Dropping the future gives the place in the queue to the next call.
     pub(crate) async fn wait(&self, want: Want<'_>) -> Result<Stream, Error> {
         let Want { deadline, patient, mut draw, avoid, pending } = want;
-        let _pending = match pending.map(|priority| self.enter(priority)) {
-            Some(entered) => Some(entered?),
-            None => None,
-        };
+        let mut place = Place::new(self, pending);
         if let Some(avoid) = avoid.filter(|avoid| avoid.hosts.priorities.is_some()) {
-            Box::pin(self.reach(avoid, deadline)).await?;
+            Box::pin(self.reach(avoid, deadline, &mut place)).await?;
         }
         let waiting = Waiting::enter(&self.signals);
         let until = match (deadline, patient) {
@@ -218,6 +215,7 @@ impl Pool {
         };
         let mut expired = std::pin::pin!(runtime::sleep_until(until));
         if waiting.ahead > 0 {
+            place.take()?;
             // Whoever was woken for a stream comes first, or a caller in a tight loop starves it.
             tokio::task::yield_now().await;
         }
@@ -241,18 +239,12 @@ impl Pool {
                 Err(Miss::Saturated(_)) => draw = Draw::Done,
                 Err(Miss::Behind) => {}
             }
+            place.take()?;
             tokio::select! {
                 () = freed => {}
                 () = &mut expired => return Err(self.expired(deadline.is_some())),
             }
         }
-    }
-
-    /// Counts a request that waits.
-    fn enter(&self, priority: RoutingPriority) -> Result<Pending, Error> {
-        let max = self.picks.load().limits(priority).max_pending;
-        let full = || self.error(Kind::Overloaded, &format!("{max} calls wait already"));
-        self.usage.wait(priority, max).ok_or_else(full)
     }
 
     fn refuse(&self, condition: &Condition, patient: bool) -> Result<(), Error> {
@@ -322,6 +314,34 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.signals.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A place among the requests that wait, for a call that has one once it has to.
+struct Place<'a> {
+    pool: &'a Pool,
+    /// Whose limit holds, as long as the call has no place.
+    due: Option<RoutingPriority>,
+    taken: Option<Pending>,
+}
+
+impl<'a> Place<'a> {
+    fn new(pool: &'a Pool, due: Option<RoutingPriority>) -> Self {
+        Self { pool, due, taken: None }
+    }
+
+    /// The call waits from now on.
+    ///
+    /// # Errors
+    /// When as many wait as may.
+    fn take(&mut self) -> Result<(), Error> {
+        let Some(priority) = self.due.take() else { return Ok(()) };
+        let max = self.pool.picks.load().limits(priority).max_pending;
+        self.taken = self.pool.usage.wait(priority, max);
+        match self.taken {
+            Some(_) => Ok(()),
+            None => Err(self.pool.error(Kind::Overloaded, &format!("{max} calls wait already"))),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use mesh_core::retry::Limit;
 use mesh_core::rng::Rng;
 
 use super::{Avoid, Draw};
-use crate::transport::connection::{Connection, Stream};
+use crate::transport::connection::{Connection, Leaf, Stream};
 
 /// How many further endpoints are looked at when the chosen one has no free stream. Whoever waits for one
 /// and does not see it keeps those from seeing it who wait after him.
@@ -33,8 +33,8 @@ pub(crate) struct Picks {
     pub(super) asides: Box<[Picks]>,
     /// The version of the cluster, or of the leaf of an aggregate, whose endpoints these are.
     version: Option<Arc<Version>>,
-    /// The leaf of an aggregate, which calls count against.
-    leaf: Option<Arc<Cluster>>,
+    /// The leaf of an aggregate whose endpoints these are.
+    leaf: Option<Arc<Leaf>>,
     pub(crate) condition: Condition,
     limits: [Limits; 2],
     retries: [Option<Limit>; 2],
@@ -83,6 +83,8 @@ impl Picks {
         let (priority, whole) = (view.priority, Some(version.clone()));
         let leaf = priority.and_then(|priority| version.assignment.leaf(priority));
         let version = leaf.map_or(version, |leaf| &leaf.version);
+        let limits = limits(&version.config);
+        let leaf = leaf.map(|leaf| Arc::new(Leaf { cluster: leaf.cluster.clone(), limits }));
         let mut connections = Vec::new();
         let mut groups = Vec::new();
         for group in view.groups {
@@ -92,6 +94,7 @@ impl Picks {
                 let list: Box<[_]> = ids.filter_map(|id| open.get(id).cloned()).collect();
                 for connection in &list {
                     connection.breaker.store(version.config.breaker.clone());
+                    connection.leaf.store(leaf.clone());
                 }
                 if !list.is_empty() {
                     connections.push(list);
@@ -108,9 +111,9 @@ impl Picks {
             whole,
             asides: Box::default(),
             version: Some(version.clone()),
-            leaf: leaf.map(|leaf| leaf.cluster.clone()),
+            leaf,
             condition,
-            limits: limits(&version.config),
+            limits,
             retries: RoutingPriority::ALL.map(|priority| version.config.retries_of(priority)),
         }
     }
@@ -142,33 +145,36 @@ impl Picks {
         }
     }
 
-    /// Counts a request to `cluster`, or to its leaf whose endpoints these are.
+    /// Counts a request on `stream` to `cluster`, or to its leaf whose endpoint that is. If there is
+    /// no place, says how many there are.
     #[inline]
     pub(crate) fn admit(
         &self,
         cluster: &Arc<Cluster>,
         priority: RoutingPriority,
-    ) -> Option<Permit> {
+        stream: &Stream,
+    ) -> Result<Permit, u32> {
         let max = self.limits(priority).max_requests;
-        self.leaf.as_ref().unwrap_or(cluster).admit(priority, max)
+        if self.leaf.is_none() {
+            return cluster.admit(priority, max).ok_or(max);
+        }
+        let leaf = stream.0.leaf.load();
+        let (cluster, max) = match &*leaf {
+            Some(leaf) => (&leaf.cluster, of(&leaf.limits, priority).max_requests),
+            None => (cluster, max),
+        };
+        cluster.admit(priority, max).ok_or(max)
     }
 
     /// How much of requests of `priority` may be under way at once.
     #[inline]
     pub(crate) fn limits(&self, priority: RoutingPriority) -> &Limits {
-        match priority {
-            RoutingPriority::Default => &self.limits[0],
-            RoutingPriority::High => &self.limits[1],
-        }
+        of(&self.limits, priority)
     }
 
     /// How many retries of requests of `priority` may be under way at once.
     pub(crate) fn retries(&self, priority: RoutingPriority) -> Option<Limit> {
-        let [default, high] = self.retries;
-        match priority {
-            RoutingPriority::Default => default,
-            RoutingPriority::High => high,
-        }
+        *of(&self.retries, priority)
     }
 
     /// The index of an endpoint for a retry.
@@ -204,6 +210,16 @@ impl Picks {
 /// The limits of each priority.
 pub(super) fn limits(config: &Config) -> [Limits; 2] {
     RoutingPriority::ALL.map(|priority| *config.limits_of(priority))
+}
+
+/// What of `each` is for `priority`.
+#[inline]
+fn of<T>(each: &[T; 2], priority: RoutingPriority) -> &T {
+    let [default, high] = each;
+    match priority {
+        RoutingPriority::Default => default,
+        RoutingPriority::High => high,
+    }
 }
 
 #[cfg(test)]

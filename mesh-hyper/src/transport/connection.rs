@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use mesh_core::balance::{Closed, ConnectionId};
 use mesh_core::breaker;
-use mesh_core::cluster::Endpoint;
+use mesh_core::cluster::{Cluster, Endpoint, Limits};
 use mesh_core::identity::Session;
 use mesh_core::outlier::Counter;
 
@@ -36,11 +36,20 @@ pub(crate) struct Connection {
     pub(crate) counter: OnceLock<Arc<Counter>>,
     /// What the breaker of the endpoint goes by, if it has one.
     pub(crate) breaker: ArcSwapOption<breaker::Config>,
+    /// The leaf of an aggregate that the endpoint is of.
+    pub(crate) leaf: ArcSwapOption<Leaf>,
     /// Who waits for a free stream, and who hears that the connection is spent.
     pub(crate) signals: Arc<Signals>,
     /// The runtime that drives the connection; pumps of request bodies run there too.
     pub(crate) runtime: tokio::runtime::Handle,
     max_requests: u32,
+}
+
+/// A leaf of an aggregate, which the calls to its endpoints count against.
+#[derive(Debug)]
+pub(crate) struct Leaf {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) limits: [Limits; 2],
 }
 
 pub(crate) enum Wire {
@@ -145,6 +154,7 @@ impl Connection {
             gauge,
             counter: OnceLock::new(),
             breaker: ArcSwapOption::empty(),
+            leaf: ArcSwapOption::empty(),
             signals,
             runtime: tokio::runtime::Handle::current(),
             max_requests: max_requests.unwrap_or(u32::MAX),

@@ -101,6 +101,10 @@ impl Filter for Authenticate {
         };
         Step::Respond(self.denial(denied, head))
     }
+
+    fn watches_all(&self) -> bool {
+        false
+    }
 }
 
 impl Authenticate {

@@ -120,6 +120,10 @@ impl Filter for LocalLimit {
         Step::Continue
     }
 
+    fn watches_all(&self) -> bool {
+        false
+    }
+
     fn on_response(&self, slot: &mut Slot, _: StatusCode, headers: &mut HeaderMap) {
         if let Slot::Boxed(rest) = slot
             && let Some(rest) = rest.downcast_ref::<Rest>()

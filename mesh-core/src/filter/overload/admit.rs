@@ -46,6 +46,10 @@ impl Filter for Admit {
         }
     }
 
+    fn watches_all(&self) -> bool {
+        false
+    }
+
     fn on_response(&self, slot: &mut Slot, status: StatusCode, headers: &mut HeaderMap) {
         let Slot::Bits(bits) = slot else { return };
         let content_type = headers.get(CONTENT_TYPE);

@@ -57,6 +57,10 @@ impl Filter for LimitConcurrency {
         }
     }
 
+    fn watches_all(&self) -> bool {
+        false
+    }
+
     fn on_response(&self, slot: &mut Slot, _: StatusCode, _: &mut HeaderMap) {
         if let Slot::Bits(bits) = slot {
             *bits |= HAS_HEAD;

@@ -124,6 +124,10 @@ impl Filter for Tenancy {
             Err(why) => Step::Respond(refusal(&why)),
         }
     }
+
+    fn watches_all(&self) -> bool {
+        false
+    }
 }
 
 #[cold]

@@ -79,6 +79,8 @@ struct Call<B> {
     body: Kept<B>,
     protocol: Protocol,
     deadline: Option<Instant>,
+    // Whether the request says so itself.
+    is_told: bool,
     // Counted until the head of the response has come.
     under_way: UnderWay,
     permit: Option<Permit>,
@@ -105,12 +107,15 @@ impl<B> Call<B> {
         let headers = request.headers();
         let authority = request.uri().authority().map_or("", |authority| authority.as_str());
         let head = RequestHead::from_pieces(request.method(), request.uri(), headers, authority);
-        let timeout = asked.limit(inherited::stated(headers, head.protocol));
+        let stated = inherited::stated(headers, head.protocol);
+        let timeout = asked.limit(stated);
         // Inside a server of the mesh, the request that is being served has its say.
         let (until, retries) = inherit::with(|request| {
             request.map_or((None, 0), |request| (request.deadline, request.retries))
         });
-        let deadline = [timeout.map(runtime::after), until].into_iter().flatten().min();
+        let own = timeout.map(runtime::after);
+        let deadline = [own, until].into_iter().flatten().min();
+        let is_told = deadline == own && timeout == stated;
         let start = Start {
             dialect: settings.dialect,
             asked,
@@ -121,7 +126,8 @@ impl<B> Call<B> {
         let protocol = head.protocol;
         let under_way = retries.enter(&settings.budget, settings.limit);
         let (body, permit) = (Kept::Once(None), None);
-        Self { settings, retries, head: request, body, protocol, deadline, under_way, permit }
+        let head = request;
+        Self { settings, retries, head, body, protocol, deadline, is_told, under_way, permit }
     }
 }
 
@@ -147,7 +153,8 @@ where
             false => std::mem::take(&mut self.head),
         };
         self.retries.stamp(self.settings.counted, request.headers_mut());
-        if let Some(deadline) = self.deadline.filter(|_| self.retries.made() > 0) {
+        let is_told = self.is_told && self.retries.made() == 0;
+        if let Some(deadline) = self.deadline.filter(|_| !is_told) {
             let left = deadline.saturating_duration_since(runtime::now());
             // The time for the call, of which some is gone.
             let _ = inherited::shorten(request.headers_mut(), self.protocol, left);

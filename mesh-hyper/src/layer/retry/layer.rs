@@ -147,7 +147,8 @@ impl<M> RetryLayer<M> {
 
     /// Does what requests say themselves, by the header fields of Envoy: `x-envoy-retry-on`,
     /// `x-envoy-retry-grpc-on`, `x-envoy-max-retries`, `x-envoy-upstream-rq-timeout-ms`,
-    /// `x-envoy-upstream-rq-per-try-timeout-ms`. They are not passed on.
+    /// `x-envoy-upstream-rq-per-try-timeout-ms`. They are not passed on; the service behind is told
+    /// how long it has.
     ///
     /// For callers in this process: what comes from elsewhere decides here how often it is sent.
     #[must_use]

@@ -133,7 +133,10 @@ async fn callers_are_obeyed_where_that_is_wanted() {
     assert_eq!((runtime::now() - start).as_millis(), 1_500);
     let strict = Strict::new([Play::status(200)]);
     layer.layer(strict.clone()).oneshot(request).await.unwrap();
-    assert!(strict.seen()[0].headers.is_empty());
+    // The service behind is told how long it has.
+    let headers = strict.seen()[0].headers.clone();
+    let told = http::HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+    assert_eq!(headers, [(told, "1500".parse().unwrap())].into_iter().collect());
 }
 
 #[tokio::test(start_paused = true)]

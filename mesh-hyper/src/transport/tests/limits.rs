@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use h2::server::Builder;
+use http::{Response, StatusCode};
 use mesh_core::cluster::{Assignment, Config, DropOverload, Version};
 use mesh_core::request::RoutingPriority;
+use mesh_core::retry::{Conditions, Policy};
 use mesh_core::route::{Action, Route};
 
 use super::kit::{Lab, SECOND, echo, eventually, post, serve};
@@ -118,6 +120,29 @@ async fn grpc_calls_wait_however_many_do() {
         assert!(call.await.unwrap().is_ok());
     }
     eventually!(lab.is_at_rest());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_finds_a_stream_at_once_waits_for_nothing() {
+    let retried = |route: &mut Route| {
+        let mut policy = Policy::new(Conditions::SERVER_ERROR).num_retries(1);
+        policy.spacing.max = SECOND / 1_000;
+        let Action::Forward(forward) = &mut route.action else { panic!("it forwards") };
+        forward.retry = Some(Arc::new(policy));
+    };
+    let lab = Lab::with(1, |config| config.limits.max_pending = 0, retried);
+    serve(lab.listen(0), Builder::new(), |request, mut respond| async move {
+        let mut response = Response::new(());
+        if request.headers().get("content-type").is_none() {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        respond.send_response(response, true).unwrap();
+    });
+    lab.target.call(grpc(), Options::default()).await.unwrap();
+    let response = lab.target.call(post(empty()), Options::default()).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.body().attempts()), (503, 2));
+    drop(response);
+    assert!(lab.is_at_rest());
 }
 
 #[tokio::test(start_paused = true)]

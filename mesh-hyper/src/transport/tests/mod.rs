@@ -1,6 +1,7 @@
 //! Calls over an in-memory network, under a paused clock wherever time matters.
 
 mod again;
+mod aggregates;
 mod asides;
 mod back;
 mod beside;

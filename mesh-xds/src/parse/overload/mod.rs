@@ -46,6 +46,10 @@ impl Filter for Off {
     fn poll_request(&self, _: &mut Slot, _: &RequestHead<'_>, _: &mut Context<'_>) -> Step {
         Step::Continue
     }
+
+    fn watches_all(&self) -> bool {
+        false
+    }
 }
 
 const NOT_ON_ROUTES: &str = "has no configuration for routes";

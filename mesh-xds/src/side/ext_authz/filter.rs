@@ -61,6 +61,10 @@ impl Filter for Ask {
         }
     }
 
+    fn watches_all(&self) -> bool {
+        false
+    }
+
     fn on_response(&self, slot: &mut Slot, _: StatusCode, headers: &mut HeaderMap) {
         if let Slot::Boxed(changes) = slot
             && let Some(changes) = changes.downcast_ref::<Changes>()

@@ -48,6 +48,10 @@ impl Filter for AskLimit {
         }
     }
 
+    fn watches_all(&self) -> bool {
+        false
+    }
+
     fn on_response(&self, slot: &mut Slot, _: StatusCode, headers: &mut HeaderMap) {
         if let Slot::Boxed(fields) = slot
             && let Some(fields) = fields.downcast_ref::<Vec<(HeaderName, HeaderValue)>>()
