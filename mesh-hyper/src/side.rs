@@ -1,7 +1,7 @@
 //! Side calls over the mesh's own pools.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TE};
@@ -31,9 +31,13 @@ const MAX_BODY: usize = 1 << 20;
 pub(crate) fn answer(context: Arc<Context>, cluster: Option<Arc<Cluster>>, call: Call) -> Answer {
     Box::pin(async move {
         let cluster = cluster.ok_or_else(|| Failure::NoCluster(call.cluster.clone()))?;
-        let timeout = call.timeout;
-        let sent = tokio::time::timeout(timeout, send(&context, &cluster, call)).await;
-        sent.unwrap_or(Err(Failure::Timeout(timeout)))
+        let (timeout, deadline) = (call.timeout, runtime::after(call.timeout));
+        match send(&context, &cluster, call, deadline).await {
+            Err(Failure::Transport(_)) if runtime::now() >= deadline => {
+                Err(Failure::Timeout(timeout))
+            }
+            sent => sent,
+        }
     })
 }
 
@@ -41,40 +45,51 @@ async fn send(
     context: &Arc<Context>,
     cluster: &Arc<Cluster>,
     call: Call,
+    deadline: Instant,
 ) -> Result<Reply, Failure> {
     let encoding = call.encoding.clone();
-    let response = exchanged(context, cluster, call).await?;
+    let response = exchanged(context, cluster, call, deadline).await?;
     match encoding {
         Encoding::Grpc => grpc(response).await,
         Encoding::Http(_) => http(response).await,
     }
 }
 
-/// The head of the response, and its body to come.
+/// The head of the response, and its body to come. Both fail at the deadline, which the endpoint is
+/// blamed for once it has the call.
 async fn exchanged(
     context: &Arc<Context>,
     cluster: &Arc<Cluster>,
     call: Call,
+    deadline: Instant,
 ) -> Result<Response<ResponseBody>, Failure> {
     let (parts, body) = request(&call)?.into_parts();
     let name = if call.authority.is_empty() { &call.cluster } else { &call.authority };
     let authority = Authority::try_from(&**name).map_err(|e| broken(&e))?;
     let pool = Pool::of(cluster, context);
     let pool = pool.ok_or_else(|| Failure::NoCluster(call.cluster.clone()))?;
-    let deadline = Some(runtime::after(call.timeout));
-    let pending = Some(RoutingPriority::Default);
-    let want = Want { deadline, patient: false, draw: Draw::Due, avoid: None, pending };
-    let stream = pool.wait(want).await;
-    let stream = stream.map_err(|e| broken(&e))?;
+    let priority = RoutingPriority::Default;
+    let pending = match call.encoding {
+        // gRPC calls wait however many do (gRFC A32).
+        Encoding::Grpc => None,
+        Encoding::Http(_) => Some(priority),
+    };
+    let (avoid, draw) = (None, Draw::Due);
+    let want = Want { deadline: Some(deadline), patient: false, draw, avoid, pending };
+    let stream = pool.wait(want).await.map_err(|e| broken(&e))?;
+    let permit = pool.admit(cluster, priority, &stream).map_err(|e| broken(&e))?;
     let way = Way { stream: &stream, authority: &authority, keep: Keep::Unprocessed };
     let mut started = exchange::start(way, parts, body).map_err(|e| broken(&e))?;
     let answer =
-        std::future::poll_fn(|cx| started.exchange.poll(&stream, started.pump.as_deref_mut(), cx))
-            .await;
+        std::future::poll_fn(|cx| started.exchange.poll(&stream, started.pump.as_deref_mut(), cx));
+    let Ok(answer) = tokio::time::timeout_at(deadline.into(), answer).await else {
+        stream.overdue();
+        return Err(Failure::Timeout(call.timeout));
+    };
     let response = answer.map_err(|failed| match failed {
         Broken::Unprocessed(Returned { error, .. }) | Broken::Failed(error) => broken(&error),
     })?;
-    let mut guard = Guard::default();
+    let mut guard = Guard::new(permit, Some(deadline));
     guard.stream = Some(stream);
     guard.pump = started.pump;
     let (parts, source) = response.into_parts();

@@ -108,6 +108,12 @@ fn source(mesh: &Mesh, address: Address) -> server::Source {
     source
 }
 
+/// Whether there may be servers of `mesh` here.
+#[cfg(feature = "testing")]
+pub(crate) fn able_to_serve(mesh: &Mesh) -> Result<(), Error> {
+    context(mesh).map(drop)
+}
+
 /// What a server at `address` serves by, of which there is no socket.
 #[cfg(feature = "testing")]
 pub(crate) fn served(mesh: &Mesh, address: Address) -> Result<server::alone::Served, Error> {

@@ -65,11 +65,15 @@ impl Hop {
         let &Address::Socket(address) = server.local_addr() else {
             unreachable!("it was asked for a port")
         };
-        let next = next.map(EchoClient::new);
-        let service = Work { zone, next, weather: weather.clone() };
-        let task = tokio::spawn(server.serve(Routes::new(service).prepare()));
+        let task = tokio::spawn(server.serve(service(zone, next, weather)));
         Self { address, task }
     }
+}
+
+/// What an instance in `zone` does.
+pub(crate) fn service(zone: usize, next: Option<Channel>, weather: &Arc<Weather>) -> Routes {
+    let next = next.map(EchoClient::new);
+    Routes::new(Work { zone, next, weather: weather.clone() }).prepare()
 }
 
 impl Drop for Hop {

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mesh_tests::{EchoClient, Message};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use crate::hop::Weather;
 use crate::traffic::{DEADLINE, SAY, Traffic};
@@ -31,14 +31,8 @@ impl Size {
         rate: 600,
         peak: 1_200,
     };
-    pub(crate) const BRIEF: Self = Self {
-        fair: Duration::from_millis(500),
-        slow: Duration::from_secs(1),
-        failing: Duration::from_secs(2),
-        after: Duration::from_secs(2),
-        rate: 60,
-        peak: 120,
-    };
+    /// As long, and with fewer calls.
+    pub(crate) const THIN: Self = Self { rate: 40, peak: 80, ..Self::FULL };
 }
 
 /// A handler that runs so long after its deadline is late, not merely about to be ended.
@@ -63,8 +57,7 @@ pub(crate) struct Report {
     recovery: Duration,
 }
 
-pub(crate) async fn run(size: Size, bound: Bound) -> Report {
-    let world = World::start(bound).await;
+pub(crate) async fn run(size: Size, world: World) -> Report {
     let weather = &world.weather;
     let mut first = EchoClient::new(world.callers.clone().wait_for_ready(true));
     timeout(Duration::from_secs(30), first.call(SAY, Message::default())).await.unwrap().unwrap();

@@ -1,11 +1,12 @@
-//! A chain of four services in bad weather.
+//! A chain of four services in bad weather, in memory.
 //!
-//! The binary `chain` runs the same at full size.
+//! The binary `chain` runs the same over sockets, with more calls.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(dead_code, reason = "the binary has another size")]
+#![expect(dead_code, reason = "the binary has another size, and sockets")]
 
 mod handlers;
 mod hop;
+mod memory;
 mod run;
 mod traffic;
 mod world;
@@ -13,9 +14,11 @@ mod world;
 use run::Size;
 use world::Bound;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn retries_of_a_chain_add_up_to_little_while_its_end_fails() {
     for bound in [Bound::Hop, Bound::Chain] {
-        run::run(Size::BRIEF, bound).await.check(bound);
+        let report = run::run(Size::THIN, memory::start(bound)).await;
+        println!("{bound:?}: {report}");
+        report.check(bound);
     }
 }

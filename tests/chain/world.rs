@@ -1,5 +1,7 @@
 //! The services, and a control plane that says how they call each other.
 
+use std::any::Any;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mesh_tests::Control;
@@ -8,7 +10,11 @@ use mesh_tonic::{Channel, Mesh};
 use crate::hop::{Hop, Weather};
 
 /// Instances of each service, one a zone.
-const ZONES: usize = 3;
+pub(crate) const ZONES: usize = 3;
+
+/// The services, the last first, each with the one that it asks.
+pub(crate) const SERVICES: [(&str, Option<&str>); 4] =
+    [("d", None), ("c", Some("d")), ("b", Some("c")), ("a", Some("b"))];
 
 /// What bounds the retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +30,8 @@ pub(crate) struct World {
     pub(crate) weather: Arc<Weather>,
     /// Calls the first service. It sends nothing again.
     pub(crate) callers: Channel,
-    _hops: Vec<Hop>,
-    _control: Control,
+    /// What stops when it is dropped.
+    pub(crate) _keep: Box<dyn Any>,
 }
 
 impl World {
@@ -37,29 +43,30 @@ impl World {
             Channel::new(&mesh.build().unwrap(), &format!("xds:///{service}")).unwrap()
         };
         let (mut hops, mut resources) = (Vec::new(), String::new());
-        for (service, next) in [("d", None), ("c", Some("d")), ("b", Some("c")), ("a", Some("b"))] {
+        for (service, next) in SERVICES {
             let mut endpoints = String::new();
             for zone in 0..ZONES {
                 let hop = Hop::start(zone, next.map(channel), &weather).await;
-                endpoints.push_str(&endpoint(zone, &hop));
+                endpoints.push_str(&endpoint(zone, hop.address));
                 hops.push(hop);
             }
             resources.push_str(&of(service, bound, &endpoints));
         }
         control.push(&resources).unwrap();
-        Self { callers: channel("a"), weather, _hops: hops, _control: control }
+        Self { callers: channel("a"), weather, _keep: Box::new((hops, control)) }
     }
 }
 
-fn endpoint(zone: usize, hop: &Hop) -> String {
-    let (ip, port) = (hop.address.ip(), hop.address.port());
+/// The instance in `zone` at `address`.
+pub(crate) fn endpoint(zone: usize, address: SocketAddr) -> String {
+    let (ip, port) = (address.ip(), address.port());
     format!(
         "  - locality: {{ zone: z{zone} }}\n    load_balancing_weight: 1\n    lb_endpoints:\n      - endpoint: {{ address: {{ socket_address: {{ address: {ip}, port_value: {port} }} }} }}\n"
     )
 }
 
 /// What callers of `service` need to know.
-fn of(service: &str, bound: Bound, endpoints: &str) -> String {
+pub(crate) fn of(service: &str, bound: Bound, endpoints: &str) -> String {
     let retry = match service {
         "a" => "",
         _ => ", retry_policy: { retry_on: unavailable, num_retries: 2 }",

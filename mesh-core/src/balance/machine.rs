@@ -72,7 +72,7 @@ impl Balance {
         self.usable = usable(&self.version);
         self.table.changed = true;
         if self.awake {
-            self.table.rebuild(&self.version, &old.config, now);
+            self.table.rebuild(&self.version, &old, now);
             self.settle(now);
         }
     }
@@ -81,7 +81,7 @@ impl Balance {
     pub fn handle_demand(&mut self, now: Instant) {
         if !self.awake {
             self.awake = true;
-            self.table.rebuild(&self.version, &self.version.config, now);
+            self.table.rebuild(&self.version, &self.version, now);
         }
         let active = self.current.map_or(0, |current| current + 1);
         for priority in 0..active {
@@ -93,14 +93,21 @@ impl Balance {
 
     /// All connections of an endpoint are at their stream limit (gRFC A105): opens another, if
     /// fewer than `per_endpoint` are open and none is being opened. Nor is one where the cluster has
-    /// `max_connections`, which no endpoint's first connection is bound by (Envoy).
+    /// `max_connections`, which no endpoint's first connection is bound by (Envoy). In an aggregate
+    /// both are the leaf's.
     pub fn handle_saturated(&mut self, endpoint: &Arc<Endpoint>, now: Instant) {
         let Some(&slot) = self.table.index.get(&Identity::from(endpoint.clone())) else { return };
         let entry = &self.table.entries[slot];
-        let most = usize::try_from(self.version.config.connections.per_endpoint);
-        let all = usize::try_from(self.version.config.limits.max_connections);
-        let is_room = entry.open.len() < most.unwrap_or(usize::MAX)
-            && self.table.open + self.table.attempts < all.unwrap_or(usize::MAX);
+        let leaf = self.version.assignment.leaf(self.table.priorities[entry.priority].number);
+        let config = leaf.map_or(&self.version.config, |leaf| &leaf.version.config);
+        let most = usize::try_from(config.connections.per_endpoint);
+        let all = usize::try_from(config.limits.max_connections);
+        let there = match leaf {
+            Some(leaf) => self.table.connections(&leaf.priorities),
+            None => self.table.open + self.table.attempts,
+        };
+        let is_room =
+            entry.open.len() < most.unwrap_or(usize::MAX) && there < all.unwrap_or(usize::MAX);
         if entry.phase == Phase::Rest && !entry.open.is_empty() && is_room {
             // What is full has served.
             self.table.edit(slot, |entry| (entry.failures, entry.unused) = (0, 0));

@@ -1,6 +1,7 @@
 //! From one version of a cluster to the next.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,15 +15,16 @@ use super::priority::{Place, Priority};
 use super::table::{self, Table};
 use crate::cluster::Policy;
 use crate::cluster::{
-    Assignment, Config, Connections, Endpoint, Identity, Locality, LocalityName, Transport, Version,
+    Assignment, Config, Connections, Endpoint, Identity, Leaf, Locality, LocalityName, Transport,
+    Version,
 };
 
 impl Table {
-    /// Replaces the endpoints by those of `version`; `before` are the settings until now.
+    /// Replaces the endpoints by those of `version`; `before` is the version until now.
     ///
     /// Starts nothing that was not started: which priority is active is decided afterwards.
-    pub(super) fn rebuild(&mut self, version: &Version, before: &Config, now: Instant) {
-        if !is_same_transport(before, &version.config) {
+    pub(super) fn rebuild(&mut self, version: &Version, before: &Version, now: Instant) {
+        if !are_same_transports(before, version) {
             self.fresh = self.next;
         }
         let policy = version.config.lb.policy;
@@ -98,6 +100,14 @@ impl Table {
             None => Entry::new(endpoint.clone(), transport.clone(), priority),
         });
         origins.push(origin);
+    }
+
+    /// Connections to these priorities, those that are being opened included.
+    pub(super) fn connections(&self, priorities: &Range<u32>) -> usize {
+        let is_of = |entry: &&Entry| priorities.contains(&self.priorities[entry.priority].number);
+        let count =
+            |entry: &Entry| entry.open.len() + usize::from(matches!(entry.phase, Phase::Trying(_)));
+        self.entries.iter().filter(is_of).map(count).sum()
     }
 
     /// Sums up what the entries brought along.
@@ -291,6 +301,17 @@ fn by_priority(assignment: &Assignment) -> impl Iterator<Item = &[Locality]> {
 }
 
 /// Whether connections opened under one of both can serve under the other.
+/// The same of the leaves of an aggregate, too, as far as they were there before.
+fn are_same_transports(before: &Version, version: &Version) -> bool {
+    let is_same = |leaf: &Leaf| {
+        let is_it = |one: &&Leaf| one.version.config.name == leaf.version.config.name;
+        let old = before.assignment.leaves.iter().find(is_it);
+        old.is_none_or(|old| is_same_transport(&old.version.config, &leaf.version.config))
+    };
+    is_same_transport(&before.config, &version.config)
+        && version.assignment.leaves.iter().all(is_same)
+}
+
 fn is_same_transport(a: &Config, b: &Config) -> bool {
     // These two matter before and beside a connection, not to it.
     let of = |connections: &Connections| Connections {

@@ -78,7 +78,8 @@ impl Assignment {
 /// A cluster that an aggregate takes endpoints from.
 ///
 /// Its policy, limits, drops and connection settings hold for its endpoints, and calls to them
-/// count against it, not against the aggregate (gRFC A37, A75).
+/// count against it, not against the aggregate (gRFC A37, A75). How many of them may be sent again is
+/// the aggregate's to say, as in Envoy, and how many calls wait is counted there.
 #[derive(Clone, Debug)]
 pub struct Leaf {
     /// Its priorities among those of the aggregate. Empty if it has no endpoints.

@@ -21,6 +21,18 @@ pub enum Protocol {
     Http,
 }
 
+impl Protocol {
+    /// The protocol of a message with these header fields: gRPC when `content-type` is
+    /// `application/grpc` or starts with `application/grpc+` or `application/grpc;`.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        match headers.get(CONTENT_TYPE) {
+            Some(value) if is_grpc(value.as_bytes()) => Self::Grpc,
+            _ => Self::Http,
+        }
+    }
+}
+
 /// Which of a cluster's limits a request counts against (`RoutingPriority`).
 ///
 /// Not to be mistaken for the priority of endpoints, nor for [`Criticality`].
@@ -66,8 +78,7 @@ pub struct RequestHead<'a> {
 impl<'a> RequestHead<'a> {
     /// The view of `parts`, addressed to `authority`.
     ///
-    /// The protocol is gRPC when `content-type` is `application/grpc` or starts with
-    /// `application/grpc+` or `application/grpc;`.
+    /// The protocol is what [`Protocol::of`] says.
     #[must_use]
     pub fn new(parts: &'a http::request::Parts, authority: &'a str) -> Self {
         Self::from_pieces(&parts.method, &parts.uri, &parts.headers, authority)
@@ -81,10 +92,6 @@ impl<'a> RequestHead<'a> {
         headers: &'a HeaderMap,
         authority: &'a str,
     ) -> Self {
-        let protocol = match headers.get(CONTENT_TYPE) {
-            Some(value) if is_grpc(value.as_bytes()) => Protocol::Grpc,
-            _ => Protocol::Http,
-        };
         Self {
             method,
             scheme: uri.scheme_str().unwrap_or("http"),
@@ -92,7 +99,7 @@ impl<'a> RequestHead<'a> {
             path: uri.path(),
             query: uri.query(),
             headers,
-            protocol,
+            protocol: Protocol::of(headers),
         }
     }
 

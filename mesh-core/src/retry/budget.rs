@@ -11,8 +11,10 @@ pub enum Limit {
     /// A share of the calls (Envoy's `retry_budget`), in two ways: so many may be under way at one
     /// time, and so many may be made for the calls of the last seconds.
     ///
-    /// The first is Envoy's, except that it counts retries among the calls, so that 20 % let through
-    /// 25 retries for 100 first attempts; here they are 20. Alone it bounds nothing where retries
+    /// The first is Envoy's, except that the calls are those that may be sent again, from their start
+    /// to the head of their response: Envoy takes all requests to the cluster, to their end, and
+    /// counts retries among them, so that 20 % let through 25 retries for 100 first attempts; here
+    /// they are 20. Alone it bounds nothing where retries
     /// fail sooner than first attempts, hence the second: of the calls of the last five to ten
     /// seconds that take less than five, not more than the share are sent again.
     Share {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use mesh_core::cluster::{Cluster, Endpoint};
 use mesh_core::hedge::Safe;
-use mesh_core::request::{Protocol, RequestHead, RoutingPriority};
+use mesh_core::request::{Protocol, RequestHead};
 use mesh_core::retry::{Counted, Hosts, Limit, Start};
 use mesh_core::route::Route;
 
@@ -106,12 +106,6 @@ impl Course {
             let counted = tries.route.forward().map(|forward| forward.counted);
             tries.retries.stamp(counted.unwrap_or_default(), headers);
         }
-    }
-
-    /// Whose limit on waiting requests holds for another attempt; gRPC calls have none (gRFC A32).
-    pub(crate) fn pending(&self) -> Option<RoutingPriority> {
-        let tries = self.get()?;
-        (tries.protocol == Protocol::Http).then(|| tries.priority())
     }
 
     /// Counts the call among those to `pool`, if it may be sent again.

@@ -81,8 +81,9 @@ impl Passing {
         self.end(end);
     }
 
-    /// The clock is read only if somebody wants to know.
-    fn end(&mut self, end: End) {
+    /// The same, as long as the filters are kept. The first time counts.
+    pub(crate) fn end(&mut self, end: End) {
+        // The clock is read only if somebody wants to know.
         if let Some(passage) = self.0.as_mut().filter(|passage| passage.is_watched()) {
             passage.finish(end, runtime::now());
         }
@@ -92,7 +93,6 @@ impl Passing {
 impl Drop for Passing {
     #[inline]
     fn drop(&mut self) {
-        // The first time counts.
         self.end(End::Cancelled);
         let Some(mut passage) = self.0.take() else { return };
         // Lets go of the configuration.

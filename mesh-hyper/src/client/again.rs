@@ -8,13 +8,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::CONTENT_TYPE;
 use http::uri::Authority;
 use http::{HeaderMap, Request};
 use mesh_core::classify::Failure;
 use mesh_core::cluster::{Cluster, Permit};
 use mesh_core::inherited;
-use mesh_core::request::{Protocol, RoutingPriority, is_grpc};
+use mesh_core::request::{Protocol, RoutingPriority};
 
 use super::attempt::{self, Next, SendAgain, Why, answered, fail};
 use super::slow::{Outcome, before};
@@ -109,7 +108,7 @@ pub(super) async fn run(mut guard: Guard, mut terms: Terms, mut again: SendAgain
         }
         let stream = loop {
             let avoid = guard.course.avoid();
-            let pending = guard.course.pending();
+            let pending = home.pending(request.headers());
             let want = Want { deadline, patient, draw: Draw::Done, avoid, pending };
             let error = match pool.wait(want).await {
                 Ok(stream) => break stream,
@@ -171,6 +170,12 @@ impl Home {
         Some(Self { pool, target: owner.downcast().ok()?, cluster, priority: permit.priority() })
     }
 
+    /// Whose limit on waiting requests holds for another attempt with these `headers`; gRPC calls
+    /// have none (gRFC A32).
+    pub(super) fn pending(&self, headers: &HeaderMap) -> Option<RoutingPriority> {
+        (Protocol::of(headers) != Protocol::Grpc).then_some(self.priority)
+    }
+
     /// The place of another attempt, on `stream`, among the requests under way.
     pub(super) fn admit(&self, stream: &Stream) -> Result<Permit, Error> {
         self.pool.admit(&self.cluster, self.priority, stream)
@@ -194,7 +199,7 @@ pub(super) fn told<B>(mut request: Request<B>, guard: &Guard) -> Request<B> {
     let now = runtime::now();
     if let Some(until) = guard.course.told_until(now).or(guard.timer.deadline()) {
         let left = until.saturating_duration_since(now);
-        timeout::say(left, protocol(request.headers()), request.headers_mut());
+        timeout::say(left, Protocol::of(request.headers()), request.headers_mut());
     }
     request
 }
@@ -202,15 +207,7 @@ pub(super) fn told<B>(mut request: Request<B>, guard: &Guard) -> Request<B> {
 /// Says in a request that [`told`] the time that there is no more of it than until `deadline`.
 pub(super) fn hurry(headers: &mut HeaderMap, deadline: Instant) {
     let left = deadline.saturating_duration_since(runtime::now());
-    let _ = inherited::shorten(headers, protocol(headers), left);
-}
-
-/// In whose terms a request says how much time there is.
-fn protocol(headers: &HeaderMap) -> Protocol {
-    match headers.get(CONTENT_TYPE) {
-        Some(value) if is_grpc(value.as_bytes()) => Protocol::Grpc,
-        _ => Protocol::Http,
-    }
+    let _ = inherited::shorten(headers, Protocol::of(headers), left);
 }
 
 pub(super) fn given_up(target: &Inner, why: Unprocessed) -> Error {

@@ -166,7 +166,9 @@ pub(super) fn without_stream(
     error: &Error,
     report: Option<&Report>,
 ) -> Option<Instant> {
-    let is_connect = error.kind() == Kind::NoEndpoint;
+    // Where there is nobody, Envoy does not look again, and gRPC's attempts fail as all others.
+    let is_vain = pool.has_nobody() && !course.tries().is_some_and(|tries| tries.is_grpc());
+    let is_connect = error.kind() == Kind::NoEndpoint && !is_vain;
     is_connect.then(|| unsent(course, pool, Failure::Connect, report))?
 }
 

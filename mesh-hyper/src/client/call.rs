@@ -1,7 +1,7 @@
 //! A call on its way through the stages until it is sent, as far as it need not wait.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::HOST;
@@ -11,7 +11,7 @@ use http::{HeaderMap, Request, Response, Uri};
 use http_body::Body;
 use mesh_core::filter::{self, End, HeaderChanges, Step};
 use mesh_core::hedge::Safe;
-use mesh_core::inherited::Inherited;
+use mesh_core::inherited::{self, Inherited};
 use mesh_core::metadata::Metadata;
 use mesh_core::request::{Protocol, RequestHead, RoutingPriority};
 use mesh_core::retry::{Asked, Start};
@@ -41,10 +41,12 @@ pub(super) struct Call {
     pub(super) parts: Parts,
     /// The request's own authority, where it has one.
     pub(super) authority: Option<Authority>,
+    /// How it is spoken, whatever filters make of its header fields.
+    pub(super) protocol: Protocol,
     pub(super) deadline: Option<Instant>,
     pub(super) wait_for_ready: bool,
     pub(super) report: Option<Box<Report>>,
-    /// Whether the caller has set `grpc-timeout` itself, and to its own deadline.
+    /// Whether the request says how much time there is, and no more than that.
     pub(super) has_timeout: bool,
     /// Whose the request is that it is made for.
     pub(super) tenant: Option<Tenant>,
@@ -73,12 +75,15 @@ impl ResponseFuture {
     {
         let (parts, body) = request.into_parts();
         let authority = own_authority(&parts.uri, &parts.headers);
+        let protocol = Protocol::of(&parts.headers);
+        let (deadline, has_timeout) = bounded(&parts.headers, protocol, options.deadline);
         let mut call = Call {
             authority,
-            deadline: options.deadline,
+            protocol,
+            deadline,
             wait_for_ready: options.wait_for_ready,
             report: report(target),
-            has_timeout: parts.headers.contains_key(timeout::GRPC),
+            has_timeout,
             tenant: None,
             is_lifetime: false,
             inherited: 0,
@@ -91,10 +96,9 @@ impl ResponseFuture {
             match &root.as_deref() {
                 Some(Root::Ready(snapshot)) => {
                     let head = call.head(target);
-                    let protocol = head.protocol;
                     match runtime::with_rng(|rng| snapshot.plan(&head, rng)) {
                         Ok(plan) => {
-                            call.planned(target, &plan, protocol);
+                            call.planned(target, &plan);
                             call.filtered(target, plan)
                         }
                         Err(NoPlan::Unknown { .. }) if target.demand.is_some() => Ok(Stage::Plan),
@@ -112,7 +116,7 @@ impl ResponseFuture {
                         let stage = Stage::Pick(plan, passing, draw);
                         Self::later(slow::run(target.clone(), call, stage, body))
                     }
-                    Err(error) => Self::decided(call.failed(error)),
+                    Err(error) => Self::decided(call.refused(passing, error)),
                 };
             }
             Ok(stage) => stage,
@@ -125,7 +129,16 @@ impl ResponseFuture {
 impl Call {
     pub(super) fn head<'a>(&'a self, target: &'a Inner) -> RequestHead<'a> {
         let authority = self.authority.as_ref().unwrap_or(&target.authority);
-        RequestHead::new(&self.parts, authority.as_str())
+        let uri = &self.parts.uri;
+        RequestHead {
+            method: &self.parts.method,
+            scheme: uri.scheme_str().unwrap_or("http"),
+            authority: authority.as_str(),
+            path: uri.path(),
+            query: uri.query(),
+            headers: &self.parts.headers,
+            protocol: self.protocol,
+        }
     }
 
     /// Takes what the request hands down in whose service the call is made.
@@ -144,12 +157,11 @@ impl Call {
     }
 
     /// Takes the plan's limit into account, and tells it to the upstream.
-    pub(super) fn planned(&mut self, target: &Inner, plan: &Plan, protocol: Protocol) {
+    pub(super) fn planned(&mut self, target: &Inner, plan: &Plan) {
+        let protocol = self.protocol;
         if let Some(report) = &mut self.report {
             report.cluster(plan.cluster.name());
         }
-        // To others than gRPC the field means nothing, as in Envoy.
-        self.has_timeout &= protocol == Protocol::Grpc;
         let asked = Asked::take(&mut self.parts.headers);
         // The clock is read only for routes that take something off.
         let own = plan.route.timeouts.grpc_timeout_header_offset.and(self.deadline);
@@ -181,20 +193,20 @@ impl Call {
                 timeout::say_usual(limit, protocol, &mut self.parts.headers);
                 self.has_timeout = true;
             }
-            None => self.tell_timeout(protocol),
+            None => self.tell_timeout(),
         }
         self.course.stamp(&mut self.parts.headers);
     }
 
     /// Tells the upstream how much time is left, as far as there is a deadline.
-    pub(super) fn tell_timeout(&mut self, protocol: Protocol) {
+    pub(super) fn tell_timeout(&mut self) {
         if self.deadline.is_none() && self.course.told_limit().is_none() {
             return;
         }
         let now = runtime::now();
         if let Some(until) = self.course.told_until(now).or(self.deadline) {
             let left = until.saturating_duration_since(now);
-            timeout::say(left, protocol, &mut self.parts.headers);
+            timeout::say(left, self.protocol, &mut self.parts.headers);
             self.has_timeout = true;
         }
     }
@@ -277,8 +289,8 @@ impl Call {
     }
 
     /// Whose limit on waiting requests the call is bound by.
-    pub(super) fn pending(&self, target: &Inner, plan: &Plan) -> Option<RoutingPriority> {
-        match self.head(target).protocol {
+    pub(super) fn pending(&self, plan: &Plan) -> Option<RoutingPriority> {
+        match self.protocol {
             Protocol::Grpc => None,
             protocol @ (Protocol::Http | _) => Some(plan.priority(|| protocol)),
         }
@@ -298,12 +310,12 @@ impl Call {
         B::Error: Into<BoxError>,
     {
         let Some(pool) = Pool::of(&plan.cluster, &target.context) else {
-            return ResponseFuture::decided(self.failed(foreign(plan)));
+            return ResponseFuture::decided(self.refused(passing, foreign(plan)));
         };
-        let priority = plan.priority(|| self.head(target).protocol);
+        let priority = plan.priority(|| self.protocol);
         let permit = match pool.admit(&plan.cluster, priority, &stream) {
             Ok(permit) => permit,
-            Err(error) => return ResponseFuture::decided(self.failed(error)),
+            Err(error) => return ResponseFuture::decided(self.refused(passing, error)),
         };
         self.course.count(&plan.cluster, permit.cluster());
         let mut guard = Guard::new(permit, self.deadline);
@@ -348,6 +360,16 @@ impl Call {
         Ok(response)
     }
 
+    /// Tells filters and report that a call failed which was not sent.
+    pub(super) fn refused(
+        &mut self,
+        passing: Passing,
+        error: Error,
+    ) -> Result<Response<ResponseBody>, Error> {
+        passing.finish(End::Failed);
+        self.failed(error)
+    }
+
     pub(super) fn failed(&mut self, error: Error) -> Result<Response<ResponseBody>, Error> {
         if let Some(mut report) = self.report.take() {
             report.failed(error.kind());
@@ -360,6 +382,26 @@ impl Call {
 fn foreign(plan: &Plan) -> Error {
     let why = format!("cluster {} belongs to another data plane", plan.cluster.name());
     Error::new(Kind::NoCluster, why)
+}
+
+/// When a call must have ended, and whether its request says so: callers of gRPC may say it there
+/// alone (gRFC A31). To others the field means nothing, as in Envoy.
+fn bounded(
+    headers: &HeaderMap,
+    protocol: Protocol,
+    deadline: Option<Instant>,
+) -> (Option<Instant>, bool) {
+    /// What passes between two looks at the clock is no difference.
+    const SLACK: Duration = Duration::from_millis(1);
+    let stated = match protocol {
+        Protocol::Grpc => inherited::stated(headers, protocol),
+        Protocol::Http | _ => None,
+    };
+    let Some(stated) = stated.map(runtime::after) else { return (deadline, false) };
+    match deadline {
+        Some(until) if until < stated => (deadline, stated.duration_since(until) <= SLACK),
+        Some(_) | None => (Some(stated), true),
+    }
 }
 
 fn report(target: &Inner) -> Option<Box<Report>> {

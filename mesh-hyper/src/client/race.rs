@@ -208,7 +208,7 @@ impl Race {
         let deadline = bound(&mut self.guard).0;
         let (patient, keep) = (self.terms.patient, self.guard.course.keep());
         let elsewhere = self.guard.course.elsewhere();
-        let pending = self.guard.course.pending();
+        let pending = home.pending(head.headers());
         let coming = async move {
             runtime::sleep_until(at).await;
             let avoid = elsewhere.as_ref().map(|(hosts, tried)| Avoid { hosts, tried });

@@ -40,31 +40,33 @@ where
     let planned = in_time(&target, bound, planned(&target, &mut call, stage)).await;
     let (plan, passing, draw) = match planned {
         Ok((plan, Filters::Passed(passing), draw)) => (plan, passing, draw),
-        Ok((plan, Filters::Ahead(passing, step), draw)) => {
+        Ok((plan, Filters::Ahead(mut passing, step), draw)) => {
             // The plan may have brought the deadline forward.
             let bound = until(&mut call);
-            let filtered = filter(&target, &mut call, &plan, (passing, step));
-            match in_time(&target, bound, filtered).await {
-                Ok(passing) => (plan, passing, draw),
-                Err(decided) => return call.ended(decided),
+            let filtered = filter(&target, &mut call, &plan, (&mut passing, step));
+            if let Err(decided) = in_time(&target, bound, filtered).await {
+                // Unless a filter has answered, which ended them all.
+                passing.finish(End::Failed);
+                return call.ended(decided);
             }
+            (plan, passing, draw)
         }
         Err(decided) => return call.ended(decided),
     };
     let Some(pool) = Pool::of(&plan.cluster, &target.context).cloned() else {
         let why = format!("cluster {} belongs to another data plane", plan.cluster.name());
-        return call.failed(Error::new(Kind::NoCluster, why));
+        return call.refused(passing, Error::new(Kind::NoCluster, why));
     };
     call.course.enter(&pool);
     let (deadline, patient) = (until(&mut call), call.wait_for_ready);
     let mut draw = draw;
     loop {
-        let pending = call.pending(&target, &plan);
+        let pending = call.pending(&plan);
         let avoid = call.course.avoid();
         let error = match pool.wait(Want { deadline, patient, draw, avoid, pending }).await {
             Ok(stream) => {
                 // Some of the time is gone.
-                call.tell_timeout(call.head(&target).protocol);
+                call.tell_timeout();
                 call.course.stamp(&mut call.parts.headers);
                 return call.send(&target, &plan, passing, stream, body).await;
             }
@@ -76,8 +78,7 @@ where
             // Whoever has no more time finds out when it looks again.
             Some(at) => _ = before(deadline, runtime::sleep_until(at)).await,
             None => {
-                passing.finish(End::Failed);
-                return call.failed(error);
+                return call.refused(passing, error);
             }
         }
         draw = Draw::Done;
@@ -136,10 +137,9 @@ async fn plan(target: &Arc<Inner>, call: &mut Call, options: Options) -> Result<
         let root = configured(target, options).await.map_err(|error| Box::new(Err(error)))?;
         let Root::Ready(snapshot) = &*root else { continue };
         let head = call.head(target);
-        let protocol = head.protocol;
         match runtime::with_rng(|rng| snapshot.plan(&head, rng)) {
             Ok(plan) => {
-                call.planned(target, &plan, protocol);
+                call.planned(target, &plan);
                 return Ok(plan);
             }
             Err(NoPlan::Unknown { route, cluster }) if target.demand.is_some() => {
@@ -207,8 +207,8 @@ async fn filter(
     target: &Arc<Inner>,
     call: &mut Call,
     plan: &Plan,
-    (mut passing, mut step): (Passing, Option<Step>),
-) -> Result<Passing, Decided> {
+    (passing, mut step): (&mut Passing, Option<Step>),
+) -> Result<(), Decided> {
     loop {
         let reply = match step {
             None | Some(Step::Continue) => None,
@@ -222,13 +222,13 @@ async fn filter(
             }
             Some(Step::Ask(side)) => Some(Side::new(target).unary(*side).await),
             Some(Step::Respond(local)) => {
-                passing.finish(End::Complete);
+                passing.end(End::Complete);
                 return Err(Box::new(Ok(answer::local(local, &call.head(target)))));
             }
             Some(_) => None,
         };
-        match call.filter(target, plan, &mut passing, reply) {
-            None => return Ok(passing),
+        match call.filter(target, plan, passing, reply) {
+            None => return Ok(()),
             next => step = next,
         }
     }

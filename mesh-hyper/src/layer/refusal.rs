@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use mesh_core::request::{Protocol, is_grpc};
+use mesh_core::request::Protocol;
 
 use crate::client::grpc_head;
 use crate::error::{BoxError, Error, Kind};
@@ -156,11 +156,7 @@ pub trait Look<Q>: sealed::Sealed {
 
     /// How the request is spoken.
     fn protocol(request: &mut Q) -> Protocol {
-        let headers = Self::headers(request);
-        match headers.and_then(|headers| headers.get(http::header::CONTENT_TYPE)) {
-            Some(value) if is_grpc(value.as_bytes()) => Protocol::Grpc,
-            _ => Protocol::Http,
-        }
+        Self::headers(request).map_or(Protocol::Http, |headers| Protocol::of(headers))
     }
 }
 

@@ -313,9 +313,11 @@ impl Drop for Keeper {
 
 /// Has the attempts on `connection` counted, if its cluster wants to know.
 fn watch(connection: &Connection, outliers: &Outliers) {
-    if let Some(counter) = outliers.counter(&connection.endpoint) {
-        // Once only; a detector and its counters stay as long as the pool knows the endpoint.
-        connection.counter.set(counter.clone()).ok();
+    let Some(counter) = outliers.counter(&connection.endpoint) else { return };
+    // Once only; a detector and its counters stay as long as its cluster has the endpoint.
+    let own = connection.counter.get_or_init(|| counter.clone());
+    if !Arc::ptr_eq(own, counter) {
+        connection.retire("its endpoint is of another cluster now", End::Used);
     }
 }
 

@@ -247,6 +247,11 @@ impl Pool {
         }
     }
 
+    /// Whether there is no endpoint that could ever take a call, as far as is known, or no mesh.
+    pub(crate) fn has_nobody(&self) -> bool {
+        self.picks.load().condition == Condition::Empty || self.signals.is_closed()
+    }
+
     fn refuse(&self, condition: &Condition, patient: bool) -> Result<(), Error> {
         match condition {
             Condition::Failed { why, .. } if !patient => Err(self.error(Kind::NoEndpoint, why)),

@@ -81,6 +81,8 @@ impl Picks {
         rng: &mut dyn Rng,
     ) -> Self {
         let (priority, whole) = (view.priority, Some(version.clone()));
+        // The one limit that is an aggregate's own, as in Envoy.
+        let retries = RoutingPriority::ALL.map(|priority| version.config.retries_of(priority));
         let leaf = priority.and_then(|priority| version.assignment.leaf(priority));
         let version = leaf.map_or(version, |leaf| &leaf.version);
         let limits = limits(&version.config);
@@ -114,7 +116,7 @@ impl Picks {
             leaf,
             condition,
             limits,
-            retries: RoutingPriority::ALL.map(|priority| version.config.retries_of(priority)),
+            retries,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A connection that no socket has accepted.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -29,9 +30,14 @@ pub(crate) struct Served {
     pub(crate) greet: Option<Arc<dyn Greet>>,
 }
 
-/// Serves a connection to its end, as a server by `by` with the default bounds does.
-pub(crate) async fn serve<S, B>(by: Served, (io, peer): (Box<dyn Io>, Peer), service: S)
-where
+/// Serves a connection to its end, as a server by `by` with the default bounds does that is told to
+/// stop once `stop` is over.
+pub(crate) async fn serve<S, B>(
+    by: Served,
+    (io, peer): (Box<dyn Io>, Peer),
+    service: S,
+    stop: impl Future<Output = ()>,
+) where
     S: Service<Request<ServerBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
@@ -57,5 +63,14 @@ where
         trusted: Box::default(),
         handshakes: AtomicUsize::new(0),
     };
-    connection::serve(io, peer, Arc::new(shared), service).await;
+    let stopped = async {
+        stop.await;
+        status.drain();
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        () = connection::serve(io, peer, Arc::new(shared), service) => {}
+        () = stopped => {}
+    }
 }

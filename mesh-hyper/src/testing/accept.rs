@@ -1,6 +1,6 @@
 //! Servers of a test, without sockets.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -38,10 +38,13 @@ impl Mesh {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let remote = Some(SocketAddr::from(([192, 0, 2, 1], 1024)));
-        let peer = Peer { remote, local: Some(address), session: None };
+        let peer = Peer { remote: Some(CLIENT), local: Some(address), session: None };
         let by = xds::served(self, Address::Socket(address))?;
-        alone::serve(by, (Box::new(io), peer), service).await;
+        alone::serve(by, (Box::new(io), peer), service, std::future::pending()).await;
         Ok(())
     }
 }
+
+/// Where the clients of servers in memory are.
+pub(super) const CLIENT: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1024);

@@ -11,8 +11,10 @@ use tower_service::Service;
 use super::oneshot::Oneshot;
 use super::reply::Reply;
 use super::script::{Answering, End, Failing, Stand};
+use crate::Mesh;
 use crate::body::Body;
-use crate::error::BoxError;
+use crate::error::{BoxError, Error};
+use crate::xds;
 
 /// What answers for a cluster of a test, or at one of its addresses. Made by
 /// [`Mesh::backend`](super::Mesh::backend).
@@ -87,6 +89,48 @@ impl Backend {
         };
         self.0.tell(|script| script.service = Some(Arc::new(service)));
         self
+    }
+
+    /// Serves the connections to come as a [`Server`](crate::Server) of `mesh` does, by the listener
+    /// that its configuration has for the address: deadlines end what answers, and calls that are made
+    /// there inherit from the request ([`inherited`](crate::inherited)). The client's address is
+    /// 192.0.2.1:1024. Without such a listener connections are closed without a byte; a disabled mesh
+    /// needs none.
+    ///
+    /// The mesh has to run on the runtime of the test, as a [`testing::Mesh`](super::Mesh) does: the
+    /// paused clock does not wait for other threads.
+    ///
+    /// # Errors
+    /// When `mesh` serves another data plane.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use http::{Request, Response};
+    /// use mesh_hyper::{Body, Mesh, testing};
+    /// use tower::{BoxError, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mesh = testing::Mesh::from_yaml(
+    ///     "{ version: mesh/v1, services: { shop: { versions: { v1: 127.0.0.1:80 } } } }",
+    /// )?;
+    /// let shop = service_fn(async |_: Request<Body>| {
+    ///     let until = mesh_hyper::inherited().and_then(|request| request.deadline);
+    ///     Ok::<_, BoxError>(Response::new(until.is_some().to_string()))
+    /// });
+    /// let plain = Mesh::builder().disabled().runtime(tokio::runtime::Handle::current()).build()?;
+    /// mesh.backend("shop/v1").serve(shop).behind(&plain)?;
+    /// let seen = mesh.get("http://shop/").timeout(Duration::from_secs(1)).await;
+    /// assert_eq!(seen.answers()[0].text(), "true");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn behind(&self, mesh: &Mesh) -> Result<&Self, Error> {
+        xds::able_to_serve(mesh)?;
+        self.0.tell(|script| script.mesh = Some(mesh.clone()));
+        Ok(self)
     }
 
     /// Says `words` on each connection to come, whatever it is asked, and ends it then: what speaks

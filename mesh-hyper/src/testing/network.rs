@@ -46,7 +46,7 @@ impl Network {
         let stands = clusters.iter().map(|name| self.stand(name));
         let stands: Vec<_> = std::iter::once(own).chain(stands).collect();
         let is_refusing = stands.iter().any(|stand| stand.is_refusing());
-        (!is_refusing).then(|| Site::new(&clusters, stands))
+        (!is_refusing).then(|| Site::new(address.clone(), &clusters, stands))
     }
 }
 

@@ -11,6 +11,7 @@ use http::{Request, Response};
 use tokio::sync::mpsc;
 
 use super::reply::Reply;
+use crate::Mesh;
 use crate::body::Body;
 use crate::error::BoxError;
 
@@ -50,6 +51,8 @@ pub(super) struct Script {
     pub(super) is_refusing: bool,
     /// What is said on each connection instead of answers.
     pub(super) words: Option<Arc<[Bytes]>>,
+    /// Whose server its connections are served as.
+    pub(super) mesh: Option<Mesh>,
 }
 
 /// Requests that fail.
@@ -93,6 +96,10 @@ impl Stand {
 
     pub(super) fn words(&self) -> Option<Arc<[Bytes]>> {
         self.state().script.words.clone()
+    }
+
+    pub(super) fn mesh(&self) -> Option<Mesh> {
+        self.state().script.mesh.clone()
     }
 
     pub(super) fn requests(&self) -> u64 {

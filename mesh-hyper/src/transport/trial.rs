@@ -7,12 +7,12 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use mesh_core::breaker::{Change, Ticket};
 use mesh_core::classify::{Class, Classifier, Failure, Outcome};
 use mesh_core::record;
-use mesh_core::request::is_grpc;
+use mesh_core::request::Protocol;
 
 use super::connection::Stream;
 use super::watch::{GRPC, HTTP, OFF};
@@ -39,7 +39,7 @@ impl Stream {
 
     #[cold]
     pub(super) fn tried(&self, headers: &HeaderMap) {
-        if headers.get(CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes())) {
+        if Protocol::of(headers) == Protocol::Grpc {
             self.1.trial.store(GRPC, Ordering::Relaxed);
         }
     }

@@ -8,12 +8,12 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::HeaderName;
 use http::{HeaderMap, StatusCode};
 use mesh_core::breaker::Ticket;
 use mesh_core::classify::{Class, Failure};
 use mesh_core::outlier::{Counter, Local};
-use mesh_core::request::is_grpc;
+use mesh_core::request::Protocol;
 
 use super::connection::Stream;
 
@@ -49,11 +49,9 @@ impl Stream {
 
     #[cold]
     fn watch(&self, counter: &Counter, headers: &HeaderMap) {
-        match headers.get(CONTENT_TYPE) {
-            Some(value) if is_grpc(value.as_bytes()) => {
-                self.1.outlier.store(GRPC, Ordering::Relaxed)
-            }
-            _ => {
+        match Protocol::of(headers) {
+            Protocol::Grpc => self.1.outlier.store(GRPC, Ordering::Relaxed),
+            Protocol::Http | _ => {
                 counter.sent();
                 self.1.outlier.store(HTTP, Ordering::Relaxed);
             }

@@ -47,7 +47,7 @@ impl Load<'_> {
     ///
     /// The profile of the longer run stays in `profile`, for `callgrind_annotate`.
     pub(crate) fn instructions(&self, binary: &Path, profile: &Path) -> Result<f64, Error> {
-        self.per_call(|calls| {
+        self.per_call(self.case.calls(), |calls| {
             let command = callgrind::command(binary, profile);
             match self.who {
                 Who::Client(addresses) => drop(self.run(command, calls, addresses)?),
@@ -62,7 +62,7 @@ impl Load<'_> {
 
     /// Allocations of one call, on all threads.
     pub(crate) fn allocations(&self, binary: &Path) -> Result<Allocations, Error> {
-        self.per_call(|calls| {
+        self.per_call(self.case.counted(), |calls| {
             let command = Command::new(binary);
             let output = match self.who {
                 Who::Client(addresses) => {
@@ -82,9 +82,9 @@ impl Load<'_> {
     /// Totals of a short and of a long run, subtracted and divided.
     fn per_call<const N: usize>(
         &self,
+        [short, long]: [u32; 2],
         totals: impl Fn(u32) -> Result<[f64; N], Error>,
     ) -> Result<[f64; N], Error> {
-        let [short, long] = self.case.calls();
         let (before, mut counts) = (totals(short)?, totals(long)?);
         for (count, before) in counts.iter_mut().zip(before) {
             *count = (*count - before) / f64::from(long - short);

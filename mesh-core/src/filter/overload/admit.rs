@@ -1,13 +1,12 @@
 use std::time::Instant;
 
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 
 use super::super::{Context, End, Filter, Slot, Step};
 use super::refuse;
 use crate::admission::{Admission, Criteria};
 use crate::classify::{Class, Outcome};
-use crate::request::{Protocol, RequestHead, is_grpc};
+use crate::request::{Protocol, RequestHead};
 
 /// Refuses a part of the requests while too few succeed (Envoy's `admission_control`).
 ///
@@ -52,14 +51,12 @@ impl Filter for Admit {
 
     fn on_response(&self, slot: &mut Slot, status: StatusCode, headers: &mut HeaderMap) {
         let Slot::Bits(bits) = slot else { return };
-        let content_type = headers.get(CONTENT_TYPE);
         *bits = match Outcome::answer(status, headers) {
             Outcome::Answer(answer) if answer.grpc.is_some() => {
                 bits_of(self.criteria.of_code(answer.grpc))
             }
             Outcome::Answer(_)
-                if status == StatusCode::OK
-                    && content_type.is_some_and(|value| is_grpc(value.as_bytes())) =>
+                if status == StatusCode::OK && Protocol::of(headers) == Protocol::Grpc =>
             {
                 TRAILERS
             }

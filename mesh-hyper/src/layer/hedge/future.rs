@@ -100,6 +100,17 @@ where
         Some(head.map(|()| body))
     }
 
+    /// One more attempt, which is paid for.
+    fn one_more<S>(&mut self, service: &S) -> Option<More<S::Response, S::Error>>
+    where
+        S: Service<Request<Replay<B>>> + Clone + Send + 'static,
+        S::Future: Send,
+        B: Send + 'static,
+    {
+        let fee = Fee(Some(self.settings.clone()));
+        Some(more(service, self.request()?, fee))
+    }
+
     /// Whether `done` is what the caller gets.
     fn is_last<R, E: Any>(&mut self, done: &Result<Response<R>, E>) -> bool {
         let outcome = match done {
@@ -137,7 +148,7 @@ where
                 this.first.set(Some(this.service.call(request)));
             }
             for _ in 1..started {
-                this.more.extend(this.call.request().map(|next| more(this.service, next)));
+                this.more.extend(this.call.one_more(this.service));
             }
         }
         loop {
@@ -172,14 +183,32 @@ where
             }
             let allowance = &this.call.settings.allowance;
             if this.call.hedges.handle_timeout(allowance, runtime::now()) {
-                this.more.extend(this.call.request().map(|next| more(this.service, next)));
+                this.more.extend(this.call.one_more(this.service));
             }
         }
     }
 }
 
+/// What is paid for an attempt beside others. It is given back unless the attempt is sent.
+struct Fee(Option<Arc<Settings>>);
+
+impl Fee {
+    /// The attempt is sent.
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Fee {
+    fn drop(&mut self) {
+        if let Some(settings) = self.0.take() {
+            settings.allowance.refund();
+        }
+    }
+}
+
 /// Sends `request` by a clone of `service`, once that is ready.
-fn more<S, B>(service: &S, request: Request<Replay<B>>) -> More<S::Response, S::Error>
+fn more<S, B>(service: &S, request: Request<Replay<B>>, fee: Fee) -> More<S::Response, S::Error>
 where
     S: Service<Request<Replay<B>>> + Clone + Send + 'static,
     S::Future: Send,
@@ -188,6 +217,7 @@ where
     let mut service = service.clone();
     Box::pin(async move {
         poll_fn(|cx| service.poll_ready(cx)).await?;
+        fee.keep();
         service.call(request).await
     })
 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Request;
@@ -8,10 +9,11 @@ use mesh_core::matcher::Fraction;
 use mesh_core::retry::Throttle;
 use tower::ServiceExt;
 use tower_layer::Layer;
+use tower_service::Service;
 
 use super::*;
-use crate::layer::RetryLayer;
 use crate::layer::contract::{self, Play, Strict};
+use crate::layer::{Replay, RetryLayer};
 use crate::runtime;
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -72,6 +74,46 @@ async fn there_are_no_more_than_the_allowance_pays_for() {
     let plays = [Play::status(200).after(MILLI * 9)];
     assert_eq!(sent(&layer, get(), plays).await.2, 2);
     assert_eq!(sent(&layer, get(), plays).await.2, 1);
+}
+
+/// Ready for one call; its clones never are.
+struct Single(Strict, bool);
+
+impl Clone for Single {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), false)
+    }
+}
+
+impl Service<Request<Replay<String>>> for Single {
+    type Response = <Strict as Service<Request<Replay<String>>>>::Response;
+    type Error = <Strict as Service<Request<Replay<String>>>>::Error;
+    type Future = <Strict as Service<Request<Replay<String>>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        match self.1 {
+            true => Service::<Request<Replay<String>>>::poll_ready(&mut self.0, cx),
+            false => Poll::Pending,
+        }
+    }
+
+    fn call(&mut self, request: Request<Replay<String>>) -> Self::Future {
+        self.0.call(request)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_sent_after_all_is_not_paid_for() {
+    let allowance = Allowance::new(Fraction::per_million(0), 1);
+    let layer = HedgeLayer::after(MILLI).allowance(allowance);
+    let slow = Play::status(200).after(MILLI * 9);
+    for _ in 0..3 {
+        let strict = Strict::new([slow]);
+        layer.layer(Single(strict.clone(), true)).oneshot(get()).await.unwrap();
+        assert_eq!(strict.seen().len(), 1);
+    }
+    // What was saved is there still.
+    assert_eq!(sent(&layer, get(), [slow]).await.2, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,9 +1,8 @@
 use std::fmt;
 
 use http::Response;
-use http::header::CONTENT_TYPE;
 use mesh_core::classify::{Class, Outcome};
-use mesh_core::request::is_grpc;
+use mesh_core::request::Protocol;
 
 use super::body::Watched;
 use super::told::Told;
@@ -73,10 +72,9 @@ impl<B> Judge<Response<B>> for ByStatus {
     type Response = Response<Watched<B>>;
 
     fn judge(&self, response: Response<B>, told: Told) -> Response<Watched<B>> {
-        let content_type = response.headers().get(CONTENT_TYPE);
-        match content_type.is_some_and(|value| is_grpc(value.as_bytes())) {
-            true => Grpc.judge(response, told),
-            false => Http.judge(response, told).map(Watched::told),
+        match Protocol::of(response.headers()) {
+            Protocol::Grpc => Grpc.judge(response, told),
+            Protocol::Http | _ => Http.judge(response, told).map(Watched::told),
         }
     }
 }

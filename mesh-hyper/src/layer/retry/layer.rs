@@ -95,7 +95,9 @@ impl RetryLayer {
         Self::new(Policy::new(Conditions::UNAVAILABLE).num_retries(times), Dialect::Grpc)
     }
 
-    /// By a policy of your own, in whichever dialect.
+    /// By a policy of your own, in whichever dialect. A layer does not see bytes go by, and chooses no
+    /// endpoint: [`per_try_idle_timeout`](Policy::per_try_idle_timeout) and
+    /// [`hosts`](Policy::hosts) mean nothing to it.
     #[must_use]
     pub fn new(policy: Policy, dialect: Dialect) -> Self {
         /// Linkerd's bound as well; a retry is for small requests.

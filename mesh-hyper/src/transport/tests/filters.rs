@@ -1,19 +1,21 @@
 //! Calls that pass filters.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use mesh_core::cell::Cell;
+use mesh_core::cluster::Version;
 use mesh_core::filter::{Context, End, Factory, Filter, Settings, Slot, Step};
 use mesh_core::request::RequestHead;
 use mesh_core::snapshot::{Chains, HttpFilter, Root};
 
-use super::kit::{Lab, post, snapshot, target};
+use super::kit::{Lab, SECOND, post, snapshot, target};
 use super::raw::{HEADERS, Peer};
 use crate::body::empty;
 use crate::client::Options;
+use crate::error::Kind;
 
 type Log = Arc<Mutex<Vec<(u64, End)>>>;
 
@@ -101,4 +103,65 @@ async fn a_filter_sees_each_call_from_its_request_to_its_end_once() {
     dropped.await.unwrap_err();
     assert_eq!(logged(), ended(3, End::Cancelled));
     assert!(lab.is_at_rest());
+
+    // What is refused here has failed as well.
+    let version = lab.cluster.version().load_full().unwrap();
+    let mut config = (*version.config).clone();
+    config.limits.max_requests = 0;
+    let version = Version { config: Arc::new(config), ..(*version).clone() };
+    lab.cluster.version().publish(Arc::new(version));
+    tokio::task::yield_now().await;
+    let error = call().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), Kind::Overloaded);
+    assert_eq!(logged(), ended(4, End::Failed));
+}
+
+/// Waits for ever, and writes down how each call has ended.
+#[derive(Debug)]
+struct Waits(Log);
+
+impl Filter for Waits {
+    fn poll_request(&self, _: &mut Slot, _: &RequestHead<'_>, context: &mut Context<'_>) -> Step {
+        Step::WaitUntil(context.now + Duration::from_secs(60))
+    }
+
+    fn on_end(&self, _: &mut Slot, end: End, _: Instant) {
+        self.0.lock().unwrap().push((0, end));
+    }
+}
+
+struct Waiting;
+
+impl Factory for Waiting {
+    fn type_url(&self) -> &str {
+        "type.googleapis.com/waits"
+    }
+
+    fn parse(&self, _: &[u8]) -> Result<Settings, String> {
+        Err("it is made by hand".into())
+    }
+
+    fn build(&self, base: &Settings, _: &[Settings]) -> Arc<dyn Filter> {
+        Arc::new(Waits(base.downcast_ref::<Log>().cloned().unwrap_or_default()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_time_is_over_while_a_filter_waits_has_failed() {
+    let (lab, _acceptor) = Lab::new(|_| {});
+    let log = Log::default();
+    let snapshot = snapshot(&lab.cluster, |_| {});
+    let filter = [HttpFilter {
+        name: "waits".into(),
+        factory: Arc::new(Waiting),
+        settings: Arc::new(log.clone()),
+        disabled: false,
+    }];
+    let chains = Arc::new(Chains::new(&filter, snapshot.table()));
+    let root = Root::Ready(snapshot.with_chains(chains));
+    let target = target(Arc::new(Cell::new(Arc::new(root))), &lab.context);
+    let options = Options::default().timeout(SECOND);
+    let error = target.call(post(empty()), options).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Deadline);
+    assert_eq!(*log.lock().unwrap(), [(0, End::Failed)]);
 }

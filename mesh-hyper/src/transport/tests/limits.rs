@@ -146,6 +146,24 @@ async fn a_retry_that_finds_a_stream_at_once_waits_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_is_retried_where_there_is_nobody() {
+    let retried = |route: &mut Route| {
+        let Action::Forward(forward) = &mut route.action else { panic!("it forwards") };
+        let policy = Policy::new(Conditions::parse("5xx,unavailable")).num_retries(2);
+        forward.retry = Some(Arc::new(policy));
+    };
+    let lab = Lab::with(0, |_| {}, retried);
+    let start = tokio::time::Instant::now();
+    let error = lab.target.call(post(empty()), Options::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "cluster backend: it has no usable endpoint");
+    assert!(start.elapsed().is_zero(), "{:?}", start.elapsed());
+    // To gRPC it is an attempt like others.
+    let error = lab.target.call(grpc(), Options::default()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NoEndpoint);
+    assert!(!start.elapsed().is_zero());
+}
+
+#[tokio::test(start_paused = true)]
 async fn further_connections_are_opened_below_the_clusters_limit_only() {
     for (most, dials) in [(1, 1), (2, 2)] {
         let (lab, acceptor) = Lab::new(|config| {

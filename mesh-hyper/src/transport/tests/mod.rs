@@ -3,6 +3,7 @@
 mod again;
 mod aggregates;
 mod asides;
+mod asked;
 mod back;
 mod beside;
 mod breakers;

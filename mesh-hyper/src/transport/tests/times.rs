@@ -262,3 +262,46 @@ async fn a_connection_is_replaced_after_so_many_requests() {
     assert!(matches!(lab.dials(), 10 | 11), "{}", lab.dials());
     assert!(lab.is_at_rest());
 }
+
+/// A gRPC call that says itself how long it waits, and what the server is told of that.
+async fn told(
+    stated: &'static str,
+    seconds: Option<u32>,
+    life: Option<Duration>,
+) -> (String, u128) {
+    let (lab, acceptor) = Lab::new(|_| {});
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    serve(acceptor, Builder::new(), move |request, respond| {
+        tell.send(request.headers()["grpc-timeout"].to_str().unwrap().to_owned()).unwrap();
+        async move {
+            let _respond: h2::server::SendResponse<Bytes> = respond;
+            std::future::pending().await
+        }
+    });
+    lab.pool().demand();
+    eventually!(lab.pool().connected() == 1);
+    let root = Root::Ready(snapshot(&lab.cluster, |route| {
+        route.timeouts.max_stream_duration = life;
+    }));
+    let target = target(Arc::new(Cell::new(Arc::new(root))), &lab.context);
+    let mut request = post(empty());
+    let fields = [("content-type", "application/grpc"), ("grpc-timeout", stated)];
+    let headers = fields.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+    *request.headers_mut() = headers.into_iter().collect();
+    let start = Instant::now();
+    let options = seconds.map_or(Options::default(), within);
+    let error = target.call(request, options).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Deadline);
+    (told.recv().await.unwrap(), start.elapsed().as_millis())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_grpc_call_says_of_its_time_is_kept_and_no_more_than_there_is() {
+    assert_eq!(told("50m", None, None).await, ("50m".into(), 50));
+    assert_eq!(told("50m", None, Some(SECOND * 5)).await, ("50m".into(), 50));
+    assert_eq!(told("50m", Some(1), None).await, ("50m".into(), 50));
+    assert_eq!(told("10S", Some(1), None).await, ("1S".into(), 1_000));
+    assert_eq!(told("10S", Some(1), Some(SECOND * 7 / 100)).await, ("70m".into(), 70));
+    assert_eq!(told("10S", Some(10), None).await, ("10S".into(), 10_000));
+    assert_eq!(told("nonsense", Some(1), None).await, ("1S".into(), 1_000));
+}
