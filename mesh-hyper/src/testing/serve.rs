@@ -115,7 +115,7 @@ pub(super) async fn serve(far: DuplexStream, site: Site, ends: mpsc::UnboundedRe
         return speak(far, &words, ends).await;
     }
     if let Some(mesh) = site.mesh() {
-        return behind(mesh, far, site, ends).await;
+        return behind(&mesh, far, site, ends).await;
     }
     let mut io = BufReader::new(far);
     let Ok(ahead) = io.fill_buf().await else { return };
@@ -141,7 +141,7 @@ pub(super) async fn serve(far: DuplexStream, site: Site, ends: mpsc::UnboundedRe
 ///
 /// Not an `async fn`: that would have it be `Send` for errors of any lifetime.
 fn behind(
-    mesh: Mesh,
+    mesh: &Mesh,
     far: DuplexStream,
     site: Site,
     ends: mpsc::UnboundedReceiver<End>,
@@ -152,7 +152,7 @@ fn behind(
     };
     let peer = Peer { remote: Some(CLIENT), local, session: None };
     // Whether it can was asked when the backend was told.
-    let Ok(by) = xds::served(&mesh, site.address.clone()) else {
+    let Ok(by) = xds::served(mesh, site.address.clone()) else {
         return Box::pin(std::future::ready(()));
     };
     let (stop, stopped) = oneshot::channel::<()>();

@@ -190,8 +190,10 @@ async fn an_endpoint_of_another_leaf_is_judged_there() {
     let lab = Lab::with(1, |_| {}, |_| {});
     let named = |name| {
         let detection = |config: &mut Config| {
-            let mut settings = outlier::Config::default();
-            settings.max_ejection_percent = outlier::Percent::ALL;
+            let mut settings = outlier::Config {
+                max_ejection_percent: outlier::Percent::ALL,
+                ..outlier::Config::default()
+            };
             settings.consecutive_5xx.threshold = 2;
             config.outlier = Some(settings);
             config.panic_threshold = outlier::Percent::NONE;

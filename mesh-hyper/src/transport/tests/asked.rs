@@ -56,8 +56,8 @@ async fn grpc_waits_however_many_do() {
 
 /// Ejects at the first failure of HTTP, and by the shares of gRPC failures.
 fn detection(config: &mut Config) {
-    let mut settings = outlier::Config::default();
-    settings.max_ejection_percent = Percent::ALL;
+    let mut settings =
+        outlier::Config { max_ejection_percent: Percent::ALL, ..outlier::Config::default() };
     settings.consecutive_5xx.threshold = 1;
     settings.failure_percentage.enforcing = Percent::ALL;
     (settings.failure_percentage.minimum_hosts, settings.failure_percentage.request_volume) =
