@@ -148,9 +148,9 @@ impl Counter {
     pub(super) fn fit_rows(&self) {
         for (row, threshold) in self.in_a_row.iter().zip(&self.rules.thresholds) {
             let threshold = threshold.load(Ordering::Relaxed);
-            if threshold > 0 && row.load(Ordering::Relaxed) >= threshold {
-                row.store(threshold - 1, Ordering::Relaxed);
-            }
+            // A row that has just ended stays ended.
+            let fit = |row: u32| (threshold > 0 && row >= threshold).then(|| threshold - 1);
+            let _ = row.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fit);
         }
     }
 

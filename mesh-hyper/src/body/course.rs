@@ -79,6 +79,12 @@ impl Course {
         self.0.as_deref()?.as_ref()
     }
 
+    /// How the call is spoken, if it may be more than one request and one deadline.
+    #[inline]
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        self.get().map(|tries| tries.protocol)
+    }
+
     /// Whether the request may have to be sent again because of its outcome.
     #[inline]
     pub(crate) fn may_retry(&self) -> bool {

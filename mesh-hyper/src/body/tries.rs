@@ -90,10 +90,6 @@ impl Tries {
         !self.is_answered && self.retries.may_retry()
     }
 
-    pub(crate) fn is_grpc(&self) -> bool {
-        self.protocol == Protocol::Grpc
-    }
-
     /// Whether it matters when an attempt starts.
     pub(super) fn is_timed(&self) -> bool {
         self.hedging.is_some() || self.pace.is_timed() || self.retries.attempt_limit().is_some()

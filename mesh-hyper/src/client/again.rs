@@ -16,9 +16,9 @@ use mesh_core::inherited;
 use mesh_core::request::{Protocol, RoutingPriority};
 
 use super::attempt::{self, Next, SendAgain, Why, answered, fail};
+use super::race;
 use super::slow::{Outcome, before};
 use super::target::Inner;
-use super::{race, timeout};
 use crate::body::{Guard, Late};
 use crate::error::{Error, Kind};
 use crate::pool::{Draw, Pool, Want};
@@ -108,7 +108,7 @@ pub(super) async fn run(mut guard: Guard, mut terms: Terms, mut again: SendAgain
         }
         let stream = loop {
             let avoid = guard.course.avoid();
-            let pending = home.pending(request.headers());
+            let pending = home.pending(&guard, request.headers());
             let want = Want { deadline, patient, draw: Draw::Done, avoid, pending };
             let error = match pool.wait(want).await {
                 Ok(stream) => break stream,
@@ -172,8 +172,9 @@ impl Home {
 
     /// Whose limit on waiting requests holds for another attempt with these `headers`; gRPC calls
     /// have none (gRFC A32).
-    pub(super) fn pending(&self, headers: &HeaderMap) -> Option<RoutingPriority> {
-        (Protocol::of(headers) != Protocol::Grpc).then_some(self.priority)
+    pub(super) fn pending(&self, guard: &Guard, headers: &HeaderMap) -> Option<RoutingPriority> {
+        let protocol = guard.course.protocol().unwrap_or_else(|| Protocol::of(headers));
+        (protocol != Protocol::Grpc).then_some(self.priority)
     }
 
     /// The place of another attempt, on `stream`, among the requests under way.
@@ -198,8 +199,7 @@ pub(super) fn told<B>(mut request: Request<B>, guard: &Guard) -> Request<B> {
     guard.course.stamp(request.headers_mut());
     let now = runtime::now();
     if let Some(until) = guard.course.told_until(now).or(guard.timer.deadline()) {
-        let left = until.saturating_duration_since(now);
-        timeout::say(left, Protocol::of(request.headers()), request.headers_mut());
+        hurry(request.headers_mut(), until);
     }
     request
 }

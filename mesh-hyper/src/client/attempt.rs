@@ -6,6 +6,7 @@ use std::time::Instant;
 use http::Response;
 use mesh_core::classify::{Failure, Outcome};
 use mesh_core::filter::End;
+use mesh_core::request::Protocol;
 
 use crate::body::{Course, Guard, Late, ResponseBody, Slices};
 use crate::error::{Error, Kind};
@@ -166,10 +167,14 @@ pub(super) fn without_stream(
     error: &Error,
     report: Option<&Report>,
 ) -> Option<Instant> {
-    // Where there is nobody, Envoy does not look again, and gRPC's attempts fail as all others.
-    let is_vain = pool.has_nobody() && !course.tries().is_some_and(|tries| tries.is_grpc());
-    let is_connect = error.kind() == Kind::NoEndpoint && !is_vain;
-    is_connect.then(|| unsent(course, pool, Failure::Connect, report))?
+    is_connect(course, pool, error).then(|| unsent(course, pool, Failure::Connect, report))?
+}
+
+/// Whether a stream could not be had because nobody can be connected to. Where there is nobody, Envoy
+/// does not look again; gRPC's attempts fail as all others.
+pub(super) fn is_connect(course: &Course, pool: &Pool, error: &Error) -> bool {
+    let is_vain = || pool.has_nobody() && course.protocol() != Some(Protocol::Grpc);
+    error.kind() == Kind::NoEndpoint && !is_vain()
 }
 
 /// When a call that may be sent again is, after a `failure` at which nothing of it has got lost.

@@ -46,6 +46,8 @@ pub(super) struct Call {
     pub(super) deadline: Option<Instant>,
     pub(super) wait_for_ready: bool,
     pub(super) report: Option<Box<Report>>,
+    /// Until when it may take by the word of the request itself (`grpc-timeout`), which servers keep.
+    stated: Option<Instant>,
     /// Whether the request says how much time there is, and no more than that.
     pub(super) has_timeout: bool,
     /// Whose the request is that it is made for.
@@ -76,20 +78,28 @@ impl ResponseFuture {
         let (parts, body) = request.into_parts();
         let authority = own_authority(&parts.uri, &parts.headers);
         let protocol = Protocol::of(&parts.headers);
-        let (deadline, has_timeout) = bounded(&parts.headers, protocol, options.deadline);
+        // To others than gRPC the field means nothing, as in Envoy.
+        let stated = match protocol {
+            Protocol::Grpc => inherited::stated(&parts.headers, protocol).map(runtime::after),
+            Protocol::Http | _ => None,
+        };
         let mut call = Call {
             authority,
             protocol,
-            deadline,
+            deadline: None,
             wait_for_ready: options.wait_for_ready,
             report: report(target),
-            has_timeout,
+            stated,
+            has_timeout: stated.is_some(),
             tenant: None,
             is_lifetime: false,
             inherited: 0,
             course: Course::default(),
             parts,
         };
+        if let Some(deadline) = options.deadline {
+            call.bound(deadline);
+        }
         inherit::with(|request| call.inherit(request.map(|request| &**request)));
         let stage = {
             let root = target.root.load();
@@ -145,15 +155,25 @@ impl Call {
     #[inline]
     fn inherit(&mut self, request: Option<&Inherited>) {
         let Some(request) = request else { return };
-        if let Some(until) = request.deadline
-            && self.deadline.is_none_or(|deadline| until < deadline)
-        {
-            self.deadline = Some(until);
-            self.has_timeout = false;
+        if let Some(until) = request.deadline {
+            self.bound(until);
         }
         request.hand_down(&mut self.parts.headers);
         self.tenant.clone_from(&request.tenant);
         self.inherited = request.retries;
+    }
+
+    /// The call ends at `until` at the latest; whether it may have gone on before.
+    fn bound(&mut self, until: Instant) -> bool {
+        /// What passes between two looks at the clock is no difference.
+        const SLACK: Duration = Duration::from_millis(1);
+        if self.deadline.is_some_and(|deadline| deadline <= until) {
+            return false;
+        }
+        self.deadline = Some(until);
+        self.has_timeout &=
+            self.stated.is_some_and(|stated| stated.saturating_duration_since(until) <= SLACK);
+        true
     }
 
     /// Takes the plan's limit into account, and tells it to the upstream.
@@ -170,9 +190,7 @@ impl Call {
         let mut usual = None;
         if let Some(limit) = plan.limit(protocol, own, &asked) {
             let until = runtime::after(limit);
-            if self.deadline.is_none_or(|deadline| until < deadline) {
-                self.deadline = Some(until);
-                self.has_timeout = false;
+            if self.bound(until) {
                 self.is_lifetime = plan.is_lifetime(protocol, limit);
             }
             usual = (self.deadline == Some(until)).then_some(limit);
@@ -204,7 +222,8 @@ impl Call {
             return;
         }
         let now = runtime::now();
-        if let Some(until) = self.course.told_until(now).or(self.deadline) {
+        let own = self.course.told_until(now).or(self.deadline);
+        if let Some(until) = [own, self.stated].into_iter().flatten().min() {
             let left = until.saturating_duration_since(now);
             timeout::say(left, self.protocol, &mut self.parts.headers);
             self.has_timeout = true;
@@ -382,26 +401,6 @@ impl Call {
 fn foreign(plan: &Plan) -> Error {
     let why = format!("cluster {} belongs to another data plane", plan.cluster.name());
     Error::new(Kind::NoCluster, why)
-}
-
-/// When a call must have ended, and whether its request says so: callers of gRPC may say it there
-/// alone (gRFC A31). To others the field means nothing, as in Envoy.
-fn bounded(
-    headers: &HeaderMap,
-    protocol: Protocol,
-    deadline: Option<Instant>,
-) -> (Option<Instant>, bool) {
-    /// What passes between two looks at the clock is no difference.
-    const SLACK: Duration = Duration::from_millis(1);
-    let stated = match protocol {
-        Protocol::Grpc => inherited::stated(headers, protocol),
-        Protocol::Http | _ => None,
-    };
-    let Some(stated) = stated.map(runtime::after) else { return (deadline, false) };
-    match deadline {
-        Some(until) if until < stated => (deadline, stated.duration_since(until) <= SLACK),
-        Some(_) | None => (Some(stated), true),
-    }
 }
 
 fn report(target: &Inner) -> Option<Box<Report>> {

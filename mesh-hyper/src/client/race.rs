@@ -13,7 +13,7 @@ use mesh_core::classify::{Failure, Outcome as Attempted};
 use mesh_core::retry;
 
 use super::again::{self, Home, Terms, bound, given_up, over, told};
-use super::attempt::{Spur, answered, fail};
+use super::attempt::{self, Spur, answered, fail};
 use super::lane::{Cost, Fee, Lane, Leg, Run, Sent};
 use super::slow::Outcome;
 use crate::body::{Guard, Late};
@@ -208,7 +208,7 @@ impl Race {
         let deadline = bound(&mut self.guard).0;
         let (patient, keep) = (self.terms.patient, self.guard.course.keep());
         let elsewhere = self.guard.course.elsewhere();
-        let pending = home.pending(head.headers());
+        let pending = home.pending(&self.guard, head.headers());
         let coming = async move {
             runtime::sleep_until(at).await;
             let avoid = elsewhere.as_ref().map(|(hosts, tried)| Avoid { hosts, tried });
@@ -246,7 +246,7 @@ impl Race {
                 None
             }
             Event::Unsent(at, error) => {
-                let is_connect = error.kind() == Kind::NoEndpoint;
+                let is_connect = attempt::is_connect(&self.guard.course, &self.home.pool, &error);
                 self.failed(at, is_connect.then_some(Failure::Connect), error)
             }
         }

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use h2::Reason;
 use h2::server::Builder;
 use http_body::Frame;
+use mesh_core::request::RoutingPriority;
 
 use super::kit::{Acceptor, Lab, Repeat, SECOND, echo, eventually, fed, post, serve, serve_until};
 use super::raw::{DATA, END_STREAM, HEADERS, Peer};
+use crate::body::empty;
 use crate::client::Options;
 use crate::error::Kind;
 
@@ -190,4 +192,28 @@ impl AsRef<[u8]> for Content {
     fn as_ref(&self) -> &[u8] {
         &*self.0
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_is_bound_by_the_limit_on_waiting_requests() {
+    let (lab, mut acceptor) = Lab::new(|config| config.limits.max_pending = 1);
+    let call = || tokio::spawn(lab.target.call(post(empty()), Options::default()));
+    let mut calls = vec![call()];
+    let mut peer = Peer::accept(acceptor.recv().await.unwrap(), &[]).await;
+    peer.next_of(HEADERS).await.unwrap();
+    for _ in 0..2 {
+        calls.push(call());
+        peer.next_of(HEADERS).await.unwrap();
+    }
+    peer.go_away(0, Reason::NO_ERROR.into()).await;
+    eventually!(calls.iter().filter(|call| call.is_finished()).count() == 2);
+    assert_eq!(lab.cluster.usage().pending(RoutingPriority::Default), 1);
+    serve_next(acceptor).await;
+    let mut kinds = Vec::new();
+    for call in calls {
+        kinds.push(call.await.unwrap().map(drop).map_err(|error| error.kind()));
+    }
+    kinds.sort_by_key(Result::is_err);
+    assert_eq!(kinds, [Ok(()), Err(Kind::Overloaded), Err(Kind::Overloaded)]);
+    assert!(lab.is_at_rest());
 }

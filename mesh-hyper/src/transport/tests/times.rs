@@ -297,9 +297,8 @@ async fn told(
 
 #[tokio::test(start_paused = true)]
 async fn what_a_grpc_call_says_of_its_time_is_kept_and_no_more_than_there_is() {
-    assert_eq!(told("50m", None, None).await, ("50m".into(), 50));
-    assert_eq!(told("50m", None, Some(SECOND * 5)).await, ("50m".into(), 50));
-    assert_eq!(told("50m", Some(1), None).await, ("50m".into(), 50));
+    assert_eq!(told("50m", Some(1), None).await, ("50m".into(), 1_000));
+    assert_eq!(told("50m", None, Some(SECOND * 5)).await, ("50m".into(), 5_000));
     assert_eq!(told("10S", Some(1), None).await, ("1S".into(), 1_000));
     assert_eq!(told("10S", Some(1), Some(SECOND * 7 / 100)).await, ("70m".into(), 70));
     assert_eq!(told("10S", Some(10), None).await, ("10S".into(), 10_000));
