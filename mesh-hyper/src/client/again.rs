@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::uri::Authority;
 use http::{HeaderMap, Request};
@@ -199,14 +199,17 @@ pub(super) fn told<B>(mut request: Request<B>, guard: &Guard) -> Request<B> {
     guard.course.stamp(request.headers_mut());
     let now = runtime::now();
     if let Some(until) = guard.course.told_until(now).or(guard.timer.deadline()) {
-        hurry(request.headers_mut(), until);
+        shorten(request.headers_mut(), until.saturating_duration_since(now));
     }
     request
 }
 
 /// Says in a request that [`told`] the time that there is no more of it than until `deadline`.
 pub(super) fn hurry(headers: &mut HeaderMap, deadline: Instant) {
-    let left = deadline.saturating_duration_since(runtime::now());
+    shorten(headers, deadline.saturating_duration_since(runtime::now()));
+}
+
+fn shorten(headers: &mut HeaderMap, left: Duration) {
     let _ = inherited::shorten(headers, Protocol::of(headers), left);
 }
 
