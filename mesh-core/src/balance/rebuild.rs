@@ -300,8 +300,8 @@ fn by_priority(assignment: &Assignment) -> impl Iterator<Item = &[Locality]> {
     assignment.localities.chunk_by(|a, b| a.priority == b.priority)
 }
 
-/// Whether connections opened under one of both can serve under the other.
-/// The same of the leaves of an aggregate, too, as far as they were there before.
+/// Whether connections opened under one of both can serve under the other; those to the leaves of an
+/// aggregate, too, as far as they were there before.
 fn are_same_transports(before: &Version, version: &Version) -> bool {
     let is_same = |leaf: &Leaf| {
         let is_it = |one: &&Leaf| one.version.config.name == leaf.version.config.name;
@@ -312,6 +312,7 @@ fn are_same_transports(before: &Version, version: &Version) -> bool {
         && version.assignment.leaves.iter().all(is_same)
 }
 
+/// Whether connections by one of both can serve by the other.
 fn is_same_transport(a: &Config, b: &Config) -> bool {
     // These two matter before and beside a connection, not to it.
     let of = |connections: &Connections| Connections {
